@@ -1,0 +1,243 @@
+//! The one error type of the connectors: a variant says what the caller can do about it, and [`Error::retry`] is the only
+//! place that decides whether trying again makes sense.
+
+use std::time::Duration;
+
+/// What a connector returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error by what its reader can do about it. Messages are lower case, name the thing, and carry no secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A wrong location, option, schema or setting: the user changes the pipeline or the configuration.
+    #[error("{message}")]
+    Config {
+        /// What is wrong, what was expected, what to try next.
+        message: String,
+        /// The option or column at fault, so that the caller can point at it in the file.
+        subject: Option<String>,
+    },
+    /// Credentials missing, refused or without the right.
+    #[error("{message}")]
+    Auth {
+        /// Who refused what, and what to check.
+        message: String,
+    },
+    /// The thing asked for is not there.
+    #[error("{message}")]
+    NotFound {
+        /// What was looked for, and where.
+        message: String,
+    },
+    /// The other side asks to slow down, and kept asking until the retries were used up.
+    #[error("{message}")]
+    RateLimited {
+        /// Who limits.
+        message: String,
+        /// How long the other side asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// A fault that may be gone next time: connection, timeout, 5xx, a lost commit race.
+    #[error("{message}")]
+    Transient {
+        /// What failed, after how many attempts.
+        message: String,
+        /// The cause.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A record that does not fit what was declared or inferred.
+    #[error("{message}")]
+    Data {
+        /// The file or page, the row, the column, the value and what was expected.
+        message: String,
+    },
+    /// A resource of this machine is used up or forbids the write: disk full, read-only, no permission.
+    #[error("{message}")]
+    Storage {
+        /// The place and the cause.
+        message: String,
+        /// The cause.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A bug of ours.
+    #[error("{message} (this is a bug in engine; please report it)")]
+    Internal {
+        /// Which assumption did not hold.
+        message: String,
+    },
+}
+
+impl Error {
+    /// A wrong setting; `message` says what was expected.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::Config { message: message.into(), subject: None }
+    }
+
+    /// A wrong setting, at an option or column that the caller can point at.
+    pub fn config_at(subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Config { message: message.into(), subject: Some(subject.into()) }
+    }
+
+    /// Refused credentials.
+    pub fn auth(message: impl Into<String>) -> Self {
+        Self::Auth { message: message.into() }
+    }
+
+    /// Nothing there.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::NotFound { message: message.into() }
+    }
+
+    /// A record that does not fit.
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::Data { message: message.into() }
+    }
+
+    /// A fault that may pass, without a cause to show.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self::Transient { message: message.into(), source: None }
+    }
+
+    /// A broken assumption.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::Internal { message: message.into() }
+    }
+
+    /// Whether the same call may succeed if it is made again later.
+    pub fn retry(&self) -> bool {
+        matches!(self, Self::Transient { .. } | Self::RateLimited { .. })
+    }
+
+    /// The option or column at fault, when there is one.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Config { subject, .. } => subject.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The same error with where it happened put in front of its message.
+    #[must_use]
+    pub fn context(mut self, place: impl std::fmt::Display) -> Self {
+        let (Self::Config { message, .. }
+        | Self::Auth { message }
+        | Self::NotFound { message }
+        | Self::RateLimited { message, .. }
+        | Self::Transient { message, .. }
+        | Self::Data { message }
+        | Self::Storage { message, .. }
+        | Self::Internal { message }) = &mut self;
+        *message = format!("{place}: {message}");
+        self
+    }
+}
+
+/// The whole chain of causes on one line, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let next_text = next.to_string();
+        if !text.contains(&next_text) {
+            text = format!("{text}: {next_text}");
+        }
+        cause = next.source();
+    }
+    text
+}
+
+/// The operating system's error anywhere in the chain of causes.
+fn io_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a std::io::Error> {
+    let mut cause = Some(error);
+    while let Some(next) = cause {
+        if let Some(io) = next.downcast_ref::<std::io::Error>() {
+            return Some(io);
+        }
+        cause = next.source();
+    }
+    None
+}
+
+/// Disk full, read-only and forbidden are the user's to repair; trying again at once does not help.
+fn storage_hint(error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some("no space left: free some, or point [lake] url elsewhere"),
+        ErrorKind::ReadOnlyFilesystem => Some("the file system is read-only: point [lake] url at a place that can be written"),
+        ErrorKind::PermissionDenied => Some("permission denied: check who owns the folder and its mode"),
+        _ => None,
+    }
+}
+
+impl From<object_store::Error> for Error {
+    fn from(error: object_store::Error) -> Self {
+        let message = chain(&error);
+        if let Some(hint) = io_cause(&error).and_then(storage_hint) {
+            return Self::Storage { message: format!("{message} ({hint})"), source: Some(Box::new(error)) };
+        }
+        match error {
+            object_store::Error::NotFound { .. } => Self::NotFound { message },
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => Self::Auth { message },
+            _ => Self::Transient { message, source: Some(Box::new(error)) },
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        let hint = storage_hint(&error).map_or_else(String::new, |hint| format!(" ({hint})"));
+        Self::Storage { message: format!("{error}{hint}"), source: Some(Box::new(error)) }
+    }
+}
+
+impl From<datafusion::error::DataFusionError> for Error {
+    fn from(error: datafusion::error::DataFusionError) -> Self {
+        use datafusion::error::DataFusionError;
+        if let Some(hint) = io_cause(&error).and_then(storage_hint) {
+            return Self::Storage { message: format!("{} ({hint})", chain(&error)), source: Some(Box::new(error)) };
+        }
+        match error {
+            DataFusionError::External(cause) => match cause.downcast::<Self>() {
+                Ok(ours) => *ours,
+                Err(other) => Self::Data { message: chain(other.as_ref()) },
+            },
+            DataFusionError::ObjectStore(cause) => (*cause).into(),
+            DataFusionError::ResourcesExhausted(message) => {
+                Self::Config { message: format!("{message}; raise [run] memory, or lower pipeline.epoch_rows"), subject: None }
+            }
+            DataFusionError::Context(place, cause) => Self::from(*cause).context(place),
+            DataFusionError::Internal(message) => Self::Internal { message },
+            other => Self::Data { message: chain(&other) },
+        }
+    }
+}
+
+impl From<arrow::error::ArrowError> for Error {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        datafusion::error::DataFusionError::from(error).into()
+    }
+}
+
+impl From<parquet::errors::ParquetError> for Error {
+    fn from(error: parquet::errors::ParquetError) -> Self {
+        if let parquet::errors::ParquetError::External(cause) = error {
+            return match cause.downcast::<object_store::Error>() {
+                Ok(store) => (*store).into(),
+                Err(cause) => match cause.downcast::<std::io::Error>() {
+                    Ok(io) => (*io).into(),
+                    Err(other) => Self::Data { message: chain(other.as_ref()) },
+                },
+            };
+        }
+        Self::Data { message: chain(&error) }
+    }
+}
+
+impl From<Error> for datafusion::error::DataFusionError {
+    fn from(error: Error) -> Self {
+        Self::External(Box::new(error))
+    }
+}

@@ -1,0 +1,22 @@
+//! Where rows come from and where they go: the two traits, [`source::Source`] and [`sink::Sink`], the connectors that
+//! implement them, and the one staging writer that every sink is fed from.
+//!
+//! It knows nothing of pipelines, epochs or SQL files: the `engine` crate decides *when* a slice is read and a batch is
+//! committed; this crate knows *how*. A new connector is one folder, one line in [`registry`], one example `.sql` and a
+//! call of the contract suite in [`testing`].
+
+pub mod clock;
+pub mod context;
+pub mod error;
+pub mod faults;
+pub mod lake;
+pub mod options;
+pub mod reddit;
+pub mod registry;
+pub mod sink;
+pub mod source;
+pub mod staging;
+pub mod stores;
+pub mod testing;
+
+pub use error::{Error, Result};

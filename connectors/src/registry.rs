@@ -1,0 +1,85 @@
+//! Every connector, by the name that follows `STORED AS`.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
+
+use crate::context::{Context, TableSpec};
+use crate::error::{Error, Result};
+use crate::options::{OptionSpec, unknown};
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::{lake, reddit};
+
+/// What a connector can be: a source that is read incrementally, a sink, a bounded table that is read as it stands.
+/// A connector implements what applies to it; the others answer with a [`Error::Config`] that says so.
+#[async_trait]
+pub trait Connector: Send + Sync + Debug {
+    /// The word after `STORED AS`, in capitals.
+    fn name(&self) -> &'static str;
+
+    /// What `OPTIONS` may hold.
+    fn options(&self) -> &'static [OptionSpec];
+
+    /// Whether tables of this connector are read incrementally.
+    fn is_source(&self) -> bool {
+        false
+    }
+
+    /// Opens the table for incremental reading. Asks nothing of the network.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a location or option that is wrong.
+    async fn source(&self, table: &TableSpec, _context: &Context) -> Result<Arc<dyn Source>> {
+        Err(Error::config(format!("table '{}': {} is not read incrementally", table.name, self.name())))
+    }
+
+    /// Opens the table for writing. Writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a location or option that is wrong.
+    async fn sink(&self, table: &TableSpec, _context: &Context) -> Result<Arc<dyn Sink>> {
+        Err(Error::config(format!(
+            "table '{}': {} cannot be written; sinks are {}",
+            table.name,
+            self.name(),
+            "DELTA and PARQUET"
+        )))
+    }
+
+    /// The committed rows of the table and the version they are at; `None` when it does not exist yet.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a location or option that is wrong, or when it cannot be read.
+    async fn table(&self, table: &TableSpec, _context: &Context) -> Result<Option<BoundedTable>> {
+        Err(Error::config(format!("table '{}': {} is not read as a whole", table.name, self.name())))
+    }
+}
+
+/// A table as it stands.
+#[derive(Debug, Clone)]
+pub struct BoundedTable {
+    /// Its rows.
+    pub provider: Arc<dyn TableProvider>,
+    /// Changes whenever the rows do.
+    pub version: String,
+}
+
+/// All connectors. A new one adds its line here.
+pub fn connectors() -> [&'static dyn Connector; 3] {
+    [&reddit::Reddit, &lake::Delta, &lake::Parquet]
+}
+
+/// The connector called `name`, in any case.
+///
+/// # Errors
+/// [`Error::Config`] with the nearest name.
+pub fn connector(name: &str) -> Result<&'static dyn Connector> {
+    let all = connectors();
+    all.iter()
+        .find(|connector| connector.name().eq_ignore_ascii_case(name))
+        .copied()
+        .ok_or_else(|| Error::config_at(name, unknown("connector", name, "STORED AS", all.iter().map(|c| c.name()))))
+}

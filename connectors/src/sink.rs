@@ -1,0 +1,152 @@
+//! What is written: the [`Sink`] trait and the batch of staged files that it commits.
+//!
+//! A sink never sees rows on their way: it is handed Parquet files that nobody else can see, and makes all of them
+//! visible at once. The id of a batch is the same each time the batch is tried, so that a commit can be repeated.
+
+use std::fmt::{self, Debug};
+
+use arrow::datatypes::{DataType, SchemaRef};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::staging::StagedFile;
+
+/// How the rows of a flow meet the rows that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WriteMode {
+    /// `INSERT INTO`: added.
+    Append,
+    /// `INSERT OVERWRITE`: all of the table is replaced.
+    Overwrite,
+    /// `REPLACE INTO`: rows with the same key are replaced, others added.
+    Upsert,
+}
+
+impl fmt::Display for WriteMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Append => "append",
+            Self::Overwrite => "overwrite",
+            Self::Upsert => "upsert",
+        })
+    }
+}
+
+/// Names one epoch of one flow for ever. The same rows carry the same id however often they are tried.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BatchId {
+    /// The pipeline.
+    pub pipeline: String,
+    /// Made anew when a pipeline's progress is forgotten, so that old batches do not count as these.
+    pub incarnation: String,
+    /// The flow, in letters that are safe in a file name.
+    pub flow: String,
+    /// The epoch; grows within (pipeline, incarnation, flow).
+    pub epoch: u64,
+}
+
+impl BatchId {
+    /// Who writes: what stays the same from epoch to epoch.
+    pub fn writer(&self) -> String {
+        format!("engine:{}:{}:{}", self.pipeline, self.incarnation, self.flow)
+    }
+
+    /// The id as a file name.
+    pub fn file_stem(&self) -> String {
+        format!("{}-{}-{}-{:08}", self.pipeline, self.incarnation, self.flow, self.epoch)
+    }
+}
+
+impl fmt::Display for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.writer(), self.epoch)
+    }
+}
+
+/// What a sink would do with the rows of a query, and how it wants them staged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkPlan {
+    /// The columns and types to stage, in the table's order, partition columns among them. The engine casts to these.
+    pub schema: SchemaRef,
+    /// Columns whose values become folders; they are not in the files.
+    pub partition_by: Vec<String>,
+    /// The key of an upsert; rows of one epoch are unique by it when they are staged.
+    pub key: Vec<String>,
+    /// Which of several rows with one key wins within an epoch: the last by these columns, then the last to arrive.
+    pub order_by: Vec<String>,
+    /// What a first commit would create or alter.
+    pub changes: Vec<Change>,
+}
+
+/// A change to a table that a commit makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The table does not exist yet.
+    Create,
+    /// A column is added; rows that are there get NULL.
+    AddColumn {
+        /// Its name.
+        name: String,
+        /// Its type.
+        data_type: DataType,
+    },
+}
+
+/// The staged rows of one flow and epoch, to be made visible at once.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Deterministic: see [`BatchId`].
+    pub id: BatchId,
+    /// How the rows meet those that are there.
+    pub mode: WriteMode,
+    /// Columns of the rows as staged, partition columns among them.
+    pub schema: SchemaRef,
+    /// Columns that are folders.
+    pub partition_by: Vec<String>,
+    /// The key of an upsert.
+    pub key: Vec<String>,
+    /// The files; empty for an overwrite by nothing. `path` is relative to the root of the lake's store.
+    pub files: Vec<StagedFile>,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Rows the batch brought.
+    pub rows: u64,
+    /// Data files it made visible.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// A table that is written.
+///
+/// Contract (checked by [`crate::testing::sink_contract`]):
+/// - a batch is visible whole or not at all, to whoever reads the table the way its documentation says;
+/// - `commit` twice with one id writes once, also when the first answer was lost, also from two processes;
+/// - a `commit` that fails leaves the table as it was, and can be tried again;
+/// - staged files are read, never moved or removed: the engine does that when every sink has committed.
+#[async_trait]
+pub trait Sink: Send + Sync + Debug {
+    /// What rows of `query`'s columns would do to the table, without doing it. Columns are matched by name.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] with the column as subject when a column cannot be written, is missing, or would need a
+    /// change that is not additive.
+    async fn plan(&self, query: &SchemaRef, mode: WriteMode) -> Result<SinkPlan>;
+
+    /// Whether the batch is in the table already.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    async fn committed(&self, batch: &BatchId) -> Result<bool>;
+
+    /// Makes the batch visible, unless it is already.
+    ///
+    /// # Errors
+    /// Any; the table is then as it was, or holds the whole batch.
+    async fn commit(&self, batch: &Batch) -> Result<Receipt>;
+}

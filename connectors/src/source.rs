@@ -1,0 +1,94 @@
+//! What is read: the [`Source`] trait, its [`Offset`] and the slices it hands out.
+//!
+//! A source is asked for what lies after an offset and answers with a bounded, single-pass read. It keeps no progress of
+//! its own: the engine stores the offset that [`SliceRead::end`] names, and only after every sink has committed the rows.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// How far a source has been read. Opaque to all but the connector that made it; stored as it is, compared for equality
+/// (flows at equal offsets share one slice), so a connector writes the same progress in the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Offset(pub String);
+
+/// How much one slice may hold. A slice ends at the first batch that reaches a limit; it never splits a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct SliceLimits {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes as received from the outside.
+    pub bytes: u64,
+}
+
+/// What the engine wants of one slice.
+#[derive(Debug, Clone)]
+pub struct SliceRequest {
+    /// Where to stop.
+    pub limits: SliceLimits,
+    /// The columns of [`Source::schema`] that any flow uses, ascending; the batches hold just these. `None`: all.
+    pub columns: Option<Vec<usize>>,
+}
+
+/// A table that is read incrementally.
+///
+/// Contract (checked by [`crate::testing::source_contract`]):
+/// - reading on from the offset of each slice's end, until a slice says that there is no more, returns every record at
+///   least once, and a record that did not change exactly once;
+/// - an offset is good after a crash: what is read from it does not depend on what this process did before;
+/// - an empty slice at the end of the source leaves the offset as it was.
+#[async_trait]
+pub trait Source: Send + Sync + Debug {
+    /// The columns, all of them.
+    fn schema(&self) -> SchemaRef;
+
+    /// Opens the slice after `offset`; `None` is the beginning.
+    ///
+    /// # Errors
+    /// [`Error::Config`], [`Error::Auth`], [`Error::NotFound`] when the source cannot be read at all.
+    async fn read(&self, offset: Option<&Offset>, request: &SliceRequest) -> Result<Box<dyn SliceRead>>;
+
+    /// How long `--follow` waits before it asks again, after there was nothing more.
+    fn poll_interval(&self) -> Duration;
+
+    /// An offset in words, for `engine plan`: `"312 posts, newest 2026-11-20 23:10:02 UTC"`.
+    fn describe(&self, offset: &Offset) -> String;
+}
+
+/// One slice being read.
+#[async_trait]
+pub trait SliceRead: Send {
+    /// The next rows, `None` at the end of the slice. Batches are small (at most some thousand rows), never empty.
+    ///
+    /// A fault after some rows were returned does not lose them: the slice ends early with `None`, and
+    /// [`SliceEnd::interrupted`] carries the fault.
+    ///
+    /// # Errors
+    /// Any [`Error`], before the first row.
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>>;
+
+    /// Bytes received so far, as they came over the wire.
+    fn bytes(&self) -> u64;
+
+    /// Closes the slice. The offset covers the batches returned so far and no others, also when the slice was not read
+    /// to its end.
+    fn end(self: Box<Self>) -> SliceEnd;
+}
+
+/// How a slice ended.
+#[derive(Debug)]
+pub struct SliceEnd {
+    /// Where the next slice begins.
+    pub offset: Offset,
+    /// More is there right now: the slice ended at a limit, or was interrupted.
+    pub more: bool,
+    /// The fault that ended the slice early. What was returned before it is good.
+    pub interrupted: Option<Error>,
+}

@@ -1,0 +1,40 @@
+//! The one writer of staged files: Arrow batches in, Parquet files out, in bounded memory.
+//!
+//! Every sink is fed from files that this writer made; it knows nothing of sinks.
+
+use serde::{Deserialize, Serialize};
+
+mod writer;
+
+pub use writer::StagingWriter;
+
+/// How large files and row groups get, and how many partitions are open at once.
+#[derive(Debug, Clone, Copy)]
+pub struct StagingSizes {
+    /// A file is closed when it reaches this many bytes, compressed.
+    pub file_bytes: u64,
+    /// A row group is closed when it is estimated to reach this many bytes, encoded.
+    pub row_group_bytes: usize,
+    /// Partitions that are written at the same time; rows of others are spilled and written after them.
+    pub open_partitions: usize,
+}
+
+impl Default for StagingSizes {
+    fn default() -> Self {
+        Self { file_bytes: 128 << 20, row_group_bytes: 16 << 20, open_partitions: 32 }
+    }
+}
+
+/// One staged file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedFile {
+    /// Where, from the root of the lake's object store.
+    pub path: String,
+    /// Size.
+    pub bytes: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Partition columns and values, in the order of `PARTITIONED BY`; `None` is NULL. Values are written as Delta's
+    /// protocol does ("Partition Value Serialization"): `2026-11-21`, `true`, `7`.
+    pub partition: Vec<(String, Option<String>)>,
+}

@@ -1,0 +1,265 @@
+//! Object stores by location: local disk and S3 behind one `object_store` interface.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use object_store::ObjectStore;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use url::Url;
+
+use crate::error::{Error, Result};
+
+/// `[s3]`: how S3 is reached. What is not set comes from the AWS environment variables.
+#[derive(Clone, Default)]
+pub struct S3Config {
+    /// `http://host:port` of an S3-compatible server; AWS when not set.
+    pub endpoint: Option<String>,
+    /// Region.
+    pub region: Option<String>,
+    /// Bucket in the path (`true`) or in the host name (`false`).
+    pub path_style: Option<bool>,
+    /// Credentials; from the environment or the instance's role when not set.
+    pub access_key_id: Option<String>,
+    /// Credentials.
+    pub secret_access_key: Option<String>,
+    /// Credentials.
+    pub session_token: Option<String>,
+}
+
+impl std::fmt::Debug for S3Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("S3Config").field("endpoint", &self.endpoint).field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+/// A place: a store and a path in it.
+#[derive(Debug, Clone)]
+pub struct Location {
+    /// The whole URL, without a slash at its end.
+    pub url: Url,
+    /// The store, rooted at the bucket, or at `/` of the local disk.
+    pub store: Arc<dyn ObjectStore>,
+    /// The path from the store's root.
+    pub path: Path,
+}
+
+impl Location {
+    /// The place `relative` below this one.
+    #[must_use]
+    pub fn join(&self, relative: &str) -> Self {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}/{relative}", self.url.path().trim_end_matches('/')));
+        let path = self.path.parts().chain(Path::from(relative).parts()).collect();
+        Self { url, store: Arc::clone(&self.store), path }
+    }
+
+    /// Whether `other` is in the same store, so that objects can be copied without passing through here.
+    pub fn same_store(&self, other: &Self) -> bool {
+        store_root(&self.url) == store_root(&other.url)
+    }
+}
+
+/// The stores of a run, made once each.
+pub struct Stores {
+    lake: Url,
+    s3: S3Config,
+    open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl std::fmt::Debug for Stores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stores").field("lake", &self.lake.as_str()).field("s3", &self.s3).finish_non_exhaustive()
+    }
+}
+
+impl Stores {
+    /// `lake` is a URL (`s3://bucket/prefix`) or a folder, which need not exist.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when it is neither.
+    pub fn new(lake: &str, s3: S3Config) -> Result<Self> {
+        Ok(Self { lake: parse_url(lake)?, s3, open: Mutex::default() })
+    }
+
+    /// The root of the lake.
+    ///
+    /// # Errors
+    /// See [`Self::locate`].
+    pub fn lake(&self) -> Result<Location> {
+        self.open_url(self.lake.clone())
+    }
+
+    /// Resolves a `LOCATION`: `lake://reddit/posts` (below the lake), `s3://bucket/key`, `file:///path`, or a path.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a scheme that is not known.
+    pub fn locate(&self, location: &str) -> Result<Location> {
+        match location.strip_prefix("lake://") {
+            Some(relative) => Ok(self.lake()?.join(relative.trim_matches('/'))),
+            None => self.open_url(parse_url(location)?),
+        }
+    }
+
+    fn open_url(&self, mut url: Url) -> Result<Location> {
+        let trimmed = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&trimmed);
+        let root = store_root(&url);
+        let path = Path::from_url_path(url.path()).map_err(|error| Error::config(format!("location '{url}': {error}")))?;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = open.get(&root) {
+            return Ok(Location { url, store: Arc::clone(store), path });
+        }
+        let store = self.build(&url)?;
+        #[cfg(feature = "failpoints")]
+        let store: Arc<dyn ObjectStore> = Arc::new(faulty::FaultyStore(store));
+        open.insert(root, Arc::clone(&store));
+        Ok(Location { url, store, path })
+    }
+
+    fn build(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
+        match url.scheme() {
+            "file" => Ok(Arc::new(LocalFileSystem::new())),
+            "s3" | "s3a" => self.build_s3(url),
+            other => Err(Error::config(format!(
+                "location '{url}': unknown scheme '{other}'; there are lake://, s3://, file:// and plain paths"
+            ))),
+        }
+    }
+
+    fn build_s3(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
+        let bucket = url
+            .host_str()
+            .ok_or_else(|| Error::config(format!("location '{url}' has no bucket; expected s3://bucket/prefix")))?;
+        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_conditional_put(S3ConditionalPut::ETagMatch);
+        let settings = [
+            (AmazonS3ConfigKey::Endpoint, &self.s3.endpoint),
+            (AmazonS3ConfigKey::Region, &self.s3.region),
+            (AmazonS3ConfigKey::AccessKeyId, &self.s3.access_key_id),
+            (AmazonS3ConfigKey::SecretAccessKey, &self.s3.secret_access_key),
+            (AmazonS3ConfigKey::Token, &self.s3.session_token),
+        ];
+        for (key, value) in settings {
+            if let Some(value) = value {
+                builder = builder.with_config(key, value);
+            }
+        }
+        if let Some(endpoint) = &self.s3.endpoint {
+            builder = builder.with_allow_http(endpoint.starts_with("http://"));
+        }
+        let path_style = self.s3.path_style.unwrap_or(self.s3.endpoint.is_some());
+        let store = builder.with_virtual_hosted_style_request(!path_style).build();
+        Ok(Arc::new(store.map_err(|error| Error::config(format!("[s3]: {error}")))?))
+    }
+}
+
+/// Scheme and bucket.
+fn store_root(url: &Url) -> String {
+    format!("{}://{}", url.scheme(), url.authority())
+}
+
+fn parse_url(location: &str) -> Result<Url> {
+    if location.contains("://") {
+        return Url::parse(location).map_err(|error| Error::config(format!("location '{location}': {error}")));
+    }
+    let path = std::path::absolute(location).map_err(|error| Error::config(format!("location '{location}': {error}")))?;
+    Url::from_file_path(&path).map_err(|()| Error::config(format!("location '{location}' is neither a URL nor a path")))
+}
+
+/// A store of a test build: a fault point before and after every change.
+#[cfg(feature = "failpoints")]
+mod faulty {
+    use std::ops::Range;
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use futures::stream::BoxStream;
+    use object_store::path::Path;
+    use object_store::{
+        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+        PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
+    };
+
+    use crate::faults::{AFTER_EFFECT, BEFORE_EFFECT, point};
+
+    #[derive(Debug)]
+    pub(super) struct FaultyStore(pub(super) Arc<dyn ObjectStore>);
+
+    impl std::fmt::Display for FaultyStore {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+
+    async fn effect<T>(change: impl Future<Output = Result<T>>) -> Result<T> {
+        point(BEFORE_EFFECT);
+        let result = change.await;
+        point(AFTER_EFFECT);
+        result
+    }
+
+    #[async_trait]
+    impl ObjectStore for FaultyStore {
+        async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+            effect(self.0.put_opts(location, payload, options)).await
+        }
+
+        async fn put_multipart_opts(&self, location: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+            effect(self.0.put_multipart_opts(location, options)).await.map(|upload| Box::new(FaultyUpload(upload)) as _)
+        }
+
+        async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+            self.0.get_opts(location, options).await
+        }
+
+        async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+            self.0.get_ranges(location, ranges).await
+        }
+
+        fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+            point(BEFORE_EFFECT);
+            self.0.delete_stream(locations)
+        }
+
+        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.0.list(prefix)
+        }
+
+        fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.0.list_with_offset(prefix, offset)
+        }
+
+        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+            self.0.list_with_delimiter(prefix).await
+        }
+
+        async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+            effect(self.0.copy_opts(from, to, options)).await
+        }
+
+        async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+            effect(self.0.rename_opts(from, to, options)).await
+        }
+    }
+
+    #[derive(Debug)]
+    struct FaultyUpload(Box<dyn MultipartUpload>);
+
+    #[async_trait]
+    impl MultipartUpload for FaultyUpload {
+        fn put_part(&mut self, data: PutPayload) -> UploadPart {
+            point(BEFORE_EFFECT);
+            self.0.put_part(data)
+        }
+
+        async fn complete(&mut self) -> Result<PutResult> {
+            effect(self.0.complete()).await
+        }
+
+        async fn abort(&mut self) -> Result<()> {
+            effect(self.0.abort()).await
+        }
+    }
+}
