@@ -18,3 +18,8 @@ impl Connector for Reddit {
 /// `[reddit]`.
 #[derive(Debug, Clone, Default)]
 pub struct RedditConfig {}
+
+/// x
+pub fn replay_notice(_: &RedditConfig) -> Option<String> {
+    None
+}

@@ -1,0 +1,83 @@
+//! `engine check FILE.sql`: everything that is wrong, with file, line and column; moves no data.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::Status;
+use super::printer::Printer;
+use crate::session::Session;
+use crate::sql::{Diagnostic, Pipeline};
+
+/// Arguments of `engine check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  engine check queries/reddit.sql
+  engine check queries/
+
+Exits with 1 if anything is wrong.")]
+pub(super) struct CheckArguments {
+    /// Pipelines, or folders of them
+    #[arg(value_name = "FILE.sql", required = true)]
+    paths: Vec<PathBuf>,
+}
+
+pub(super) async fn check(arguments: CheckArguments, session: &Session, printer: &mut Printer) -> Result<Status> {
+    let mut status = Status::Done;
+    for file in files(&arguments.paths)? {
+        match Pipeline::load(&file, session).await? {
+            Ok(pipeline) => printer.data(&describe(&file, &pipeline)),
+            Err(errors) => {
+                report(&file, &errors, printer)?;
+                status = Status::Failed;
+            }
+        }
+    }
+    Ok(status)
+}
+
+fn describe(file: &Path, pipeline: &Pipeline) -> String {
+    let mut text = format!("{}: ok\n", file.display());
+    for flow in &pipeline.flows {
+        text.push_str(&format!("  {} ({}, {}, line {})\n", flow.table.name, flow.mode, flow.class, pipeline.line(&flow.span)));
+    }
+    text
+}
+
+/// Prints what is wrong with `file`.
+pub(super) fn report(file: &Path, errors: &[Diagnostic], printer: &mut Printer) -> Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let name = file.display().to_string();
+    for error in errors {
+        printer.error(&format!("{}\n", error.render(&name, &text)));
+    }
+    let things = if errors.len() == 1 { "mistake" } else { "mistakes" };
+    printer.note(&format!("{name}: {} {things}; no data was moved", errors.len()));
+    Ok(())
+}
+
+/// The files, and of folders the `.sql` files in them, sorted.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry?.path();
+            if entry.extension().is_some_and(|extension| extension == "sql") {
+                found.push(entry);
+            }
+        }
+        if found.is_empty() {
+            bail!("there is no .sql file in {}", path.display());
+        }
+        found.sort();
+        files.extend(found);
+    }
+    Ok(files)
+}

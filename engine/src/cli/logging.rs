@@ -1,0 +1,32 @@
+//! Logs on standard error, as text or JSON.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// How a log event looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// One line for a person
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// Starts logging; `ENGINE_LOG` (`engine=debug,connectors=trace`) overrides `verbose`.
+pub(super) fn start(format: Format, verbose: u8) {
+    let default = match (verbose, format) {
+        (0, Format::Text) => "engine=warn,connectors=warn",
+        (0, Format::Json) | (1, _) => "engine=info,connectors=info",
+        _ => "engine=debug,connectors=debug",
+    };
+    let filter = EnvFilter::try_from_env("ENGINE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let started = match format {
+        Format::Text => builder.compact().try_init(),
+        Format::Json => builder.json().flatten_event(true).try_init(),
+    };
+    // A second start in one process keeps the first one's format.
+    drop(started);
+}

@@ -1,0 +1,127 @@
+//! The command line: arguments, settings, exit codes. One file a command.
+
+mod check;
+mod config;
+mod logging;
+mod plan;
+mod printer;
+mod run;
+mod signals;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Settings;
+use crate::session::Session;
+use printer::Printer;
+
+/// How a command ended: its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// 0: done.
+    Done,
+    /// 1: the user's to repair; the message is out already.
+    Failed,
+    /// 130: the user pressed Ctrl-C twice.
+    Aborted,
+}
+
+/// Moves what is new from Reddit into a Parquet/Delta lake, exactly once, as .sql files say.
+#[derive(Debug, Parser)]
+#[command(
+    name = "engine",
+    version,
+    max_term_width = 120,
+    after_help = "\
+Examples:
+  engine run queries/reddit.sql            move what is new, then exit
+  engine run queries/reddit.sql --follow   keep going until Ctrl-C
+  engine check queries/                    find mistakes without moving data
+  engine plan queries/reddit.sql           show what a run would read, create and alter
+  engine config                            show the settings in force
+
+Settings come from engine.toml in the working directory and from the environment (ENGINE_LAKE_URL, ...)."
+)]
+struct Arguments {
+    /// Read the settings from this file instead of ./engine.toml
+    #[arg(long, global = true, value_name = "FILE", env = "ENGINE_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// How to log to standard error
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    log: logging::Format,
+
+    /// Log more: -v progress of every step, -vv every request
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a pipeline: everything that is new, through its queries, into its sinks, once
+    Run(run::RunArguments),
+    /// Find what is wrong with a pipeline, or a folder of them, without moving data
+    Check(check::CheckArguments),
+    /// Show what a run of a pipeline would read, create and alter, without doing it
+    Plan(plan::PlanArguments),
+    /// Show the settings in force, secrets masked, and where each came from
+    Config(config::ConfigArguments),
+}
+
+/// Runs the command line and says how it ended.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    logging::start(arguments.log, arguments.verbose);
+    let mut printer = Printer::new();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            printer.error(&format!("cannot start: {error}"));
+            return ExitCode::from(2);
+        }
+    };
+    let result = runtime.block_on(Box::pin(dispatch(arguments, &mut printer)));
+    runtime.shutdown_background();
+    #[cfg(feature = "failpoints")]
+    if let Err(error) = crate::faults::write_counts() {
+        printer.error(&format!("cannot write the counts of points: {error}"));
+    }
+    match result {
+        Ok(Status::Done) => ExitCode::SUCCESS,
+        Ok(Status::Failed) => ExitCode::from(1),
+        Ok(Status::Aborted) => ExitCode::from(130),
+        Err(error) => {
+            printer.error(&format!("{error:#}"));
+            ExitCode::from(if is_ours(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result<Status> {
+    let environment: BTreeMap<String, String> = std::env::vars().collect();
+    let settings = Settings::load(arguments.config.as_deref(), &environment)?;
+    if let Command::Config(config) = &arguments.command {
+        return config::config(config, &settings, printer);
+    }
+    let session = Session::new(settings, environment)?;
+    match arguments.command {
+        Command::Run(run) => run::run(run, &session, printer).await,
+        Command::Check(check) => check::check(check, &session, printer).await,
+        Command::Plan(plan) => plan::plan(plan, &session, printer).await,
+        Command::Config(_) => Ok(Status::Done),
+    }
+}
+
+/// Whether the error is a bug of ours rather than something the user can repair.
+fn is_ours(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        matches!(cause.downcast_ref::<connectors::Error>(), Some(connectors::Error::Internal { .. }))
+            || matches!(cause.downcast_ref::<crate::state::StateError>(), Some(crate::state::StateError::Corrupt { .. }))
+    })
+}

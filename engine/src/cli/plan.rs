@@ -1,0 +1,129 @@
+//! `engine plan FILE.sql`: what a run would read, create and alter; does nothing.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use connectors::sink::Change;
+
+use super::Status;
+use super::check::report;
+use super::printer::Printer;
+use crate::flow::{Class, Flow, assign};
+use crate::session::Session;
+use crate::sql::Pipeline;
+use crate::state::{Progress, SqliteStore, StateStore};
+
+/// Arguments of `engine plan`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  engine plan queries/reddit.sql")]
+pub(super) struct PlanArguments {
+    /// The pipeline
+    #[arg(value_name = "FILE.sql")]
+    file: PathBuf,
+}
+
+pub(super) async fn plan(arguments: PlanArguments, session: &Session, printer: &mut Printer) -> Result<Status> {
+    let mut pipeline = match Pipeline::load(&arguments.file, session).await? {
+        Ok(pipeline) => pipeline,
+        Err(errors) => {
+            report(&arguments.file, &errors, printer)?;
+            return Ok(Status::Failed);
+        }
+    };
+    let progress = stored(session, &pipeline.name).await?;
+    assign::assign(&mut pipeline.flows, &progress.flows)?;
+    printer.data(&describe(&pipeline, &progress)?);
+    Ok(Status::Done)
+}
+
+/// Reads the state store if there is one; makes none.
+async fn stored(session: &Session, pipeline: &str) -> Result<Progress> {
+    let path = session.state_folder.join("state.db");
+    if !path.exists() {
+        return Ok(Progress::default());
+    }
+    Ok(SqliteStore::open(&path).await?.progress(pipeline).await?)
+}
+
+fn describe(pipeline: &Pipeline, progress: &Progress) -> Result<String> {
+    let mut text = format!("pipeline {}", pipeline.name);
+    if let Some(schedule) = &pipeline.options.schedule {
+        write!(text, ", schedule '{schedule}' (UTC)")?;
+    }
+    match progress.next_epoch.saturating_sub(1) {
+        0 => writeln!(text, ", never run")?,
+        last => writeln!(text, ", up to epoch {last}")?,
+    }
+    if let Some(pending) = &progress.pending {
+        writeln!(text, "  epoch {} is staged and will be committed first", pending.epoch)?;
+    }
+    for flow in &pipeline.flows {
+        describe_flow(&mut text, pipeline, progress, flow)?;
+    }
+    for query in &pipeline.queries {
+        writeln!(text, "\nthen, line {}: {}", pipeline.line(&query.span), first_words(&pipeline.text[query.span.clone()]))?;
+    }
+    Ok(text)
+}
+
+fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, flow: &Flow) -> Result<()> {
+    let stored = progress.flows.get(&flow.id);
+    writeln!(text, "\nflow {} (line {}): {}, {}", flow.id, pipeline.line(&flow.span), flow.class, flow.mode)?;
+    for name in &flow.sources {
+        let place = pipeline
+            .tables
+            .get(name)
+            .map(|table| format!("{} {}", table.spec.connector, table.spec.location))
+            .unwrap_or_default();
+        let offset = stored.and_then(|stored| stored.offsets.get(name));
+        let described = match (offset, pipeline.source(name)) {
+            (Some(offset), Some(source)) => format!("after {}", source.describe(offset)),
+            _ => "from the beginning".to_owned(),
+        };
+        writeln!(text, "  source {name}: {place}, {described}")?;
+    }
+    for name in &flow.bounded {
+        writeln!(text, "  table {name}: read whole{}", if flow.class == Class::Complete { ", when it has changed" } else { "" })?;
+    }
+    writeln!(text, "  sink {}: {} {}", flow.table.name, flow.table.connector, flow.table.location)?;
+    if !flow.sink_plan.key.is_empty() {
+        writeln!(text, "    key: {}", flow.sink_plan.key.join(", "))?;
+    }
+    if !flow.sink_plan.partition_by.is_empty() {
+        writeln!(text, "    partitioned by: {}", flow.sink_plan.partition_by.join(", "))?;
+    }
+    for change in &flow.sink_plan.changes {
+        match change {
+            Change::Create => {
+                writeln!(text, "    to be created, with columns:")?;
+                for field in flow.sink_plan.schema.fields() {
+                    let null = if field.is_nullable() { "" } else { " NOT NULL" };
+                    writeln!(text, "      {} {}{null}", field.name(), field.data_type())?;
+                }
+            }
+            Change::AddColumn { name, data_type } => writeln!(text, "    column to be added: {name} {data_type}")?,
+        }
+    }
+    if stored.is_some_and(|stored| stored.fingerprint != flow.fingerprint) {
+        match flow.class {
+            Class::Complete => writeln!(text, "  the query was edited: the table will be computed anew")?,
+            Class::Stateless => writeln!(
+                text,
+                "  the query was edited: it applies to rows from now on; --from-scratch reads the earlier ones again"
+            )?,
+        }
+    }
+    Ok(())
+}
+
+fn first_words(statement: &str) -> String {
+    let line: Vec<&str> = statement.split_whitespace().collect();
+    let line = line.join(" ");
+    match line.char_indices().nth(70) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}

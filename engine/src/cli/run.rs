@@ -1,0 +1,118 @@
+//! `engine run FILE.sql`.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use connectors::reddit::replay_notice;
+use datafusion::arrow::util::pretty::pretty_format_batches;
+
+use super::Status;
+use super::check::report;
+use super::printer::Printer;
+use super::signals::Interrupts;
+use crate::run::{self, Observer, Outcome, RunOptions};
+use crate::session::Session;
+use crate::sql::Pipeline;
+use crate::state::{SqliteStore, StateStore};
+
+/// Arguments of `engine run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  engine run queries/reddit.sql
+  engine run queries/reddit.sql --follow
+  engine run queries/reddit.sql --json | jq .sinks
+
+A run reads what is new since the run before, commits it, and exits; run it again as often as you like.
+Killed at any time, the next run goes on where it must: no row is lost, none is written twice.")]
+pub(super) struct RunArguments {
+    /// The pipeline
+    #[arg(value_name = "FILE.sql")]
+    file: PathBuf,
+
+    /// Keep going: ask the sources again and again; Ctrl-C finishes the epoch and leaves
+    #[arg(long)]
+    follow: bool,
+
+    /// Print one JSON object about the run on standard output instead of a table
+    #[arg(long)]
+    json: bool,
+
+    /// Forget the pipeline's progress first: everything is read again (tables keep their rows; INSERT INTO adds them again)
+    #[arg(long)]
+    from_scratch: bool,
+
+    /// Do not ask before --from-scratch
+    #[arg(long)]
+    yes: bool,
+
+    /// Write the run's metrics to this file, in Prometheus' text form
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+}
+
+pub(super) async fn run(arguments: RunArguments, session: &Session, printer: &mut Printer) -> Result<Status> {
+    let pipeline = match Pipeline::load(&arguments.file, session).await? {
+        Ok(pipeline) => pipeline,
+        Err(errors) => {
+            report(&arguments.file, &errors, printer)?;
+            return Ok(Status::Failed);
+        }
+    };
+    if arguments.from_scratch && !arguments.yes && !confirmed(&pipeline.name)? {
+        printer.note("nothing was changed");
+        return Ok(Status::Failed);
+    }
+    if pipeline.tables.values().any(|table| table.spec.connector == "REDDIT")
+        && let Some(notice) = replay_notice(&session.context.reddit)
+    {
+        printer.note(&notice);
+    }
+    let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(&session.state_folder.join("state.db")).await?);
+    let observer = Observer::new(&pipeline.name, std::io::stderr().is_terminal())?;
+    let interrupts = Interrupts::default();
+    let options = RunOptions { follow: arguments.follow, from_scratch: arguments.from_scratch };
+    let work = run::run(pipeline, session, store, options, &observer, &interrupts.stop);
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        () = interrupts.abort.cancelled() => {
+            printer.error("aborted; what was not committed will be done again by the next run");
+            return Ok(Status::Aborted);
+        }
+        () = interrupts.listen(|text| tracing::warn!("{text}")) => return Ok(Status::Aborted),
+    };
+    if let Some(path) = &arguments.metrics {
+        std::fs::write(path, observer.metrics().text()?).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    show(&outcome?, arguments.json, printer)?;
+    Ok(Status::Done)
+}
+
+fn show(outcome: &Outcome, json: bool, printer: &mut Printer) -> Result<()> {
+    for (_, batches) in &outcome.results {
+        let table = format!("{}\n", pretty_format_batches(batches)?);
+        if json {
+            printer.note(&table)
+        } else {
+            printer.data(&table)
+        }
+        if batches.iter().map(datafusion::arrow::array::RecordBatch::num_rows).sum::<usize>() == run::SHOWN_ROWS {
+            printer.note(&format!("(the first {} rows)", run::SHOWN_ROWS));
+        }
+    }
+    let text = if json { format!("{}\n", serde_json::to_string(&outcome.summary)?) } else { outcome.summary.to_string() };
+    printer.data(&text);
+    Ok(())
+}
+
+fn confirmed(pipeline: &str) -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("--from-scratch forgets the progress of pipeline '{pipeline}'; add --yes to do so without being asked");
+    }
+    write!(std::io::stderr(), "forget the progress of pipeline '{pipeline}' and read everything again? [y/N] ")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

@@ -1,0 +1,91 @@
+//! `engine.toml` as text: sections and keys, each with its line; unknown ones are errors.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use connectors::options::unknown;
+use toml::de::{DeTable, DeValue};
+
+use super::{KEYS, Origin, interpolate};
+
+/// The values of the file by `section.key`, `${...}` resolved.
+pub(super) fn read(path: &Path, environment: &BTreeMap<String, String>) -> Result<BTreeMap<String, (String, Origin)>> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    parse(&text, &shown, environment)
+}
+
+fn parse(text: &str, shown: &str, environment: &BTreeMap<String, String>) -> Result<BTreeMap<String, (String, Origin)>> {
+    let line_of = |byte: usize| text[..byte.min(text.len())].matches('\n').count() + 1;
+    let table = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_of(span.start));
+        anyhow!("{shown}:{line}: {}", error.message())
+    })?;
+    let mut values = BTreeMap::new();
+    for (section, content) in table.get_ref() {
+        let line = line_of(section.span().start);
+        let sections: std::collections::BTreeSet<&str> = KEYS.iter().map(|key| key.section).collect();
+        if !sections.contains(section.get_ref().as_ref()) {
+            bail!("{shown}:{line}: {}", unknown("section", section.get_ref(), "engine.toml", sections));
+        }
+        let DeValue::Table(content) = content.get_ref() else {
+            bail!("{shown}:{line}: '{}' is a section: write [{}] on a line of its own", section.get_ref(), section.get_ref());
+        };
+        for (name, value) in content {
+            let line = line_of(name.span().start);
+            let known = KEYS.iter().filter(|key| key.section == section.get_ref().as_ref());
+            let Some(key) = known.clone().find(|key| key.name == name.get_ref().as_ref()) else {
+                let message = unknown("key", name.get_ref(), &format!("[{}]", section.get_ref()), known.map(|key| key.name));
+                bail!("{shown}:{line}: {message}");
+            };
+            let text = scalar(value.get_ref()).ok_or_else(|| anyhow!("{shown}:{line}: {} takes a single value", key.path()))?;
+            let text = interpolate(&text, environment).with_context(|| format!("{shown}:{line}: {}", key.path()))?;
+            values.insert(key.path(), (text, Origin::File { path: shown.to_owned(), line }));
+        }
+    }
+    Ok(values)
+}
+
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
+        DeValue::Boolean(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        format!("{:#}", parse(text, "engine.toml", &BTreeMap::new()).unwrap_err())
+    }
+
+    #[test]
+    fn unknown_key_names_line_and_nearest() {
+        assert_eq!(error("[lake]\n\nurll = 'x'\n"), "engine.toml:3: unknown key 'urll' of [lake]; did you mean 'url'?");
+        assert_eq!(error("[lakes]\n"), "engine.toml:1: unknown section 'lakes' of engine.toml; did you mean 'lake'?");
+    }
+
+    #[test]
+    fn wrong_shapes_name_the_line() {
+        assert_eq!(error("lake = 3\n"), "engine.toml:1: 'lake' is a section: write [lake] on a line of its own");
+        assert_eq!(error("[lake]\nurl = ['a']\n"), "engine.toml:2: lake.url takes a single value");
+        assert!(error("[lake]\nurl = \n").starts_with("engine.toml:2: "));
+    }
+
+    #[test]
+    fn variables_are_resolved_and_missing_ones_named() {
+        let environment = BTreeMap::from([("BUCKET".to_owned(), "b".to_owned())]);
+        let values = parse("[lake]\nurl = 's3://${BUCKET}/x'\n", "engine.toml", &environment).unwrap();
+        assert_eq!(values["lake.url"].0, "s3://b/x");
+        assert_eq!(
+            error("[lake]\nurl = '${NOWHERE}'\n"),
+            "engine.toml:2: lake.url: environment variable NOWHERE is not set; set it, or give a default with ${NOWHERE:-...}"
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! Every setting there is: the one declaration that the file, the environment and `engine config` share.
+
+/// What a value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Anything.
+    Text,
+    /// `64MB`.
+    Bytes,
+    /// A positive whole number.
+    Number,
+    /// `true` or `false`.
+    Flag,
+    /// `15m`.
+    Duration,
+}
+
+impl Kind {
+    pub(super) fn expected(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Bytes => "a size above zero, as in '256MB'",
+            Self::Number => "a whole number above zero",
+            Self::Flag => "true or false",
+            Self::Duration => "a time span, as in '30s'",
+        }
+    }
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Key {
+    /// The `[section]` of `engine.toml`.
+    pub section: &'static str,
+    /// The key in it.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// What holds when nobody sets it.
+    pub default: Option<&'static str>,
+    /// Never shown.
+    pub secret: bool,
+    /// What it is for.
+    pub help: &'static str,
+}
+
+impl Key {
+    /// `"lake.url"`.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+
+    /// The environment variables that set it, the first that is set wins: `ENGINE_LAKE_URL`, and for Reddit also the
+    /// customary `REDDIT_CLIENT_ID`.
+    pub fn environment(&self) -> Vec<String> {
+        let name = format!("{}_{}", self.section, self.name).to_uppercase();
+        match self.section {
+            "reddit" => vec![format!("ENGINE_{name}"), name],
+            _ => vec![format!("ENGINE_{name}")],
+        }
+    }
+}
+
+const fn text(section: &'static str, name: &'static str, default: Option<&'static str>, help: &'static str) -> Key {
+    Key { section, name, kind: Kind::Text, default, secret: false, help }
+}
+
+const fn secret(section: &'static str, name: &'static str, help: &'static str) -> Key {
+    Key { section, name, kind: Kind::Text, default: None, secret: true, help }
+}
+
+const fn sized(section: &'static str, name: &'static str, kind: Kind, default: Option<&'static str>, help: &'static str) -> Key {
+    Key { section, name, kind, default, secret: false, help }
+}
+
+/// Every setting.
+pub const KEYS: &[Key] = &[
+    text("lake", "url", Some("./lake"), "where tables live: a folder or s3://bucket/prefix"),
+    text("state", "url", Some("./.engine"), "the folder of the state store (SQLite) and of temporary files"),
+    sized(
+        "run",
+        "memory",
+        Kind::Bytes,
+        Some("64MB"),
+        "what queries and writers may hold in memory; what does not fit is spilled to disk",
+    ),
+    sized("run", "parallelism", Kind::Number, None, "threads; by default one per core"),
+    sized("run", "epoch_rows", Kind::Number, Some("100000"), "rows after which an epoch is committed"),
+    sized("run", "epoch_bytes", Kind::Bytes, Some("256MB"), "bytes received after which an epoch is committed"),
+    sized("run", "file_bytes", Kind::Bytes, Some("128MB"), "size at which a data file is closed"),
+    sized("run", "row_group_bytes", Kind::Bytes, Some("16MB"), "size at which a row group of a data file is closed"),
+    sized("run", "open_partitions", Kind::Number, Some("32"), "partitions written at the same time; rows of others wait on disk"),
+    text("reddit", "client_id", None, "of your app at reddit.com/prefs/apps; without it, sample posts are replayed"),
+    secret("reddit", "client_secret", "of your app; not needed for an installed app"),
+    text("reddit", "username", None, "for a script app, together with password"),
+    secret("reddit", "password", "for a script app"),
+    secret("reddit", "refresh_token", "for a web app that was authorised once"),
+    text("reddit", "device_id", None, "for an installed app: 20 to 30 characters of your choice"),
+    text("reddit", "user_agent", None, "sent with every request; by default '<platform>:engine:<version>'"),
+    text("reddit", "api_url", Some("https://oauth.reddit.com"), "where listings are read"),
+    text("reddit", "token_url", Some("https://www.reddit.com/api/v1/access_token"), "where tokens are granted"),
+    sized("reddit", "replay_posts", Kind::Number, Some("1000"), "posts per subreddit in the replayed sample"),
+    text("s3", "endpoint", None, "URL of an S3-compatible server; AWS when not set"),
+    text("s3", "region", None, "region; by default AWS_REGION"),
+    sized(
+        "s3",
+        "path_style",
+        Kind::Flag,
+        None,
+        "bucket in the path instead of in the host name; by default true with an endpoint",
+    ),
+    text("s3", "access_key_id", None, "by default AWS_ACCESS_KEY_ID or the role of the machine"),
+    secret("s3", "secret_access_key", "by default AWS_SECRET_ACCESS_KEY"),
+    secret("s3", "session_token", "by default AWS_SESSION_TOKEN"),
+];

@@ -1,0 +1,152 @@
+//! The settings: `engine.toml`, the environment, secrets; what is set, by whom, and what it means.
+//!
+//! Every key is declared once, in [`KEYS`]; the file, the environment, `engine config` and the documentation follow it.
+
+mod file;
+mod interpolate;
+mod keys;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Result, anyhow, bail};
+use connectors::options::{parse_bytes, parse_duration};
+
+pub use interpolate::interpolate;
+pub use keys::{KEYS, Key};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// A line of `engine.toml`.
+    File {
+        /// The file, as it was given.
+        path: String,
+        /// From 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Environment(String),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{path}:{line}"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+        }
+    }
+}
+
+/// One setting in force.
+#[derive(Clone)]
+pub struct Setting {
+    /// What was declared.
+    pub key: &'static Key,
+    /// The value, with `${...}` resolved; `None` when it is not set and has no default.
+    pub value: Option<String>,
+    /// Who set it.
+    pub origin: Origin,
+}
+
+impl std::fmt::Debug for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} = {} ({})", self.key.path(), self.shown(), self.origin)
+    }
+}
+
+impl Setting {
+    /// The value as it may be shown: a secret is masked.
+    pub fn shown(&self) -> String {
+        match &self.value {
+            None => "(not set)".to_owned(),
+            Some(_) if self.key.secret => "********".to_owned(),
+            Some(value) => value.clone(),
+        }
+    }
+}
+
+/// The settings in force.
+#[derive(Debug, Clone)]
+pub struct Settings(Vec<Setting>);
+
+impl Settings {
+    /// Reads `engine.toml` (`path`, or the one in the working directory if there is one) and the environment.
+    ///
+    /// # Errors
+    /// An unknown key or section, a value of the wrong kind, an unresolvable `${...}`: each with file and line.
+    pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Self> {
+        let from_file = match path {
+            Some(path) => file::read(path, environment)?,
+            None if Path::new("engine.toml").exists() => file::read(Path::new("engine.toml"), environment)?,
+            None => BTreeMap::new(),
+        };
+        let settings: Vec<Setting> = KEYS.iter().map(|key| effective(key, &from_file, environment)).collect();
+        for setting in &settings {
+            check(setting)?;
+        }
+        Ok(Self(settings))
+    }
+
+    /// All of them, in the order of their declaration.
+    pub fn all(&self) -> &[Setting] {
+        &self.0
+    }
+
+    /// The value of `path` (`"lake.url"`).
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.0.iter().find(|setting| setting.key.path() == path).and_then(|setting| setting.value.as_deref())
+    }
+
+    /// The value of a key that has a default.
+    pub fn required(&self, path: &str) -> Result<&str> {
+        self.text(path).ok_or_else(|| anyhow!("setting {path} is not set"))
+    }
+
+    /// A size in bytes.
+    pub fn bytes(&self, path: &str) -> Result<u64> {
+        let text = self.required(path)?;
+        parse_bytes(text).ok_or_else(|| anyhow!("setting {path} is '{text}', expected a size"))
+    }
+
+    /// A whole number.
+    pub fn number(&self, path: &str) -> Result<u64> {
+        let text = self.required(path)?;
+        text.parse().map_err(|_| anyhow!("setting {path} is '{text}', expected a whole number"))
+    }
+}
+
+/// Environment over file over default.
+fn effective(
+    key: &'static Key,
+    from_file: &BTreeMap<String, (String, Origin)>,
+    environment: &BTreeMap<String, String>,
+) -> Setting {
+    for name in key.environment() {
+        if let Some(value) = environment.get(&name).filter(|value| !value.is_empty()) {
+            return Setting { key, value: Some(value.clone()), origin: Origin::Environment(name) };
+        }
+    }
+    match from_file.get(&key.path()) {
+        Some((value, origin)) => Setting { key, value: Some(value.clone()), origin: origin.clone() },
+        None => Setting { key, value: key.default.map(str::to_owned), origin: Origin::Default },
+    }
+}
+
+fn check(setting: &Setting) -> Result<()> {
+    let Some(value) = &setting.value else { return Ok(()) };
+    let good = match setting.key.kind {
+        keys::Kind::Text => true,
+        keys::Kind::Bytes => parse_bytes(value).is_some_and(|bytes| bytes > 0),
+        keys::Kind::Number => value.parse::<u64>().is_ok_and(|number| number > 0),
+        keys::Kind::Flag => value.parse::<bool>().is_ok(),
+        keys::Kind::Duration => parse_duration(value).is_some(),
+    };
+    if !good {
+        bail!("{}: {} is '{}', expected {}", setting.origin, setting.key.path(), setting.shown(), setting.key.kind.expected());
+    }
+    Ok(())
+}

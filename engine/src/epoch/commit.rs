@@ -1,0 +1,48 @@
+//! Step 5: every sink makes its staged rows visible, once.
+
+use anyhow::{Context as _, Result};
+use connectors::faults::point;
+use connectors::registry::connector;
+use connectors::sink::{Receipt, Sink};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Scope;
+use crate::session::Session;
+use crate::state::{Checkpoint, FlowCheckpoint};
+
+/// Commits the flows of `checkpoint` that `wanted` names, in their order.
+///
+/// # Errors
+/// Names the sink; what was committed stays so, and the rest is committed by the next run.
+pub async fn commit(
+    scope: Scope<'_>,
+    checkpoint: &Checkpoint,
+    wanted: impl Fn(&FlowCheckpoint) -> bool,
+) -> Result<Vec<(String, Receipt)>> {
+    let mut receipts = Vec::new();
+    for flow in checkpoint.flows.iter().filter(|flow| wanted(flow)) {
+        point("commit-before");
+        let started = Instant::now();
+        let batch = checkpoint.batch(flow)?;
+        let sink = open(scope.session, flow).await?;
+        let receipt = sink
+            .commit(&batch)
+            .await
+            .with_context(|| format!("committing epoch {} to '{}'", checkpoint.epoch, flow.sink.name))?;
+        point("commit-after");
+        scope.observer.committed(flow, checkpoint.epoch, &receipt, started.elapsed());
+        receipts.push((flow.flow.clone(), receipt));
+    }
+    Ok(receipts)
+}
+
+/// The sink of a checkpoint's flow, as the checkpoint says, whatever the file says now.
+///
+/// # Errors
+/// When it cannot be opened.
+pub async fn open(session: &Session, flow: &FlowCheckpoint) -> Result<Arc<dyn Sink>> {
+    let table = session.resolve(&flow.sink)?;
+    let sink = connector(&table.connector)?.sink(&table, &session.context).await;
+    sink.with_context(|| format!("opening sink '{}'", table.name))
+}

@@ -1,0 +1,47 @@
+//! One epoch: the six steps, one file each, in the order in which they happen.
+//!
+//! [`lease`] → [`slice`] → [`stage`] → [`record`] → [`commit`] → [`advance`]; [`recover`] finishes what a killed process left
+//! between `record` and `advance`. A crash before `record` leaves nothing visible, and the epoch is done again; after it, the
+//! sources are not read again.
+
+pub mod advance;
+pub mod commit;
+pub mod lease;
+pub mod record;
+pub mod recover;
+pub mod slice;
+pub mod stage;
+
+use anyhow::Result;
+use connectors::stores::Location;
+use tokio_util::sync::CancellationToken;
+
+use crate::run::Observer;
+use crate::session::Session;
+use crate::sql::Pipeline;
+use crate::state::{Lease, StateStore};
+
+/// What every step is given.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// What is run.
+    pub pipeline: &'a Pipeline,
+    /// Stores, memory, clock.
+    pub session: &'a Session,
+    /// Where progress lives.
+    pub store: &'a dyn StateStore,
+    /// The right to write.
+    pub lease: &'a Lease,
+    /// Who watches.
+    pub observer: &'a Observer,
+    /// Set when the run should leave after this epoch.
+    pub stop: &'a CancellationToken,
+}
+
+/// The folder of all staged files of a pipeline. Its first part begins with a dot: readers of folders skip it.
+///
+/// # Errors
+/// When the lake's location makes no sense.
+pub fn staging_folder(session: &Session, pipeline: &str) -> Result<Location> {
+    Ok(session.context.stores.lake()?.join(&format!(".engine/staging/{pipeline}")))
+}

@@ -1,0 +1,60 @@
+//! Step 4: the checkpoint. From here on the epoch will be committed, whatever happens to this process.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use connectors::faults::point;
+use connectors::source::Offset;
+
+use super::Scope;
+use super::stage::Staged;
+use crate::flow::Flow;
+use crate::state::{Checkpoint, FlowCheckpoint, FlowProgress, Progress};
+
+/// One flow's part of the record.
+#[derive(Debug)]
+pub struct FlowRecord<'a> {
+    /// The flow.
+    pub flow: &'a Flow,
+    /// Rows it read.
+    pub rows_in: u64,
+    /// Where it stands once the epoch is committed.
+    pub offsets: BTreeMap<String, Offset>,
+}
+
+/// Stores the epoch.
+///
+/// # Errors
+/// When the lease was lost or the store cannot be written; then nothing was recorded.
+pub async fn record(
+    scope: Scope<'_>,
+    progress: &Progress,
+    folder: &str,
+    staged: Staged,
+    flows: Vec<FlowRecord<'_>>,
+) -> Result<Checkpoint> {
+    let flows = flows
+        .into_iter()
+        .map(|FlowRecord { flow, rows_in, offsets }| FlowCheckpoint {
+            flow: flow.id.clone(),
+            sink: flow.table.clone(),
+            mode: flow.mode,
+            key: flow.sink_plan.key.clone(),
+            stage: staged.stage_of.get(&flow.id).copied().unwrap_or_default(),
+            rows_in,
+            progress: FlowProgress { fingerprint: flow.fingerprint.clone(), sink: flow.table.name.clone(), offsets },
+        })
+        .collect();
+    let checkpoint = Checkpoint {
+        pipeline: scope.pipeline.name.clone(),
+        incarnation: progress.incarnation.clone(),
+        epoch: progress.next_epoch,
+        recorded_at: scope.session.context.clock.now(),
+        folder: folder.to_owned(),
+        stages: staged.stages,
+        flows,
+    };
+    scope.store.record(scope.lease, &checkpoint).await?;
+    point("recorded");
+    Ok(checkpoint)
+}

@@ -1,0 +1,123 @@
+//! What a killed run left behind, and what to do about it.
+//!
+//! Facts are read, a pure function decides, and only then is anything done.
+
+use anyhow::{Result, bail};
+use connectors::faults::point;
+use connectors::stores::Location;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use super::{Scope, advance, commit, staging_folder};
+use crate::state::{Checkpoint, Progress};
+
+/// What is known of one flow of a pending epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowFact {
+    /// The flow.
+    pub flow: String,
+    /// Whether its sink has the batch.
+    pub committed: bool,
+    /// A staged file that is gone.
+    pub missing: Option<String>,
+}
+
+/// What to do about a pending epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Commit these flows, then advance.
+    Finish {
+        /// Flows whose sinks do not have the batch.
+        commit: Vec<String>,
+    },
+    /// Rows that no sink has are gone: a person has to decide.
+    Lost {
+        /// The flow.
+        flow: String,
+        /// The file.
+        file: String,
+    },
+}
+
+/// Decides from facts alone.
+pub fn decide(facts: &[FlowFact]) -> Decision {
+    let open = facts.iter().filter(|fact| !fact.committed);
+    match open.clone().find_map(|fact| fact.missing.clone().map(|file| (fact.flow.clone(), file))) {
+        Some((flow, file)) => Decision::Lost { flow, file },
+        None => Decision::Finish { commit: open.map(|fact| fact.flow.clone()).collect() },
+    }
+}
+
+/// Finishes the pending epoch, if there is one, and removes what earlier runs left in the staging folder.
+///
+/// # Errors
+/// When staged rows are gone, or the epoch can still not be committed.
+pub async fn recover(scope: Scope<'_>, progress: &Progress) -> Result<bool> {
+    let folder = staging_folder(scope.session, &scope.pipeline.name)?;
+    let Some(checkpoint) = &progress.pending else {
+        advance::remove(&folder, None).await?;
+        return Ok(false);
+    };
+    tracing::info!(pipeline = scope.pipeline.name, epoch = checkpoint.epoch, "finishing an epoch that an earlier run left");
+    advance::remove(&folder, Some(&checkpoint.folder)).await?;
+    match decide(&facts(scope, checkpoint, &folder).await?) {
+        Decision::Finish { commit: flows } => {
+            point("recover-decided");
+            commit::commit(scope, checkpoint, |flow| flows.contains(&flow.flow)).await?;
+            advance::advance(scope, checkpoint).await?;
+            Ok(true)
+        }
+        Decision::Lost { flow, file } => bail!(
+            "epoch {} of pipeline '{}' was recorded but not committed to '{flow}', and its staged file {file} is gone; restore the file, or run with --from-scratch to read the sources again",
+            checkpoint.epoch,
+            checkpoint.pipeline
+        ),
+    }
+}
+
+async fn facts(scope: Scope<'_>, checkpoint: &Checkpoint, folder: &Location) -> Result<Vec<FlowFact>> {
+    let mut facts = Vec::new();
+    for flow in &checkpoint.flows {
+        let sink = commit::open(scope.session, flow).await?;
+        let committed = sink.committed(&checkpoint.batch_id(&flow.flow)).await?;
+        let mut missing = None;
+        if !committed {
+            for file in checkpoint.batch(flow)?.files {
+                match folder.store.head(&Path::from(file.path.as_str())).await {
+                    Ok(_) => {}
+                    Err(object_store::Error::NotFound { .. }) => missing = Some(file.path),
+                    Err(error) => return Err(connectors::Error::from(error).into()),
+                }
+            }
+        }
+        facts.push(FlowFact { flow: flow.flow.clone(), committed, missing });
+    }
+    Ok(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fact(flow: &str, committed: bool, missing: Option<&str>) -> FlowFact {
+        FlowFact { flow: flow.into(), committed, missing: missing.map(Into::into) }
+    }
+
+    #[test]
+    fn only_what_is_not_committed_is_committed() {
+        let facts = [fact("a", true, None), fact("b", false, None), fact("c", false, None)];
+        assert_eq!(decide(&facts), Decision::Finish { commit: vec!["b".into(), "c".into()] });
+    }
+
+    #[test]
+    fn all_committed_only_advances() {
+        assert_eq!(decide(&[fact("a", true, None)]), Decision::Finish { commit: vec![] });
+    }
+
+    #[test]
+    fn a_missing_file_matters_only_while_its_rows_are_nowhere_else() {
+        assert_eq!(decide(&[fact("a", true, Some("x"))]), Decision::Finish { commit: vec![] });
+        let facts = [fact("a", false, None), fact("b", false, Some("x"))];
+        assert_eq!(decide(&facts), Decision::Lost { flow: "b".into(), file: "x".into() });
+    }
+}

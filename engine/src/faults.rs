@@ -1,0 +1,72 @@
+//! Test builds only: kills this process, as `kill -9` does, at the point that `ENGINE_KILL_AT` names.
+//!
+//! `ENGINE_KILL_AT=store-after=5` kills at the fifth change of an object store, after it was made. `ENGINE_COUNT_POINTS=FILE`
+//! writes how often each point was passed, when the process ends by itself.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Every point there is.
+pub const POINTS: &[&str] = &[
+    connectors::faults::BEFORE_EFFECT,
+    connectors::faults::AFTER_EFFECT,
+    connectors::faults::BEFORE_STATE,
+    connectors::faults::AFTER_STATE,
+    "leased",
+    "slice-batch",
+    "sliced",
+    "stage-batch",
+    "staged",
+    "recorded",
+    "commit-before",
+    "commit-after",
+    "advanced",
+    "recover-decided",
+];
+
+static COUNTS: Mutex<BTreeMap<&str, u64>> = Mutex::new(BTreeMap::new());
+
+/// Sets the points as the environment says.
+pub fn arm() {
+    if let Ok(wanted) = std::env::var("ENGINE_KILL_AT")
+        && let Some((name, hit)) = wanted.split_once('=')
+        && let Ok(hit) = hit.parse::<u64>()
+    {
+        let passed = AtomicU64::new(0);
+        let set = fail::cfg_callback(name.to_owned(), move || {
+            if passed.fetch_add(1, Ordering::SeqCst) + 1 == hit {
+                kill();
+            }
+        });
+        assert!(set.is_ok(), "fail point {name}");
+    }
+    if std::env::var_os("ENGINE_COUNT_POINTS").is_some() {
+        for name in POINTS {
+            let set = fail::cfg_callback(*name, move || {
+                *COUNTS.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+            });
+            assert!(set.is_ok(), "fail point {name}");
+        }
+    }
+}
+
+/// Writes the counts where `ENGINE_COUNT_POINTS` says.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_counts() -> std::io::Result<()> {
+    let Some(path) = std::env::var_os("ENGINE_COUNT_POINTS") else { return Ok(()) };
+    let counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let lines: String = counts.iter().map(|(name, count)| format!("{name}={count}\n")).collect();
+    std::fs::write(path, lines)
+}
+
+fn kill() {
+    let me = rustix::process::getpid();
+    // SIGKILL cannot be caught: nothing runs after this line.
+    let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,192 @@
+//! Which class a query belongs to, or why it cannot be streamed and what to write instead.
+//!
+//! Decided from the logical plan alone.
+
+use std::collections::BTreeSet;
+
+use connectors::sink::WriteMode;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::source_as_provider;
+use datafusion::error::Result;
+use datafusion::logical_expr::{JoinType, LogicalPlan};
+
+use super::source_table::SourceTable;
+
+/// How a flow is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Row by row over the slices: the plan as it is.
+    Stateless,
+    /// Computed anew whenever one of its bounded tables changed.
+    Complete,
+}
+
+impl std::fmt::Display for Class {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stateless => "stateless",
+            Self::Complete => "complete",
+        })
+    }
+}
+
+/// Why a query is refused, and the rewrite that would work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What does not work.
+    pub message: String,
+    /// What does.
+    pub help: String,
+    /// A word of the statement to point at.
+    pub word: &'static str,
+}
+
+/// The tables a plan reads.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// Read incrementally.
+    pub sources: BTreeSet<String>,
+    /// Read as they stand.
+    pub bounded: BTreeSet<String>,
+}
+
+/// The tables that `plan` reads, in subqueries too.
+///
+/// # Errors
+/// None of its own.
+pub fn inputs(plan: &LogicalPlan) -> Result<Inputs> {
+    let mut inputs = Inputs::default();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let provider = source_as_provider(&scan.source)?;
+            match provider.downcast_ref::<SourceTable>() {
+                Some(table) => inputs.sources.insert(table.name.clone()),
+                None => inputs.bounded.insert(scan.table_name.table().to_owned()),
+            };
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(inputs)
+}
+
+/// The class of `plan` when written by `mode`.
+///
+/// # Errors
+/// A [`Refusal`] in the inner result; the outer one has no errors of its own.
+pub fn classify(plan: &LogicalPlan, mode: WriteMode) -> Result<std::result::Result<Class, Refusal>> {
+    if inputs(plan)?.sources.is_empty() {
+        return Ok(match mode {
+            WriteMode::Overwrite | WriteMode::Upsert => Ok(Class::Complete),
+            WriteMode::Append => Err(refusal(
+                "the query reads no incremental source, so every run would append all of its rows again",
+                "write INSERT OVERWRITE to replace the table, or REPLACE INTO to upsert by key",
+                "INSERT",
+            )),
+        });
+    }
+    if mode == WriteMode::Overwrite {
+        return Ok(Err(refusal(
+            "INSERT OVERWRITE replaces the whole table, but the query sees only what is new of its source",
+            "write REPLACE INTO (upsert by key) or INSERT INTO (append); or overwrite from a lake table that collects the source",
+            "OVERWRITE",
+        )));
+    }
+    let mut found = None;
+    plan.apply(|node| {
+        found = refuse(node)?;
+        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found.map_or(Ok(Class::Stateless), Err))
+}
+
+fn refusal(message: &str, help: &str, word: &'static str) -> Refusal {
+    Refusal { message: message.to_owned(), help: help.to_owned(), word }
+}
+
+/// Why this node cannot be computed slice by slice, when a source is below it.
+fn refuse(node: &LogicalPlan) -> Result<Option<Refusal>> {
+    let over_source = || -> Result<bool> { Ok(!inputs(node)?.sources.is_empty()) };
+    let collect = "collect the rows in a lake table first (INSERT INTO or REPLACE INTO), then INSERT OVERWRITE from that table";
+    let refused = match node {
+        LogicalPlan::Aggregate(_) if over_source()? => {
+            Some(refusal("GROUP BY over an incremental source would see only the new rows of each epoch", collect, "GROUP"))
+        }
+        LogicalPlan::Distinct(_) if over_source()? => Some(refusal(
+            "DISTINCT over an incremental source would see only the new rows of each epoch",
+            "write REPLACE INTO a table with a key: a row seen twice is then one row",
+            "DISTINCT",
+        )),
+        LogicalPlan::Window(_) if over_source()? => Some(refusal(
+            "a window function over an incremental source would see only the new rows of each epoch",
+            collect,
+            "OVER",
+        )),
+        LogicalPlan::Limit(_) if over_source()? => Some(refusal(
+            "LIMIT over an incremental source would apply to each epoch on its own",
+            "drop it; to read less, use the source's own option ('limit')",
+            "LIMIT",
+        )),
+        LogicalPlan::Sort(_) if over_source()? => Some(refusal(
+            "ORDER BY has no meaning for rows that keep arriving",
+            "drop it, and sort when the table is read",
+            "ORDER",
+        )),
+        LogicalPlan::RecursiveQuery(_) if over_source()? => Some(refusal(
+            "a recursive query over an incremental source would see only the new rows of each epoch",
+            collect,
+            "RECURSIVE",
+        )),
+        LogicalPlan::Join(join) => {
+            let left = !inputs(&join.left)?.sources.is_empty();
+            let right = !inputs(&join.right)?.sources.is_empty();
+            refuse_join(join.join_type, left, right, collect)
+        }
+        LogicalPlan::Subquery(_) if over_source()? => Some(subquery()),
+        _ => None,
+    };
+    if refused.is_some() {
+        return Ok(refused);
+    }
+    let mut in_expression = None;
+    node.apply_subqueries(|inner| {
+        if !inputs(inner)?.sources.is_empty() {
+            in_expression = Some(subquery());
+        }
+        Ok(TreeNodeRecursion::Jump)
+    })?;
+    Ok(in_expression)
+}
+
+fn subquery() -> Refusal {
+    refusal(
+        "a subquery over an incremental source would see only the new rows of each epoch",
+        "collect the rows in a lake table first, and use that table in the subquery",
+        "SELECT",
+    )
+}
+
+/// A join is computed slice by slice when only one side is a source, and that side decides which rows there are.
+fn refuse_join(join_type: JoinType, left: bool, right: bool, collect: &str) -> Option<Refusal> {
+    use JoinType::{Inner, Left, LeftAnti, LeftMark, LeftSemi, Right, RightAnti, RightMark, RightSemi};
+    let works = match (left, right) {
+        (false, false) => true,
+        (true, true) => false,
+        (true, false) => matches!(join_type, Inner | Left | LeftSemi | LeftAnti | LeftMark | RightSemi),
+        (false, true) => matches!(join_type, Inner | Right | RightSemi | RightAnti | RightMark | LeftSemi),
+    };
+    // A semi join that keeps the bounded side would emit a bounded row again in every epoch that matches it.
+    let keeps_bounded = matches!((left, join_type), (true, RightSemi) | (false, LeftSemi)) && (left != right);
+    if works && !keeps_bounded {
+        return None;
+    }
+    let message = if left && right {
+        "a join of two incremental sources would match only rows that arrive in the same epoch"
+    } else {
+        "this join keeps rows of the bounded table that match no new row, in every epoch anew"
+    };
+    Some(refusal(
+        message,
+        if left && right { collect } else { "put the incremental source on the side that the join keeps" },
+        "JOIN",
+    ))
+}

@@ -1,0 +1,114 @@
+//! From a flow's query to the plan whose rows are staged: slices in place of sources, the sink's columns and types, one
+//! row a key.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use connectors::sink::SinkPlan;
+use datafusion::catalog::TableProvider;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::error::Result;
+use datafusion::execution::SessionState;
+use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::expr::Sort;
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use sha2::{Digest, Sha256};
+
+use super::source_table::SourceTable;
+
+/// The position of a row among those that arrived in the epoch.
+const ARRIVAL: &str = "__engine_arrival";
+/// 1 for the row that wins among those of its key.
+const RANK: &str = "__engine_rank";
+
+/// The query's columns, cast to the sink's and in its order; for an upsert, the last row of each key.
+///
+/// # Errors
+/// A cast that cannot be planned.
+pub fn staged(query: LogicalPlan, sink: &SinkPlan, upsert: bool) -> Result<LogicalPlan> {
+    let schema = query.schema();
+    let mut columns = Vec::with_capacity(sink.schema.fields().len());
+    for field in sink.schema.fields() {
+        let found = schema.iter().find(|(_, column)| column.name().eq_ignore_ascii_case(field.name()));
+        columns.push(match found {
+            Some((qualifier, column)) => {
+                let value = Expr::Column(Column::from((qualifier, column)));
+                let value = if column.data_type() == field.data_type() { value } else { cast(value, field.data_type().clone()) };
+                value.alias(field.name())
+            }
+            None => lit(ScalarValue::try_from(field.data_type())?).alias(field.name()),
+        });
+    }
+    let projected = LogicalPlanBuilder::from(query).project(columns)?;
+    if upsert { last_of_each_key(projected, sink) } else { projected.build() }
+}
+
+fn last_of_each_key(rows: LogicalPlanBuilder, sink: &SinkPlan) -> Result<LogicalPlan> {
+    let column = |name: &String| Expr::Column(Column::from_name(name));
+    let columns: Vec<Expr> = sink.schema.fields().iter().map(|field| column(field.name())).collect();
+    let order = sink.order_by.iter().map(column).chain([Expr::Column(Column::from_name(ARRIVAL))]);
+    let order: Vec<Sort> = order.map(|value| value.sort(false, false)).collect();
+    let rank = row_number().partition_by(sink.key.iter().map(column).collect()).order_by(order).build()?.alias(RANK);
+    rows.window([row_number().alias(ARRIVAL)])?
+        .window([rank])?
+        .filter(Expr::Column(Column::from_name(RANK)).eq(lit(1_u64)))?
+        .project(columns)?
+        .build()
+}
+
+/// `plan` with every scan of a table named in `tables` reading that provider instead.
+///
+/// # Errors
+/// None of its own.
+pub fn with_tables(plan: LogicalPlan, tables: &BTreeMap<String, Arc<dyn TableProvider>>) -> Result<LogicalPlan> {
+    let replaced = plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::TableScan(mut scan) = node else { return Ok(Transformed::no(node)) };
+        let provider = source_as_provider(&scan.source)?;
+        let name = provider.downcast_ref::<SourceTable>().map(|table| table.name.clone());
+        match name.and_then(|name| tables.get(&name)) {
+            Some(table) => {
+                scan.source = provider_as_source(Arc::clone(table));
+                Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+            }
+            None => Ok(Transformed::no(LogicalPlan::TableScan(scan))),
+        }
+    })?;
+    Ok(replaced.data)
+}
+
+/// The columns of each source that `plan` uses, after the optimizer has dropped those it does not.
+///
+/// # Errors
+/// When the plan cannot be optimized.
+pub fn used_columns(plan: &LogicalPlan, state: &SessionState) -> Result<BTreeMap<String, BTreeSet<usize>>> {
+    let optimized = state.optimize(plan)?;
+    let mut used: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+    optimized.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let provider = source_as_provider(&scan.source)?;
+            if let Some(table) = provider.downcast_ref::<SourceTable>() {
+                let columns = used.entry(table.name.clone()).or_default();
+                match &scan.projection {
+                    Some(projection) => columns.extend(projection),
+                    None => columns.extend(0..scan.source.schema().fields().len()),
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(used)
+}
+
+/// Hash of what the plan computes.
+pub fn fingerprint(plan: &LogicalPlan) -> String {
+    let digest = Sha256::digest(plan.display_indent_schema().to_string());
+    hex::encode(&digest[..8])
+}
+
+/// The query's columns as the sink sees them.
+pub fn query_schema(plan: &LogicalPlan) -> SchemaRef {
+    Arc::clone(plan.schema().inner())
+}

@@ -1,0 +1,82 @@
+//! A source as a DataFusion table: what a pipeline's queries are planned against.
+//!
+//! In an epoch its scan is exchanged for the slice's rows ([`crate::epoch::slice`]). Scanned as it is, by a plain `SELECT`, it
+//! reads the source from the beginning and records nothing.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use connectors::source::{SliceLimits, SliceRequest, Source};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use futures::stream;
+
+/// A source, by the name it has in the pipeline.
+#[derive(Debug)]
+pub struct SourceTable {
+    /// The table's name.
+    pub name: String,
+    /// Where the rows come from.
+    pub source: Arc<dyn Source>,
+}
+
+#[async_trait]
+impl TableProvider for SourceTable {
+    fn schema(&self) -> SchemaRef {
+        self.source.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let peek: Arc<dyn PartitionStream> = Arc::new(Peek { schema: self.source.schema(), source: Arc::clone(&self.source) });
+        let schema = Arc::clone(peek.schema());
+        Ok(Arc::new(StreamingTableExec::try_new(schema, vec![peek], projection, None, false, limit)?))
+    }
+}
+
+/// The whole source as one stream.
+#[derive(Debug)]
+struct Peek {
+    schema: SchemaRef,
+    source: Arc<dyn Source>,
+}
+
+impl PartitionStream for Peek {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let source = Arc::clone(&self.source);
+        let request = SliceRequest { limits: SliceLimits { rows: u64::MAX, bytes: u64::MAX }, columns: None };
+        let batches = stream::try_unfold((None, source, request), |(reader, source, request)| async move {
+            let mut reader = match reader {
+                Some(reader) => reader,
+                None => source.read(None, &request).await?,
+            };
+            match reader.next_batch().await? {
+                Some(batch) => Ok(Some((batch, (Some(reader), source, request)))),
+                None => match reader.end().interrupted {
+                    Some(error) => Err(DataFusionError::from(error)),
+                    None => Ok(None),
+                },
+            }
+        });
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
+    }
+}

@@ -1,0 +1,41 @@
+//! Which flows go through an epoch together: those that stand at the same place in every source they share.
+
+use std::collections::BTreeMap;
+
+use connectors::source::Offset;
+
+use crate::flow::Flow;
+use crate::state::FlowProgress;
+
+/// Flows that share their slices.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    /// The flows.
+    pub(super) flows: Vec<&'a Flow>,
+    /// Where they stand, by source.
+    pub(super) offsets: BTreeMap<String, Option<Offset>>,
+}
+
+/// Groups flows; those that have not begun come first, so that they catch up with the others.
+pub(super) fn groups<'a>(flows: impl Iterator<Item = &'a Flow>, progress: &BTreeMap<String, FlowProgress>) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for flow in flows {
+        let offsets: BTreeMap<String, Option<Offset>> = flow
+            .sources
+            .iter()
+            .map(|source| (source.clone(), progress.get(&flow.id).and_then(|progress| progress.offsets.get(source)).cloned()))
+            .collect();
+        let fits = |group: &&mut Group<'a>| {
+            offsets.iter().all(|(source, offset)| group.offsets.get(source).is_none_or(|other| other == offset))
+        };
+        match groups.iter_mut().find(fits) {
+            Some(group) => {
+                group.flows.push(flow);
+                group.offsets.extend(offsets);
+            }
+            None => groups.push(Group { flows: vec![flow], offsets }),
+        }
+    }
+    groups.sort_by_key(|group| group.offsets.values().any(Option::is_some));
+    groups
+}

@@ -1,0 +1,65 @@
+//! Counters and histograms of a run, in Prometheus' form.
+
+use anyhow::Result;
+use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+
+/// What is counted.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Registry,
+    /// Rows read, by pipeline and source.
+    pub source_rows: IntCounterVec,
+    /// Bytes received, by pipeline and source.
+    pub source_bytes: IntCounterVec,
+    /// Rows staged, by pipeline and flow.
+    pub flow_rows: IntCounterVec,
+    /// Rows committed, by pipeline and sink.
+    pub sink_rows: IntCounterVec,
+    /// Files committed, by pipeline and sink.
+    pub sink_files: IntCounterVec,
+    /// Bytes committed, by pipeline and sink.
+    pub sink_bytes: IntCounterVec,
+    /// Epochs committed, by pipeline and flow.
+    pub epochs: IntCounterVec,
+    /// Seconds of a commit, by pipeline and sink.
+    pub commit_seconds: HistogramVec,
+}
+
+impl Metrics {
+    /// All at zero.
+    ///
+    /// # Errors
+    /// Two metrics of one name, which is a bug.
+    pub fn new() -> Result<Self> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, label: &str| -> Result<IntCounterVec> {
+            let counter = IntCounterVec::new(Opts::new(name, help), &["pipeline", label])?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let commit_seconds =
+            HistogramVec::new(HistogramOpts::new("engine_commit_seconds", "Seconds a commit took"), &["pipeline", "sink"])?;
+        registry.register(Box::new(commit_seconds.clone()))?;
+        Ok(Self {
+            source_rows: counter("engine_source_rows_total", "Rows read", "source")?,
+            source_bytes: counter("engine_source_bytes_total", "Bytes received", "source")?,
+            flow_rows: counter("engine_flow_rows_total", "Rows staged", "flow")?,
+            sink_rows: counter("engine_sink_rows_total", "Rows committed", "sink")?,
+            sink_files: counter("engine_sink_files_total", "Files committed", "sink")?,
+            sink_bytes: counter("engine_sink_bytes_total", "Bytes committed", "sink")?,
+            epochs: counter("engine_epochs_total", "Epochs committed", "flow")?,
+            commit_seconds,
+            registry,
+        })
+    }
+
+    /// As text.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn text(&self) -> Result<String> {
+        let mut bytes = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut bytes)?;
+        Ok(String::from_utf8(bytes)?)
+    }
+}

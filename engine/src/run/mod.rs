@@ -1,0 +1,245 @@
+//! A run: epochs of one pipeline until nothing is new, or until it is told to stop.
+
+mod group;
+pub mod metrics;
+mod observer;
+mod queries;
+mod retry;
+pub mod summary;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use connectors::source::{Offset, SliceLimits};
+use datafusion::arrow::array::RecordBatch;
+use tokio_util::sync::CancellationToken;
+
+pub use observer::{Observer, Watch};
+pub use queries::SHOWN_ROWS;
+use summary::Summary;
+
+use crate::epoch::lease::HeldLease;
+use crate::epoch::record::FlowRecord;
+use crate::epoch::{Scope, advance, commit, record, recover, slice, stage, staging_folder};
+use crate::flow::{Class, Flow, assign, plan};
+use crate::session::Session;
+use crate::sql::Pipeline;
+use crate::state::{FlowProgress, Progress, StateStore};
+
+/// How a run behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunOptions {
+    /// Keep going when there is nothing new.
+    pub follow: bool,
+    /// Forget the pipeline's progress first.
+    pub from_scratch: bool,
+}
+
+/// A statement's result, in the order of the file.
+pub type QueryResult = (String, Vec<RecordBatch>);
+
+/// What a run leaves for its caller to show.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Totals by sink.
+    pub summary: Summary,
+    /// What `SELECT`, `COPY`, `EXPLAIN` returned.
+    pub results: Vec<QueryResult>,
+}
+
+/// Runs the pipeline: recovery, then epochs.
+///
+/// `stop` ends the run after the epoch it is in.
+///
+/// # Errors
+/// Another run holds the lease; a source, query or sink fails. What was committed stays.
+pub async fn run(
+    mut pipeline: Pipeline,
+    session: &Session,
+    store: Arc<dyn StateStore>,
+    options: RunOptions,
+    observer: &Observer,
+    stop: &CancellationToken,
+) -> Result<Outcome> {
+    let held = HeldLease::acquire(Arc::clone(&store), &pipeline.name, Arc::clone(&session.context.clock)).await?;
+    let work = drive(&mut pipeline, session, store.as_ref(), &held, options, observer, stop);
+    let result = tokio::select! {
+        result = work => result,
+        () = held.lost().cancelled() => bail!("the lease of pipeline '{}' was lost: another run has taken over", pipeline_name(&held)),
+    };
+    let released = held.release().await;
+    let outcome = result?;
+    released?;
+    Ok(outcome)
+}
+
+fn pipeline_name(held: &HeldLease) -> &str {
+    &held.lease().pipeline
+}
+
+async fn drive(
+    pipeline: &mut Pipeline,
+    session: &Session,
+    store: &dyn StateStore,
+    held: &HeldLease,
+    options: RunOptions,
+    observer: &Observer,
+    stop: &CancellationToken,
+) -> Result<Outcome> {
+    clean_temporary(session, &pipeline.name)?;
+    if options.from_scratch {
+        store.forget(held.lease()).await?;
+    }
+    let progress = store.progress(&pipeline.name).await?;
+    assign::assign(&mut pipeline.flows, &progress.flows)?;
+    observer.watch(pipeline.flows.iter().map(|flow| Watch {
+        flow: flow.id.clone(),
+        sink: flow.table.name.clone(),
+        sources: flow.sources.clone(),
+    }));
+    let scope = Scope { pipeline, session, store, lease: held.lease(), observer, stop };
+    loop {
+        drain(scope).await?;
+        if !options.follow || stop.is_cancelled() {
+            break;
+        }
+        tokio::select! {
+            () = session.context.clock.sleep(poll_interval(pipeline)) => {}
+            () = stop.cancelled() => break,
+        }
+    }
+    let results = if options.follow || stop.is_cancelled() { Vec::new() } else { queries::run(scope).await? };
+    let last_epoch = store.progress(&pipeline.name).await?.next_epoch.saturating_sub(1);
+    Ok(Outcome { summary: observer.summary(&pipeline.name, last_epoch), results })
+}
+
+/// Slices and spill files of runs that were killed.
+fn clean_temporary(session: &Session, pipeline: &str) -> Result<()> {
+    let folder = session.temporary_folder(pipeline);
+    match std::fs::remove_dir_all(&folder) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("cannot remove {}", folder.display())),
+    }
+}
+
+fn poll_interval(pipeline: &Pipeline) -> Duration {
+    let sources = pipeline.flows.iter().flat_map(|flow| &flow.sources);
+    let intervals = sources.filter_map(|name| pipeline.source(name)).map(|source| source.poll_interval());
+    intervals.min().unwrap_or(Duration::from_secs(60))
+}
+
+/// Epochs until no flow finds anything new.
+async fn drain(scope: Scope<'_>) -> Result<()> {
+    let mut drained = BTreeSet::new();
+    let mut recovered = false;
+    while !scope.stop.is_cancelled() {
+        let progress = scope.store.progress(&scope.pipeline.name).await?;
+        if !recovered || progress.pending.is_some() {
+            retry::retrying(scope, || async {
+                recover::recover(scope, &scope.store.progress(&scope.pipeline.name).await?).await
+            })
+            .await?;
+            recovered = true;
+            continue;
+        }
+        let open = scope.pipeline.flows.iter().filter(|flow| flow.class == Class::Stateless && !drained.contains(&flow.id));
+        let groups = group::groups(open, &progress.flows);
+        let Some(group) = groups.into_iter().next() else { break };
+        let more = retry::retrying(scope, || incremental_epoch(scope, &group)).await?;
+        if !more {
+            drained.extend(group.flows.iter().map(|flow| flow.id.clone()));
+        }
+    }
+    complete_flows(scope).await
+}
+
+/// One epoch of flows that stand at the same offsets. Says whether there is more right now.
+async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result<bool> {
+    let progress = scope.store.progress(&scope.pipeline.name).await?;
+    let state = scope.pipeline.context.state();
+    let mut columns: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+    for flow in &group.flows {
+        let staged = plan::staged(flow.query.clone(), &flow.sink_plan, false)?;
+        for (source, used) in plan::used_columns(&staged, &state)? {
+            columns.entry(source).or_default().extend(used);
+        }
+    }
+    let slices = slice::slice(scope, &group.offsets, &columns, limits(scope)?).await?;
+    if slices.rows() == 0 {
+        return Ok(slices.more() && !scope.stop.is_cancelled());
+    }
+    let folder_name = folder_name(scope, &progress);
+    let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
+    let staged = stage::stage(scope, &group.flows, &slices.tables(), &folder).await?;
+    let records = group.flows.iter().map(|flow| {
+        let read = flow.sources.iter().filter_map(|source| Some((source, slices.by_source.get(source)?)));
+        FlowRecord {
+            flow,
+            rows_in: read.clone().map(|(_, slice)| slice.rows).sum(),
+            offsets: read.map(|(source, slice)| (source.clone(), slice.end.offset.clone())).collect(),
+        }
+    });
+    let checkpoint = record::record(scope, &progress, &folder_name, staged, records.collect()).await?;
+    commit::commit(scope, &checkpoint, |_| true).await?;
+    advance::advance(scope, &checkpoint).await?;
+    Ok(slices.more())
+}
+
+fn limits(scope: Scope<'_>) -> Result<SliceLimits> {
+    let set = scope.session.limits()?;
+    let own = &scope.pipeline.options;
+    let or = |own: u64, set: u64| if own == 0 { set } else { own };
+    Ok(SliceLimits { rows: or(own.epoch_rows, set.rows), bytes: or(own.epoch_bytes, set.bytes) })
+}
+
+/// Never the folder of another process: the lease's generation is in its name.
+fn folder_name(scope: Scope<'_>, progress: &Progress) -> String {
+    format!("{}-{:08}-{}", progress.incarnation, progress.next_epoch, scope.lease.generation)
+}
+
+/// Runs every complete flow one of whose tables changed, until none has; a flow may read what another writes.
+async fn complete_flows(scope: Scope<'_>) -> Result<()> {
+    let flows: Vec<&Flow> = scope.pipeline.flows.iter().filter(|flow| flow.class == Class::Complete).collect();
+    for _ in 0..flows.len() {
+        let mut changed = false;
+        for flow in &flows {
+            if scope.stop.is_cancelled() {
+                return Ok(());
+            }
+            changed |= retry::retrying(scope, || complete_epoch(scope, flow)).await?;
+        }
+        if !changed {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Computes one complete flow anew if its tables or its query changed.
+async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
+    let progress = scope.store.progress(&scope.pipeline.name).await?;
+    if progress.pending.is_some() {
+        recover::recover(scope, &progress).await?;
+        return Ok(true);
+    }
+    let versions = scope.pipeline.refresh(scope.session).await?;
+    let offsets = flow.bounded.iter().map(|table| (table.clone(), Offset(versions.get(table).cloned().unwrap_or_default())));
+    let now = FlowProgress { fingerprint: flow.fingerprint.clone(), sink: flow.table.name.clone(), offsets: offsets.collect() };
+    if progress.flows.get(&flow.id) == Some(&now) {
+        return Ok(false);
+    }
+    // The tables may have other types than when the file was read: some did not exist then.
+    let current = scope.pipeline.plan_again(flow, scope.session).await?;
+    let folder_name = folder_name(scope, &progress);
+    let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
+    let staged = stage::stage(scope, &[&current], &BTreeMap::new(), &folder).await?;
+    let rows_in = staged.stages.iter().map(crate::state::StageCheckpoint::rows).sum();
+    let record = FlowRecord { flow: &current, rows_in, offsets: now.offsets };
+    let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record]).await?;
+    commit::commit(scope, &checkpoint, |_| true).await?;
+    advance::advance(scope, &checkpoint).await?;
+    Ok(true)
+}

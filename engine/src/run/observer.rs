@@ -1,0 +1,189 @@
+//! Who watches a run: progress lines for a person, counters for a machine, totals for the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use connectors::sink::Receipt;
+use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::metrics::Metrics;
+use super::summary::{SinkSummary, Summary, peak_memory_bytes};
+use crate::state::FlowCheckpoint;
+
+/// A flow to watch.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    /// The flow.
+    pub flow: String,
+    /// The table it feeds.
+    pub sink: String,
+    /// What it reads.
+    pub sources: BTreeSet<String>,
+}
+
+/// Watches one run.
+#[derive(Debug)]
+pub struct Observer {
+    pipeline: String,
+    metrics: Metrics,
+    lines: MultiProgress,
+    started: Instant,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    flows: BTreeMap<String, FlowLine>,
+    /// Rows and bytes of the slice that is being read, by source.
+    slices: BTreeMap<String, (u64, u64)>,
+    sinks: BTreeMap<String, SinkSummary>,
+}
+
+#[derive(Debug)]
+struct FlowLine {
+    watch: Watch,
+    bar: ProgressBar,
+    epoch: u64,
+    rows: u64,
+    bytes: u64,
+}
+
+impl Observer {
+    /// Watches a run of `pipeline`; `lines` shows a progress line per flow while standard error is a terminal.
+    ///
+    /// # Errors
+    /// See [`Metrics::new`].
+    pub fn new(pipeline: &str, lines: bool) -> Result<Self> {
+        let target = if lines { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Ok(Self {
+            pipeline: pipeline.to_owned(),
+            metrics: Metrics::new()?,
+            lines: MultiProgress::with_draw_target(target),
+            started: Instant::now(),
+            seen: Mutex::default(),
+        })
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The flows there are.
+    pub fn watch(&self, flows: impl Iterator<Item = Watch>) {
+        let mut seen = self.seen();
+        for watch in flows {
+            let bar = self.lines.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+                bar.set_style(style);
+            }
+            seen.sinks.entry(watch.sink.clone()).or_default();
+            seen.flows.insert(watch.flow.clone(), FlowLine { watch, bar, epoch: 0, rows: 0, bytes: 0 });
+        }
+    }
+
+    /// A slice of `source` has grown to `rows` and `bytes`.
+    pub fn read(&self, source: &str, rows: u64, bytes: u64) {
+        let mut seen = self.seen();
+        let before = seen.slices.insert(source.to_owned(), (rows, bytes)).unwrap_or_default();
+        // A slice that begins again counts from nothing.
+        let (new_rows, new_bytes) =
+            if rows >= before.0 { (rows - before.0, bytes.saturating_sub(before.1)) } else { (rows, bytes) };
+        self.metrics.source_rows.with_label_values(&[&self.pipeline, source]).inc_by(new_rows);
+        self.metrics.source_bytes.with_label_values(&[&self.pipeline, source]).inc_by(new_bytes);
+        for line in seen.flows.values_mut().filter(|line| line.watch.sources.contains(source)) {
+            line.rows += new_rows;
+            line.bytes += new_bytes;
+            line.show(self.started, "reading");
+        }
+    }
+
+    /// The slices of an epoch are complete; what is read next is another slice.
+    pub fn sliced(&self) {
+        self.seen().slices.clear();
+    }
+
+    /// The stage of `flow` has grown to `rows`.
+    pub fn staged(&self, flow: &str, _rows: u64) {
+        if let Some(line) = self.seen().flows.get(flow) {
+            line.show(self.started, "staging");
+        }
+    }
+
+    /// A flow's epoch is committed.
+    pub fn committed(&self, flow: &FlowCheckpoint, epoch: u64, receipt: &Receipt, took: Duration) {
+        let mut seen = self.seen();
+        let labels = [self.pipeline.as_str(), flow.sink.name.as_str()];
+        self.metrics.sink_rows.with_label_values(&labels).inc_by(receipt.rows);
+        self.metrics.sink_files.with_label_values(&labels).inc_by(receipt.files);
+        self.metrics.sink_bytes.with_label_values(&labels).inc_by(receipt.bytes);
+        self.metrics.commit_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+        let labels = [self.pipeline.as_str(), flow.flow.as_str()];
+        self.metrics.flow_rows.with_label_values(&labels).inc_by(receipt.rows);
+        self.metrics.epochs.with_label_values(&labels).inc();
+        let sink = seen.sinks.entry(flow.sink.name.clone()).or_default();
+        sink.rows_in += flow.rows_in;
+        sink.rows_written += receipt.rows;
+        sink.bytes += receipt.bytes;
+        sink.files += receipt.files;
+        sink.epochs += 1;
+        sink.seconds += took.as_secs_f64();
+        if let Some(line) = seen.flows.get_mut(&flow.flow) {
+            line.epoch = epoch;
+            line.show(self.started, "committed");
+        }
+        tracing::info!(
+            pipeline = self.pipeline,
+            flow = flow.flow,
+            sink = flow.sink.name,
+            epoch,
+            rows = receipt.rows,
+            bytes = receipt.bytes,
+            files = receipt.files,
+            seconds = took.as_secs_f64(),
+            "committed"
+        );
+    }
+
+    /// The totals so far; the progress lines go.
+    pub fn summary(&self, pipeline: &str, last_epoch: u64) -> Summary {
+        let seen = self.seen();
+        for line in seen.flows.values() {
+            line.bar.finish_and_clear();
+        }
+        Summary {
+            pipeline: pipeline.to_owned(),
+            last_epoch,
+            sinks: seen.sinks.clone(),
+            seconds: self.started.elapsed().as_secs_f64(),
+            peak_memory_bytes: peak_memory_bytes(),
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FlowLine {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a rate for a person to read"
+    )]
+    fn show(&self, started: Instant, step: &str) {
+        let rate = (self.rows as f64 / started.elapsed().as_secs_f64().max(0.001)) as u64;
+        self.bar.set_message(format!(
+            "{}: {} rows, {}, {} rows/s, epoch {}, {step}",
+            self.watch.sink,
+            HumanCount(self.rows),
+            HumanBytes(self.bytes),
+            HumanCount(rate),
+            self.epoch,
+        ));
+        self.bar.tick();
+    }
+}

@@ -1,0 +1,82 @@
+//! What a run did, in a table for people and one JSON object for machines.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use indicatif::{HumanBytes, HumanCount};
+use serde::Serialize;
+
+/// Totals of one sink.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct SinkSummary {
+    /// Rows its flows read.
+    pub rows_in: u64,
+    /// Rows it committed.
+    pub rows_written: u64,
+    /// Bytes of the data files.
+    pub bytes: u64,
+    /// Data files.
+    pub files: u64,
+    /// Epochs.
+    pub epochs: u64,
+    /// Seconds its commits took.
+    pub seconds: f64,
+}
+
+/// Totals of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The pipeline.
+    pub pipeline: String,
+    /// The newest committed epoch, of this run or an earlier one; 0: none.
+    pub last_epoch: u64,
+    /// By sink.
+    pub sinks: BTreeMap<String, SinkSummary>,
+    /// Seconds the run took.
+    pub seconds: f64,
+    /// The most memory the process had resident; `None` where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+impl Summary {
+    /// Whether anything was committed.
+    pub fn is_new(&self) -> bool {
+        self.sinks.values().any(|sink| sink.epochs > 0)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let memory = self.peak_memory_bytes.map_or_else(|| "unknown".to_owned(), |bytes| HumanBytes(bytes).to_string());
+        if !self.is_new() {
+            return writeln!(
+                f,
+                "{}: nothing new since epoch {} ({:.2} s, peak memory {memory})",
+                self.pipeline, self.last_epoch, self.seconds
+            );
+        }
+        let width = self.sinks.keys().map(String::len).max().unwrap_or(0).max("sink".len());
+        writeln!(
+            f,
+            "{:width$}  {:>10}  {:>12}  {:>10}  {:>6}  {:>6}  {:>8}",
+            "sink", "rows in", "rows written", "bytes", "files", "epochs", "commit s"
+        )?;
+        for (name, sink) in &self.sinks {
+            let bytes = HumanBytes(sink.bytes).to_string();
+            let (rows_in, rows_written) = (HumanCount(sink.rows_in).to_string(), HumanCount(sink.rows_written).to_string());
+            writeln!(
+                f,
+                "{name:width$}  {rows_in:>10}  {rows_written:>12}  {bytes:>10}  {:>6}  {:>6}  {:>8.2}",
+                sink.files, sink.epochs, sink.seconds
+            )?;
+        }
+        writeln!(f, "{}: up to epoch {} in {:.2} s, peak memory {memory}", self.pipeline, self.last_epoch, self.seconds)
+    }
+}
+
+/// The peak of resident memory, as Linux tells it in `/proc/self/status` (`VmHWM`, in KiB).
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+}

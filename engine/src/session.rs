@@ -1,0 +1,152 @@
+//! The settings made real: stores, memory, clock, and DataFusion sessions over them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use connectors::clock::{Clock, SystemClock};
+use connectors::context::{Context, TableSpec};
+use connectors::reddit::RedditConfig;
+use connectors::source::SliceLimits;
+use connectors::staging::StagingSizes;
+use connectors::stores::{S3Config, Stores};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::config::{Settings, interpolate};
+use crate::sql::settings::PipelineOptions;
+
+/// Rows of a batch: small, so that wide rows of text stay few megabytes.
+const BATCH_ROWS: usize = 2_048;
+
+/// How many consumers an out-of-memory error names.
+const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(2);
+
+/// What all pipelines of a process share.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// What is set.
+    pub settings: Settings,
+    /// What connectors are given.
+    pub context: Context,
+    /// The folder of the state store and of temporary files.
+    pub state_folder: PathBuf,
+    environment: Arc<BTreeMap<String, String>>,
+}
+
+impl Session {
+    /// From settings in force. Opens nothing.
+    ///
+    /// # Errors
+    /// A setting that makes no sense.
+    pub fn new(settings: Settings, environment: BTreeMap<String, String>) -> Result<Self> {
+        let state_folder = state_folder(settings.required("state.url")?)?;
+        let temporary = state_folder.join("tmp");
+        let memory = usize::try_from(settings.bytes("run.memory")?)?;
+        let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![temporary]));
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(memory), NAMED_CONSUMERS)))
+            .with_disk_manager_builder(disk)
+            .build_arc()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let context = Context {
+            stores: Arc::new(Stores::new(settings.required("lake.url")?, s3(&settings)).context("setting lake.url")?),
+            reddit: reddit(&settings)?,
+            sizes: sizes(&settings)?,
+            runtime,
+            clock,
+        };
+        Ok(Self { settings, context, state_folder, environment: Arc::new(environment) })
+    }
+
+    /// Threads of a query.
+    pub fn parallelism(&self) -> usize {
+        let set = self.settings.number("run.parallelism").ok().and_then(|number| usize::try_from(number).ok());
+        set.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+    }
+
+    /// Where an epoch ends unless the pipeline says otherwise.
+    ///
+    /// # Errors
+    /// A setting that makes no sense.
+    pub fn limits(&self) -> Result<SliceLimits> {
+        Ok(SliceLimits { rows: self.settings.number("run.epoch_rows")?, bytes: self.settings.bytes("run.epoch_bytes")? })
+    }
+
+    /// Where a pipeline's slices wait; what is in it goes when a run begins.
+    pub fn temporary_folder(&self, pipeline: &str) -> PathBuf {
+        self.state_folder.join("tmp").join(pipeline)
+    }
+
+    /// The table with `${...}` in its location and options resolved.
+    ///
+    /// # Errors
+    /// [`connectors::Error::Config`] that names the option.
+    pub fn resolve(&self, table: &TableSpec) -> connectors::Result<TableSpec> {
+        let resolve = |subject: &str, text: &str| {
+            interpolate(text, &self.environment)
+                .map_err(|error| connectors::Error::config_at(subject, format!("table '{}': {error:#}", table.name)))
+        };
+        let mut resolved = table.clone();
+        resolved.location = resolve(&table.location, &table.location)?;
+        for (name, value) in &mut resolved.options {
+            *value = resolve(name, value)?;
+        }
+        Ok(resolved)
+    }
+
+    /// A DataFusion session with the pipeline's settings and nothing else in it.
+    pub fn datafusion(&self) -> SessionContext {
+        let mut options = ConfigOptions::new();
+        options.extensions.insert(PipelineOptions::default());
+        let mut config = SessionConfig::from(options)
+            .with_information_schema(true)
+            .with_batch_size(BATCH_ROWS)
+            .with_target_partitions(self.parallelism());
+        config.options_mut().sql_parser.collect_spans = true;
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.context.runtime) as Arc<RuntimeEnv>)
+            .with_default_features()
+            .build();
+        SessionContext::new_with_state(state)
+    }
+}
+
+/// `./.engine`, `file:///var/lib/engine` or a plain path.
+fn state_folder(url: &str) -> Result<PathBuf> {
+    let path = url.strip_prefix("file://").unwrap_or(url);
+    if let Some((scheme, _)) = path.split_once("://") {
+        anyhow::bail!("setting state.url is '{url}': {scheme}:// is not supported; expected a folder, as in './.engine'");
+    }
+    Ok(std::path::absolute(path)?)
+}
+
+fn s3(settings: &Settings) -> S3Config {
+    let text = |name: &str| settings.text(&format!("s3.{name}")).map(str::to_owned);
+    S3Config {
+        endpoint: text("endpoint"),
+        region: text("region"),
+        path_style: text("path_style").and_then(|flag| flag.parse().ok()),
+        access_key_id: text("access_key_id"),
+        secret_access_key: text("secret_access_key"),
+        session_token: text("session_token"),
+    }
+}
+
+fn sizes(settings: &Settings) -> Result<StagingSizes> {
+    Ok(StagingSizes {
+        file_bytes: settings.bytes("run.file_bytes")?,
+        row_group_bytes: usize::try_from(settings.bytes("run.row_group_bytes")?)?,
+        open_partitions: usize::try_from(settings.number("run.open_partitions")?)?,
+    })
+}
+
+fn reddit(_settings: &Settings) -> Result<RedditConfig> {
+    Ok(RedditConfig::default())
+}

@@ -1,0 +1,125 @@
+//! What is wrong with a file, and where: collected while it is read, rendered with the line and a caret.
+
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use connectors::options::nearest;
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+
+use super::script::{find_word, offset, word_at};
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What, in one line.
+    pub message: String,
+    /// Where, in bytes of the file.
+    pub span: Option<Range<usize>>,
+    /// What to try.
+    pub helps: Vec<String>,
+}
+
+impl Diagnostic {
+    /// Something wrong at `span`.
+    pub fn new(message: impl Into<String>, span: Option<Range<usize>>) -> Self {
+        Self { message: message.into(), span, helps: Vec::new() }
+    }
+
+    /// With something to try.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.helps.push(help.into());
+        self
+    }
+
+    /// A planning error of DataFusion, in the statement at `statement`.
+    pub fn from_datafusion(text: &str, statement: &Range<usize>, error: &DataFusionError) -> Self {
+        let mut result = match error.diagnostic() {
+            Some(found) => {
+                let span = found.span.map(|span| {
+                    let start = offset(text, span.start.line, span.start.column);
+                    let end = offset(text, span.end.line, span.end.column);
+                    if end > start { start..end } else { word_at(text, start) }
+                });
+                let mut diagnostic = Self::new(&found.message, span);
+                diagnostic.helps.extend(found.notes.iter().map(|note| note.message.clone()));
+                diagnostic.helps.extend(found.helps.iter().map(|help| help.message.clone()));
+                diagnostic
+            }
+            None => Self::new(plain(error), None),
+        };
+        result.helps.dedup();
+        if let DataFusionError::SchemaError(schema_error, _) = root(error)
+            && let SchemaError::FieldNotFound { field, valid_fields } = schema_error.as_ref()
+        {
+            let names = valid_fields.iter().map(|column| column.name.as_str());
+            result.helps = nearest(&field.name, names)
+                .map(|name| format!("did you mean '{name}'?"))
+                .into_iter()
+                .chain((!valid_fields.is_empty()).then(|| {
+                    let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+                    format!("there are: {}", names.join(", "))
+                }))
+                .collect();
+            result.message = format!("column '{}' not found", field.name);
+            result.span = result.span.or_else(|| find_word(text, statement, &field.name));
+        }
+        result.span = result.span.or_else(|| Some(first_line(text, statement)));
+        result
+    }
+
+    /// A connector's error in the statement at `statement`: at the option or column it names.
+    pub fn from_connector(text: &str, statement: &Range<usize>, error: &connectors::Error) -> Self {
+        let span = error.subject().and_then(|subject| find_word(text, statement, subject));
+        Self::new(error.to_string(), span.or_else(|| Some(first_line(text, statement))))
+    }
+
+    /// As text: message, `file:line:column`, the line, a caret, what to try.
+    pub fn render(&self, file: &str, text: &str) -> String {
+        let mut report = Group::with_title(Level::ERROR.primary_title(self.message.as_str()));
+        if let Some(span) = &self.span {
+            let snippet = Snippet::source(text).path(file).annotation(AnnotationKind::Primary.span(span.clone()));
+            report = report.element(snippet);
+        }
+        for help in &self.helps {
+            report = report.element(Level::HELP.message(help.as_str()));
+        }
+        Renderer::plain().render(&[report])
+    }
+
+    /// Line and column, both from 1.
+    pub fn place(&self, text: &str) -> Option<(usize, usize)> {
+        let before = &text[..self.span.as_ref()?.start];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
+    }
+}
+
+/// A statement's first line stands for the statement.
+fn first_line(text: &str, statement: &Range<usize>) -> Range<usize> {
+    let length = text[statement.clone()].find('\n').unwrap_or(statement.len());
+    statement.start..statement.start + length
+}
+
+fn root(error: &DataFusionError) -> &DataFusionError {
+    error.find_root()
+}
+
+/// DataFusion's message without its prefixes and back trace.
+pub fn plain(error: &DataFusionError) -> String {
+    let text = root(error).strip_backtrace();
+    let text = text.split("\n\nbacktrace:").next().unwrap_or(&text);
+    for prefix in [
+        "Error during planning: ",
+        "Schema error: ",
+        "Execution error: ",
+        "External error: ",
+        "Invalid or Unsupported Configuration: ",
+    ] {
+        if let Some(rest) = text.strip_prefix(prefix) {
+            return rest.to_owned();
+        }
+    }
+    text.to_owned()
+}

@@ -1,0 +1,106 @@
+//! `INSERT INTO`, `INSERT OVERWRITE` and `REPLACE INTO`: from the statement to a [`Flow`], or what is wrong with it.
+
+use std::ops::Range;
+
+use connectors::options::nearest;
+use connectors::sink::WriteMode;
+use datafusion::error::Result as PlanResult;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::{Insert, Statement as SqlStatement};
+
+use super::pipeline::{Pipeline, TableKind, target};
+use super::script::find_word;
+use super::{Diagnostic, tables};
+use crate::flow::classify::{classify, inputs};
+use crate::flow::{Flow, plan};
+use crate::session::Session;
+
+/// Plans one statement against what is known so far.
+pub(super) async fn flow(
+    pipeline: &Pipeline,
+    session: &Session,
+    span: &Range<usize>,
+    insert: &Insert,
+) -> Result<Flow, Diagnostic> {
+    let text = &pipeline.text;
+    let from_connector = |error: connectors::Error| Diagnostic::from_connector(text, span, &error);
+    let from_datafusion = |error| Diagnostic::from_datafusion(text, span, &error);
+    let mode = mode(insert);
+    let name = target(insert).ok_or_else(|| Diagnostic::new("expected the name of a table after INTO", Some(span.clone())))?;
+    let table = pipeline.tables.get(&name).ok_or_else(|| unknown_table(pipeline, span, &name))?;
+    let TableKind::Lake(connector) = &table.kind else {
+        let at = find_word(text, span, &name);
+        return Err(Diagnostic::new(format!("table '{name}' ({}) can only be read", table.spec.connector), at));
+    };
+    let query = query(pipeline, insert).await.map_err(from_datafusion)?;
+    let class = classify(&query, mode).map_err(from_datafusion)?.map_err(|refusal| {
+        let at = find_word(text, span, refusal.word).or_else(|| find_word(text, span, &name));
+        Diagnostic::new(refusal.message, at).help(refusal.help)
+    })?;
+    let reads = inputs(&query).map_err(from_datafusion)?;
+    let sink =
+        connector.sink(&session.resolve(&table.spec).map_err(from_connector)?, &session.context).await.map_err(from_connector)?;
+    let sink_plan = sink.plan(&plan::query_schema(&query), mode).await.map_err(from_connector)?;
+    plan::staged(query.clone(), &sink_plan, mode == WriteMode::Upsert).map_err(from_datafusion)?;
+    let siblings = pipeline.flows.iter().filter(|flow| flow.table.name == name).count();
+    let id = file_safe(&name);
+    Ok(Flow {
+        id: if siblings == 0 { id } else { format!("{id}-{}", siblings + 1) },
+        span: span.clone(),
+        mode,
+        class,
+        sources: reads.sources,
+        bounded: reads.bounded,
+        fingerprint: plan::fingerprint(&query),
+        query,
+        insert: Box::new(insert.clone()),
+        table: table.spec.clone(),
+        sink,
+        sink_plan,
+    })
+}
+
+fn mode(insert: &Insert) -> WriteMode {
+    if insert.replace_into {
+        WriteMode::Upsert
+    } else if insert.overwrite {
+        WriteMode::Overwrite
+    } else {
+        WriteMode::Append
+    }
+}
+
+/// Letters, digits, `_` and `-`; anything else becomes `_`.
+fn file_safe(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
+}
+
+/// The query, with the names of the column list (`INSERT INTO t (a, b) SELECT ...`) when there is one.
+async fn query(pipeline: &Pipeline, insert: &Insert) -> PlanResult<LogicalPlan> {
+    let Some(source) = &insert.source else { return datafusion::common::plan_err!("expected a query after INSERT INTO") };
+    let statement = Parsed::Statement(Box::new(SqlStatement::Query(source.clone())));
+    let plan = pipeline.context.state().statement_to_plan(statement).await?;
+    if insert.columns.is_empty() {
+        return Ok(plan);
+    }
+    let names: Vec<String> = insert.columns.iter().map(|name| tables::table_name(&name.to_string())).collect();
+    if names.len() != plan.schema().fields().len() {
+        return datafusion::common::plan_err!(
+            "{} columns are named, but the query has {}",
+            names.len(),
+            plan.schema().fields().len()
+        );
+    }
+    let columns: Vec<Expr> =
+        plan.schema().columns().into_iter().zip(names).map(|(column, name)| Expr::Column(column).alias(name)).collect();
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+fn unknown_table(pipeline: &Pipeline, span: &Range<usize>, name: &str) -> Diagnostic {
+    let diagnostic = Diagnostic::new(format!("table '{name}' not found"), find_word(&pipeline.text, span, name));
+    match nearest(name, pipeline.tables.keys().map(String::as_str)) {
+        Some(near) => diagnostic.help(format!("did you mean '{near}'?")),
+        None => diagnostic.help(format!("declare it: CREATE EXTERNAL TABLE {name} STORED AS DELTA LOCATION 'lake://...'")),
+    }
+}

@@ -1,0 +1,13 @@
+//! A `.sql` file becomes a [`Pipeline`]: statements, tables, views and flows, or a list of what is wrong with it.
+//!
+//! The language is DataFusion's own; this module only says which statements a pipeline may hold and what they mean here.
+
+pub mod diagnostics;
+mod flows;
+mod pipeline;
+pub mod script;
+pub mod settings;
+mod tables;
+
+pub use diagnostics::Diagnostic;
+pub use pipeline::{Pipeline, Query, Table, TableKind};

@@ -1,0 +1,450 @@
+//! The [`Pipeline`]: a file, read, planned and checked.
+//!
+//! Statements may stand in any order that makes sense to a reader: tables first, then views and flows as soon as what they
+//! read is known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use connectors::context::TableSpec;
+use connectors::options::nearest;
+use connectors::registry::{Connector, connector};
+use connectors::source::Source;
+use datafusion::common::TableReference;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::{CreateExternalTable, Statement as Parsed};
+use datafusion::sql::sqlparser::ast::{Insert, Statement as SqlStatement, TableObject};
+
+use super::script::{self, Statement, find_word};
+use super::settings::{PipelineOptions, pipeline_options};
+use super::{Diagnostic, flows, settings, tables};
+use crate::flow::Flow;
+use crate::flow::source_table::SourceTable;
+use crate::session::Session;
+
+/// Names that only DataFusion's own file tables have.
+const FILE_FORMATS: [&str; 5] = ["CSV", "JSON", "NDJSON", "PARQUET", "ARROW"];
+
+/// What a table is to the pipeline.
+#[derive(Debug, Clone)]
+pub enum TableKind {
+    /// Read incrementally.
+    Source(Arc<dyn Source>),
+    /// A table of the lake: written by flows, or read as it stands.
+    Lake(&'static dyn Connector),
+    /// Files, read as DataFusion reads them.
+    Files,
+}
+
+/// One external table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// As declared, `${...}` unresolved.
+    pub spec: TableSpec,
+    /// Where it stands in the file.
+    pub span: Range<usize>,
+    /// What it is.
+    pub kind: TableKind,
+}
+
+/// A statement that is run as it is, after the flows.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// Where it stands in the file.
+    pub span: Range<usize>,
+    /// The statement.
+    pub statement: Parsed,
+}
+
+/// A file, ready to run.
+pub struct Pipeline {
+    /// The file's stem.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// `SET pipeline.*`.
+    pub options: PipelineOptions,
+    /// By name.
+    pub tables: BTreeMap<String, Table>,
+    /// In the order of the file.
+    pub flows: Vec<Flow>,
+    /// `SELECT`, `COPY` and `EXPLAIN`.
+    pub queries: Vec<Query>,
+    /// All of the above, as DataFusion knows it.
+    pub context: SessionContext,
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("name", &self.name)
+            .field("tables", &self.tables)
+            .field("flows", &self.flows)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pipeline {
+    /// Reads, plans and checks a file. Moves no data. The inner error lists everything that is wrong.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn load(path: &Path, session: &Session) -> Result<std::result::Result<Self, Vec<Diagnostic>>> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Builder::new(name, path.to_owned(), text, session).build().await)
+    }
+
+    /// The line of `span`, from 1.
+    pub fn line(&self, span: &Range<usize>) -> usize {
+        self.text[..span.start].matches('\n').count() + 1
+    }
+
+    /// The table that a flow's source name stands for.
+    pub fn source(&self, name: &str) -> Option<&Arc<dyn Source>> {
+        match &self.tables.get(name)?.kind {
+            TableKind::Source(source) => Some(source),
+            _ => None,
+        }
+    }
+
+    /// The flow against the tables as DataFusion sees them now.
+    ///
+    /// # Errors
+    /// When it no longer fits them.
+    pub async fn plan_again(&self, flow: &Flow, session: &Session) -> Result<Flow> {
+        match flows::flow(self, session, &flow.span, &flow.insert).await {
+            Ok(current) => Ok(Flow { id: flow.id.clone(), fingerprint: flow.fingerprint.clone(), ..current }),
+            Err(diagnostic) => anyhow::bail!("{}", diagnostic.render(&self.path.display().to_string(), &self.text)),
+        }
+    }
+
+    /// Makes DataFusion see the lake tables as they are now, and says which version each bounded table is at.
+    ///
+    /// # Errors
+    /// When a table cannot be read.
+    pub async fn refresh(&self, session: &Session) -> Result<BTreeMap<String, String>> {
+        let mut versions = BTreeMap::new();
+        for (name, table) in &self.tables {
+            if let TableKind::Lake(connector) = &table.kind
+                && let Some(found) = connector.table(&session.resolve(&table.spec)?, &session.context).await?
+            {
+                self.context.deregister_table(quoted(name))?;
+                self.context.register_table(quoted(name), found.provider)?;
+                versions.insert(name.clone(), found.version);
+            }
+        }
+        Ok(versions)
+    }
+}
+
+/// A name as DataFusion's registry takes it, whatever letters it has.
+fn quoted(name: &str) -> TableReference {
+    TableReference::bare(name.to_owned())
+}
+
+/// A view or flow that waits for the tables it reads.
+struct Waiting {
+    span: Range<usize>,
+    statement: Parsed,
+    error: Option<Diagnostic>,
+}
+
+struct Builder<'a> {
+    pipeline: Pipeline,
+    session: &'a Session,
+    errors: Vec<Diagnostic>,
+    targets: BTreeSet<String>,
+    waiting: Vec<Waiting>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(name: String, path: PathBuf, text: String, session: &'a Session) -> Self {
+        let pipeline = Pipeline {
+            name,
+            path,
+            text,
+            options: PipelineOptions::default(),
+            tables: BTreeMap::new(),
+            flows: Vec::new(),
+            queries: Vec::new(),
+            context: session.datafusion(),
+        };
+        Self { pipeline, session, errors: Vec::new(), targets: BTreeSet::new(), waiting: Vec::new() }
+    }
+
+    async fn build(mut self) -> std::result::Result<Pipeline, Vec<Diagnostic>> {
+        let script = script::parse(&self.pipeline.text);
+        self.errors.extend(script.errors);
+        self.targets = script.statements.iter().filter_map(|statement| insert_target(&statement.parsed)).collect();
+        let (first, second): (Vec<Statement>, Vec<Statement>) = script
+            .statements
+            .into_iter()
+            .partition(|statement| matches!(statement.parsed, Parsed::CreateExternalTable(_)) || is_set(&statement.parsed));
+        for statement in first.into_iter().chain(second) {
+            if let Err(error) = self.add(statement).await {
+                self.errors.push(error);
+            }
+        }
+        self.settle().await;
+        self.check_queries().await;
+        self.pipeline.options = pipeline_options(self.pipeline.context.state().config_options());
+        self.check_schedule();
+        if self.errors.is_empty() {
+            Ok(self.pipeline)
+        } else {
+            self.errors.sort_by_key(|error| error.span.as_ref().map_or(0, |span| span.start));
+            Err(self.errors)
+        }
+    }
+
+    async fn add(&mut self, statement: Statement) -> std::result::Result<(), Diagnostic> {
+        let Statement { span, parsed } = statement;
+        match &parsed {
+            Parsed::CreateExternalTable(table) => self.add_table(span, table).await,
+            Parsed::Explain(_) | Parsed::CopyTo(_) => {
+                self.pipeline.queries.push(Query { span, statement: parsed });
+                Ok(())
+            }
+            Parsed::Statement(sql) => match sql.as_ref() {
+                SqlStatement::Query(_)
+                | SqlStatement::ShowVariable { .. }
+                | SqlStatement::ShowTables { .. }
+                | SqlStatement::ShowColumns { .. } => {
+                    self.pipeline.queries.push(Query { span, statement: parsed });
+                    Ok(())
+                }
+                SqlStatement::Set(_) => self.execute(&span, parsed).await,
+                SqlStatement::CreateView { .. } | SqlStatement::Insert(_) | SqlStatement::CreateTable(_) => {
+                    self.waiting.push(Waiting { span, statement: parsed, error: None });
+                    Ok(())
+                }
+                _ => Err(self.not_here(&span)),
+            },
+            _ => Err(self.not_here(&span)),
+        }
+    }
+
+    fn not_here(&self, span: &Range<usize>) -> Diagnostic {
+        let word = script::word_at(&self.pipeline.text, span.start);
+        let name = self.pipeline.text[word.clone()].to_uppercase();
+        Diagnostic::new(format!("{name} is not a statement of a pipeline"), Some(word)).help(
+            "there are: SET, CREATE EXTERNAL TABLE, CREATE TABLE, CREATE VIEW, INSERT INTO, INSERT OVERWRITE, REPLACE INTO, SELECT, COPY, EXPLAIN, SHOW",
+        )
+    }
+
+    /// Statements that change the session at once.
+    async fn execute(&self, span: &Range<usize>, statement: Parsed) -> std::result::Result<(), Diagnostic> {
+        let text = &self.pipeline.text;
+        let run = async {
+            let plan = self.pipeline.context.state().statement_to_plan(statement).await?;
+            self.pipeline.context.execute_logical_plan(plan).await
+        };
+        match run.await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let mut diagnostic = Diagnostic::from_datafusion(text, span, &error);
+                let statement = text[span.clone()].to_lowercase();
+                if let Some((_, rest)) = statement.split_once("pipeline.") {
+                    let given = rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default();
+                    let names = settings::names();
+                    let known: Vec<&str> = names.iter().map(|name| name.trim_start_matches("pipeline.")).collect();
+                    if !known.contains(&given) {
+                        diagnostic.message = format!("unknown setting 'pipeline.{given}'");
+                        diagnostic.span = find_word(text, span, given).or(diagnostic.span);
+                        diagnostic.helps = vec![match nearest(given, known.iter().copied()) {
+                            Some(name) => format!("did you mean 'pipeline.{name}'?"),
+                            None => format!("there are: {}", names.join(", ")),
+                        }];
+                    }
+                }
+                Err(diagnostic)
+            }
+        }
+    }
+
+    async fn add_table(&mut self, span: Range<usize>, statement: &CreateExternalTable) -> std::result::Result<(), Diagnostic> {
+        let text = &self.pipeline.text;
+        let spec = tables::spec(statement, &self.pipeline.context)
+            .await
+            .map_err(|error| Diagnostic::from_datafusion(text, &span, &error))?;
+        if let Some(other) = self.pipeline.tables.get(&spec.name) {
+            let line = self.pipeline.line(&other.span);
+            let at = find_word(text, &span, &spec.name);
+            return Err(Diagnostic::new(format!("table '{}' is declared twice; the first time on line {line}", spec.name), at));
+        }
+        let kind = self.open(&spec, statement, &span).await?;
+        self.pipeline.tables.insert(spec.name.clone(), Table { spec, span, kind });
+        Ok(())
+    }
+
+    async fn open(
+        &self,
+        spec: &TableSpec,
+        statement: &CreateExternalTable,
+        span: &Range<usize>,
+    ) -> std::result::Result<TableKind, Diagnostic> {
+        let text = &self.pipeline.text;
+        let from_connector = |error: connectors::Error| Diagnostic::from_connector(text, span, &error);
+        let from_datafusion = |error| Diagnostic::from_datafusion(text, span, &error);
+        let resolved = self.session.resolve(spec).map_err(from_connector)?;
+        let is_target = self.targets.contains(&spec.name);
+        if FILE_FORMATS.contains(&spec.connector.as_str()) && !is_target {
+            let lake = connector(&spec.connector).ok().filter(|_| spec.options.is_empty());
+            let existing = match lake {
+                Some(connector) => connector.table(&resolved, &self.session.context).await.ok().flatten(),
+                None => None,
+            };
+            return match existing.zip(lake) {
+                Some((table, connector)) => {
+                    self.pipeline.context.register_table(quoted(&spec.name), table.provider).map_err(from_datafusion)?;
+                    Ok(TableKind::Lake(connector))
+                }
+                None => self.open_files(&resolved, statement, span).await,
+            };
+        }
+        let connector = connector(&spec.connector).map_err(from_connector)?;
+        if connector.is_source() {
+            if is_target {
+                let at = find_word(text, span, &spec.connector);
+                return Err(Diagnostic::new(
+                    format!("table '{}' is written, but {} can only be read", spec.name, connector.name()),
+                    at,
+                ));
+            }
+            let source = connector.source(&resolved, &self.session.context).await.map_err(from_connector)?;
+            let table = SourceTable { name: spec.name.clone(), source: Arc::clone(&source) };
+            self.pipeline.context.register_table(quoted(&spec.name), Arc::new(table)).map_err(from_datafusion)?;
+            return Ok(TableKind::Source(source));
+        }
+        if is_target {
+            // Options are checked here also when no flow that writes the table can be planned.
+            connector.sink(&resolved, &self.session.context).await.map_err(from_connector)?;
+        }
+        match connector.table(&resolved, &self.session.context).await.map_err(from_connector)? {
+            Some(table) => {
+                self.pipeline.context.register_table(quoted(&spec.name), table.provider).map_err(from_datafusion)?;
+            }
+            None if is_target => {}
+            None => {
+                let at = find_word(text, span, &spec.location);
+                let message = format!("table '{}': there is no {} table at '{}'", spec.name, connector.name(), spec.location);
+                return Err(Diagnostic::new(message, at).help("check the location, or write the table with INSERT INTO"));
+            }
+        }
+        Ok(TableKind::Lake(connector))
+    }
+
+    /// A table of files that DataFusion reads itself.
+    async fn open_files(
+        &self,
+        resolved: &TableSpec,
+        statement: &CreateExternalTable,
+        span: &Range<usize>,
+    ) -> std::result::Result<TableKind, Diagnostic> {
+        let text = &self.pipeline.text;
+        let place =
+            self.session.context.locate(&resolved.location).map_err(|error| Diagnostic::from_connector(text, span, &error))?;
+        let mut root = place.url.clone();
+        root.set_path("");
+        self.pipeline.context.register_object_store(&root, Arc::clone(&place.store));
+        let trailing = if resolved.location.ends_with('/') { "/" } else { "" };
+        let mut statement = statement.clone();
+        statement.locations = vec![match place.url.to_file_path() {
+            Ok(path) => format!("{}{trailing}", path.display()),
+            Err(()) => format!("{}{trailing}", place.url),
+        }];
+        statement.options = statement
+            .options
+            .into_iter()
+            .zip(&resolved.options)
+            .map(|((name, _), (_, value))| (name, datafusion::sql::sqlparser::ast::Value::SingleQuotedString(value.clone())))
+            .collect();
+        self.execute(span, Parsed::CreateExternalTable(statement)).await?;
+        Ok(TableKind::Files)
+    }
+
+    /// Plans views and flows until nothing more becomes possible; what is left is wrong.
+    async fn settle(&mut self) {
+        loop {
+            let waiting = std::mem::take(&mut self.waiting);
+            let before = waiting.len();
+            for mut item in waiting {
+                if let Err(error) = self.plan(&item).await {
+                    item.error = Some(error);
+                    self.waiting.push(item);
+                }
+            }
+            if self.waiting.is_empty() || self.waiting.len() == before {
+                break;
+            }
+        }
+        self.pipeline.flows.sort_by_key(|flow| flow.span.start);
+        self.errors.extend(std::mem::take(&mut self.waiting).into_iter().filter_map(|item| item.error));
+    }
+
+    async fn plan(&mut self, item: &Waiting) -> std::result::Result<(), Diagnostic> {
+        let Parsed::Statement(sql) = &item.statement else { return Ok(()) };
+        let SqlStatement::Insert(insert) = sql.as_ref() else { return self.execute(&item.span, item.statement.clone()).await };
+        let flow = flows::flow(&self.pipeline, self.session, &item.span, insert).await?;
+        // A table that is not there yet is known, and empty, to whatever reads it further on.
+        let name = quoted(&flow.table.name);
+        if !self.pipeline.context.table_exist(name.clone()).unwrap_or(false) {
+            let empty = Arc::new(EmptyTable::new(Arc::clone(&flow.sink_plan.schema)));
+            let registered = self.pipeline.context.register_table(name, empty);
+            registered.map_err(|error| Diagnostic::from_datafusion(&self.pipeline.text, &item.span, &error))?;
+        }
+        self.pipeline.flows.push(flow);
+        Ok(())
+    }
+
+    async fn check_queries(&mut self) {
+        for query in &self.pipeline.queries {
+            let planned: datafusion::error::Result<LogicalPlan> =
+                self.pipeline.context.state().statement_to_plan(query.statement.clone()).await;
+            if let Err(error) = planned {
+                self.errors.push(Diagnostic::from_datafusion(&self.pipeline.text, &query.span, &error));
+            }
+        }
+    }
+
+    fn check_schedule(&mut self) {
+        if let Some(schedule) = &self.pipeline.options.schedule
+            && schedule.split_whitespace().count() != 5
+        {
+            let text = &self.pipeline.text;
+            let at = find_word(text, &(0..text.len()), schedule);
+            let message = format!("pipeline.schedule is '{schedule}', expected a cron expression of five fields");
+            self.errors.push(Diagnostic::new(message, at).help("for example '*/15 * * * *', every quarter of an hour"));
+        }
+    }
+}
+
+fn is_set(statement: &Parsed) -> bool {
+    matches!(statement, Parsed::Statement(sql) if matches!(sql.as_ref(), SqlStatement::Set(_)))
+}
+
+fn insert_target(statement: &Parsed) -> Option<String> {
+    match statement {
+        Parsed::Statement(sql) => match sql.as_ref() {
+            SqlStatement::Insert(insert) => target(insert),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The name of the table that is written.
+pub(super) fn target(insert: &Insert) -> Option<String> {
+    match &insert.table {
+        TableObject::TableName(name) => Some(tables::table_name(&name.to_string())),
+        _ => None,
+    }
+}

@@ -1,0 +1,247 @@
+//! The state store in a SQLite file: made and migrated by itself, safe for several processes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use connectors::faults::{AFTER_STATE, BEFORE_STATE, point};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row, Sqlite, Transaction};
+
+use super::{Acquired, Checkpoint, FlowProgress, Holder, Lease, Progress, Result, StateError, StateStore};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// How long a writer waits for another one's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// State in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    pool: SqlitePool,
+}
+
+impl From<sqlx::Error> for StateError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable { message: format!("state store: {error}"), source: Some(Box::new(error)) }
+    }
+}
+
+impl From<serde_json::Error> for StateError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Corrupt { message: error.to_string() }
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store, making it if it is not there.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`] with the path.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let unavailable = |error: String, source| StateError::Unavailable {
+            message: format!(
+                "state store {}: {error}; check that [state] url names a folder that can be written",
+                path.display()
+            ),
+            source,
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| unavailable(error.to_string(), Some(Box::new(error))))?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await;
+        let pool = pool.map_err(|error| unavailable(error.to_string(), Some(Box::new(error))))?;
+        MIGRATIONS.run(&pool).await.map_err(|error| unavailable(error.to_string(), Some(Box::new(error))))?;
+        Ok(Self { pool })
+    }
+
+    /// A transaction that holds the write lock from its beginning.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
+        point(BEFORE_STATE);
+        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// A transaction of the lease's holder.
+    async fn begin_fenced(&self, lease: &Lease) -> Result<Transaction<'static, Sqlite>> {
+        let mut transaction = self.begin().await?;
+        let current: Option<i64> = sqlx::query_scalar("SELECT generation FROM leases WHERE pipeline = ? AND holder IS NOT NULL")
+            .bind(&lease.pipeline)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        if current == Some(lease.generation) {
+            Ok(transaction)
+        } else {
+            Err(StateError::Fenced { pipeline: lease.pipeline.clone(), generation: lease.generation })
+        }
+    }
+}
+
+async fn commit(transaction: Transaction<'static, Sqlite>) -> Result<()> {
+    transaction.commit().await?;
+    point(AFTER_STATE);
+    Ok(())
+}
+
+fn new_incarnation() -> String {
+    let mut text = uuid::Uuid::new_v4().simple().to_string();
+    text.truncate(8);
+    text
+}
+
+fn signed(number: u64) -> Result<i64> {
+    i64::try_from(number).map_err(|_| StateError::Corrupt { message: format!("epoch {number} is out of range") })
+}
+
+#[async_trait]
+impl StateStore for SqliteStore {
+    async fn acquire(&self, pipeline: &str, holder: &Holder, now: DateTime<Utc>, ttl: Duration) -> Result<Acquired> {
+        let mut transaction = self.begin().await?;
+        let row = sqlx::query("SELECT generation, holder, until FROM leases WHERE pipeline = ?").bind(pipeline);
+        let mut generation: i64 = 0;
+        if let Some(row) = row.fetch_optional(&mut *transaction).await? {
+            generation = row.try_get("generation")?;
+            let until: i64 = row.try_get("until")?;
+            if let Some(text) = row.try_get::<Option<String>, _>("holder")? {
+                let current: Holder = serde_json::from_str(&text)?;
+                if until > now.timestamp_millis() && !current.is_dead(holder) {
+                    let until = DateTime::from_timestamp_millis(until).unwrap_or(now);
+                    return Ok(Acquired::Held { holder: current, until });
+                }
+            }
+        }
+        generation += 1;
+        let until = now + ttl;
+        sqlx::query(
+            "INSERT INTO leases (pipeline, generation, holder, until) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (pipeline) DO UPDATE SET generation = ?2, holder = ?3, until = ?4",
+        )
+        .bind(pipeline)
+        .bind(generation)
+        .bind(serde_json::to_string(holder)?)
+        .bind(until.timestamp_millis())
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query("INSERT INTO pipelines (name, incarnation, next_epoch) VALUES (?, ?, 1) ON CONFLICT (name) DO NOTHING")
+            .bind(pipeline)
+            .bind(new_incarnation())
+            .execute(&mut *transaction)
+            .await?;
+        commit(transaction).await?;
+        Ok(Acquired::Granted(Lease { pipeline: pipeline.to_owned(), generation }))
+    }
+
+    async fn renew(&self, lease: &Lease, until: DateTime<Utc>) -> Result<()> {
+        let changed = sqlx::query("UPDATE leases SET until = ? WHERE pipeline = ? AND generation = ? AND holder IS NOT NULL")
+            .bind(until.timestamp_millis())
+            .bind(&lease.pipeline)
+            .bind(lease.generation)
+            .execute(&self.pool)
+            .await?;
+        if changed.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(StateError::Fenced { pipeline: lease.pipeline.clone(), generation: lease.generation })
+        }
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        sqlx::query("UPDATE leases SET holder = NULL WHERE pipeline = ? AND generation = ?")
+            .bind(&lease.pipeline)
+            .bind(lease.generation)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn progress(&self, pipeline: &str) -> Result<Progress> {
+        let row = sqlx::query("SELECT incarnation, next_epoch FROM pipelines WHERE name = ?").bind(pipeline);
+        let Some(row) = row.fetch_optional(&self.pool).await? else {
+            return Ok(Progress { next_epoch: 1, ..Progress::default() });
+        };
+        let mut progress = Progress {
+            incarnation: row.try_get("incarnation")?,
+            next_epoch: u64::try_from(row.try_get::<i64, _>("next_epoch")?).unwrap_or(1),
+            ..Progress::default()
+        };
+        for row in sqlx::query("SELECT flow, progress FROM flows WHERE pipeline = ?").bind(pipeline).fetch_all(&self.pool).await?
+        {
+            let flow: FlowProgress = serde_json::from_str(row.try_get("progress")?)?;
+            progress.flows.insert(row.try_get("flow")?, flow);
+        }
+        let pending = sqlx::query("SELECT checkpoint FROM epochs WHERE pipeline = ? AND committed_at IS NULL").bind(pipeline);
+        if let Some(row) = pending.fetch_optional(&self.pool).await? {
+            progress.pending = Some(serde_json::from_str(row.try_get("checkpoint")?)?);
+        }
+        Ok(progress)
+    }
+
+    async fn record(&self, lease: &Lease, checkpoint: &Checkpoint) -> Result<()> {
+        let mut transaction = self.begin_fenced(lease).await?;
+        sqlx::query("INSERT INTO epochs (pipeline, incarnation, epoch, recorded_at, checkpoint) VALUES (?, ?, ?, ?, ?)")
+            .bind(&checkpoint.pipeline)
+            .bind(&checkpoint.incarnation)
+            .bind(signed(checkpoint.epoch)?)
+            .bind(checkpoint.recorded_at.timestamp_millis())
+            .bind(serde_json::to_string(checkpoint)?)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("UPDATE pipelines SET next_epoch = ? WHERE name = ?")
+            .bind(signed(checkpoint.epoch + 1)?)
+            .bind(&checkpoint.pipeline)
+            .execute(&mut *transaction)
+            .await?;
+        commit(transaction).await
+    }
+
+    async fn advance(&self, lease: &Lease, epoch: u64, now: DateTime<Utc>) -> Result<()> {
+        let mut transaction = self.begin_fenced(lease).await?;
+        let text: Option<String> =
+            sqlx::query_scalar("SELECT checkpoint FROM epochs WHERE pipeline = ? AND epoch = ? AND committed_at IS NULL")
+                .bind(&lease.pipeline)
+                .bind(signed(epoch)?)
+                .fetch_optional(&mut *transaction)
+                .await?;
+        let text = text.ok_or_else(|| StateError::Corrupt { message: format!("epoch {epoch} is not pending") })?;
+        let checkpoint: Checkpoint = serde_json::from_str(&text)?;
+        for (flow, progress) in checkpoint.progress() {
+            sqlx::query("INSERT INTO flows (pipeline, flow, progress) VALUES (?1, ?2, ?3) ON CONFLICT (pipeline, flow) DO UPDATE SET progress = ?3")
+                .bind(&lease.pipeline)
+                .bind(flow)
+                .bind(serde_json::to_string(&progress)?)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        sqlx::query(
+            "UPDATE epochs SET committed_at = ?, checkpoint = NULL WHERE pipeline = ? AND epoch = ? AND committed_at IS NULL",
+        )
+        .bind(now.timestamp_millis())
+        .bind(&lease.pipeline)
+        .bind(signed(epoch)?)
+        .execute(&mut *transaction)
+        .await?;
+        commit(transaction).await
+    }
+
+    async fn forget(&self, lease: &Lease) -> Result<()> {
+        let mut transaction = self.begin_fenced(lease).await?;
+        sqlx::query("DELETE FROM flows WHERE pipeline = ?").bind(&lease.pipeline).execute(&mut *transaction).await?;
+        sqlx::query("DELETE FROM epochs WHERE pipeline = ? AND committed_at IS NULL")
+            .bind(&lease.pipeline)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("UPDATE pipelines SET incarnation = ?, next_epoch = 1 WHERE name = ?")
+            .bind(new_incarnation())
+            .bind(&lease.pipeline)
+            .execute(&mut *transaction)
+            .await?;
+        commit(transaction).await
+    }
+}
