@@ -12,13 +12,13 @@ use tokio::signal::unix::{SignalKind, signal};
 async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            writeln!(io::stderr(), "s3-server: {error}").map_or(ExitCode::FAILURE, |()| ExitCode::FAILURE)
-        }
+        Err(error) => writeln!(io::stderr(), "s3-server: {error}").map_or(ExitCode::FAILURE, |()| ExitCode::FAILURE),
     }
 }
 
 async fn run() -> io::Result<()> {
+    // Before the address is known to anyone who may want it to end.
+    let mut terminated = signal(SignalKind::terminate())?;
     let server = configured(std::env::args().skip(1))?.start()?;
     let address = serde_json::json!({
         "endpoint": server.endpoint(),
@@ -27,7 +27,6 @@ async fn run() -> io::Result<()> {
         "region": server.region(),
     });
     writeln!(io::stdout(), "{address}")?;
-    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         closed = input_closed() => closed,
         _ = terminated.recv() => Ok(()),

@@ -51,7 +51,8 @@ fn name_of(packages: &[&str]) -> String {
     packages.sort_unstable();
     let mut hasher = DefaultHasher::new();
     packages.hash(&mut hasher);
-    let first: String = packages.iter().flat_map(|package| package.chars().take_while(char::is_ascii_alphanumeric).chain(['-'])).collect();
+    let first: String =
+        packages.iter().flat_map(|package| package.chars().take_while(char::is_ascii_alphanumeric).chain(['-'])).collect();
     format!("{first}{:08x}", hasher.finish() >> 32)
 }
 

@@ -109,7 +109,8 @@ impl Faults {
 
     pub(super) fn strike(&self, request: &Request) -> Option<FaultKind> {
         let mut waiting = lock(&self.waiting);
-        let struck = waiting.iter_mut().filter(|fault| fault.matches(request)).find_map(|fault| fault.strikes().then_some(fault.kind));
+        let struck =
+            waiting.iter_mut().filter(|fault| fault.matches(request)).find_map(|fault| fault.strikes().then_some(fault.kind));
         waiting.retain(|fault| fault.times > 0);
         struck
     }

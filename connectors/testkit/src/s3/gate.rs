@@ -66,7 +66,8 @@ pub(super) async fn answer(service: S3Service, mut request: HttpRequest<Incoming
 }
 
 fn internal_error() -> Response<Body> {
-    const TEXT: &str = "<Error><Code>InternalError</Code><Message>We encountered an internal error. Please try again.</Message></Error>";
+    const TEXT: &str =
+        "<Error><Code>InternalError</Code><Message>We encountered an internal error. Please try again.</Message></Error>";
     let mut answer = Response::new(Body::from(TEXT.to_owned()));
     *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     answer

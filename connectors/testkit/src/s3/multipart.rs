@@ -43,10 +43,7 @@ fn find<'a>(state: &'a mut State, id: &str, bucket: &str, key: &str) -> S3Result
     upload.ok_or_else(|| s3_error!(NoSuchUpload, "the upload {id} does not exist, or was completed or aborted"))
 }
 
-pub(super) async fn upload_part(
-    store: &Store,
-    request: S3Request<UploadPartInput>,
-) -> S3Result<S3Response<UploadPartOutput>> {
+pub(super) async fn upload_part(store: &Store, request: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
     let input = request.input;
     let body = collect(input.body, input.content_length).await?;
     checksums::verify(&body, &request.headers, request.trailing_headers.as_ref())?;
@@ -121,7 +118,9 @@ fn chosen_parts<'a>(upload: &'a Upload, named: &[CompletedPart]) -> S3Result<Vec
         let part = name.part_number.and_then(|number| upload.parts.get(&number));
         match part.filter(|part| name.e_tag.as_ref().is_none_or(|etag| etag.value() == part.etag)) {
             Some(part) => parts.push(part),
-            None => return Err(s3_error!(InvalidPart, "part {:?} was not uploaded, or has another entity tag", name.part_number)),
+            None => {
+                return Err(s3_error!(InvalidPart, "part {:?} was not uploaded, or has another entity tag", name.part_number));
+            }
         }
     }
     match parts.split_last() {
