@@ -34,10 +34,9 @@ pub fn delta_counts(
     let options: BTreeMap<String, String> = storage_options.into_iter().collect();
     let options = serde_json::json!(options).to_string();
     // By the environment, not the arguments: those can be read by every user, and are quoted in errors.
-    let answer = run(Command::new(python).args(["-c", SCRIPT, table_uri, key]).env("STORAGE_OPTIONS", options))?;
-    let counts: Counts = serde_json::from_slice(&answer).map_err(|_| Error::Answer {
-        what: format!("counting {table_uri}"),
-        answer: String::from_utf8_lossy(&answer).chars().take(500).collect(),
-    })?;
+    let what = format!("counting {table_uri}");
+    let answer = run(&what, Command::new(python).args(["-c", SCRIPT, table_uri, key]).env("STORAGE_OPTIONS", options))?;
+    let counts: Counts = serde_json::from_slice(&answer)
+        .map_err(|_| Error::Answer { what, answer: String::from_utf8_lossy(&answer).chars().take(500).collect() })?;
     Ok((counts.count, counts.distinct))
 }

@@ -4,7 +4,6 @@ mod delta;
 
 pub use delta::{DELTA_PACKAGES, delta_counts};
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -39,8 +38,9 @@ pub fn venv_in(folder: &Path, packages: &[&str]) -> Result<PathBuf> {
         return Ok(python);
     }
     let base = std::env::var_os("TESTKIT_PYTHON").unwrap_or_else(|| "python3".into());
-    run(Command::new(base).args(["-m", "venv", "--clear"]).arg(&venv))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages))?;
+    run("making a Python environment", Command::new(base).args(["-m", "venv", "--clear"]).arg(&venv))?;
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(&format!("pip install {}", packages.join(" ")), Command::new(&python).args(install).args(packages))?;
     fs::write(&stamp, packages.join("\n")).map_err(Error::io(format!("writing {}", stamp.display())))?;
     Ok(python)
 }
@@ -56,16 +56,14 @@ fn name_of(packages: &[&str]) -> String {
     format!("{first}{:08x}", hasher.finish() >> 32)
 }
 
-/// Runs a program to its end, and returns what it wrote to its standard output.
-fn run(command: &mut Command) -> Result<Vec<u8>> {
-    let program: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy).collect();
-    let what = program.join(" ");
-    let output = command.output().map_err(Error::io(format!("running {what}")))?;
+/// Runs a program to its end, and returns what it wrote to its standard output. `what` says in errors what it was for.
+fn run(what: &str, command: &mut Command) -> Result<Vec<u8>> {
+    let output = command.output().map_err(Error::io(format!("{what} with {}", command.get_program().display())))?;
     if output.status.success() {
         return Ok(output.stdout);
     }
     let status = output.status.to_string();
-    Err(Error::Program { what, status, stderr: tail(&[output.stdout, output.stderr].concat()) })
+    Err(Error::Program { what: what.to_owned(), status, stderr: tail(&[output.stdout, output.stderr].concat()) })
 }
 
 #[cfg(test)]
@@ -81,7 +79,8 @@ mod tests {
 
     #[test]
     fn a_program_that_fails_is_quoted() {
-        let error = run(Command::new("sh").args(["-c", "echo no such thing >&2; exit 3"])).unwrap_err().to_string();
-        assert!(error.contains("no such thing") && error.contains('3'), "{error}");
+        let error =
+            run("complaining", Command::new("sh").args(["-c", "echo no such thing >&2; exit 3"])).unwrap_err().to_string();
+        assert!(error.starts_with("complaining") && error.contains("no such thing") && error.contains('3'), "{error}");
     }
 }

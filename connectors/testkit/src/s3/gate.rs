@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-use futures::StreamExt;
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, TryStreamExt};
 use hyper::body::Incoming;
 use hyper::{Request as HttpRequest, Response, StatusCode};
 use s3s::access::{S3Access, S3AccessContext};
@@ -17,7 +17,7 @@ use super::{FaultKind, Faults, Operation, Request, Requests};
 /// The fault that struck a request, passed from the way in to the way out in the request's extensions.
 type Struck = Arc<OnceLock<FaultKind>>;
 
-/// The way in: s3s asks it when it knows the operation and the signature is right, before the body is read.
+/// The way in: s3s asks it when it knows the operation and the signature is right, before it looks at the body.
 pub(super) struct WayIn {
     pub(super) faults: Arc<Faults>,
     pub(super) requests: Arc<Requests>,
@@ -53,10 +53,15 @@ impl S3Access for WayIn {
 }
 
 /// Answers one request. An error makes hyper close the connection without an answer.
-pub(super) async fn answer(service: S3Service, mut request: HttpRequest<Incoming>) -> Result<Response<Body>, HttpError> {
+///
+/// The body is read to its end first. S3 itself may refuse a request while its body is still on the way, and whether a client then
+/// sees the answer or a broken connection is a race: here it sees what was ordered.
+pub(super) async fn answer(service: S3Service, request: HttpRequest<Incoming>) -> Result<Response<Body>, HttpError> {
     let struck = Struck::default();
-    request.extensions_mut().insert(Arc::clone(&struck));
-    let answer = service.call(request.map(Body::from)).await?;
+    let (mut head, body) = request.into_parts();
+    head.extensions.insert(Arc::clone(&struck));
+    let body: BytesMut = Body::from(body).try_collect().await.map_err(HttpError::new)?;
+    let answer = service.call(HttpRequest::from_parts(head, Body::from(body.freeze()))).await?;
     match struck.get() {
         Some(FaultKind::Reset | FaultKind::AnswerLost) => Err(HttpError::new("connection closed by an ordered fault".into())),
         Some(FaultKind::ErrorAfterCommit) => Ok(internal_error()),
