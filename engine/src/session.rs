@@ -1,7 +1,7 @@
 //! The settings made real: stores, memory, clock, and DataFusion sessions over them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -46,7 +46,7 @@ impl Session {
     /// A setting that makes no sense.
     pub fn new(settings: Settings, environment: BTreeMap<String, String>) -> Result<Self> {
         let state_folder = state_folder(settings.required("state.url")?)?;
-        let temporary = state_folder.join("tmp");
+        let temporary = spill_folder(&state_folder.join("tmp"));
         let memory = usize::try_from(settings.bytes("run.memory")?)?;
         let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![temporary]));
         let runtime = RuntimeEnvBuilder::new()
@@ -125,6 +125,21 @@ fn state_folder(url: &str) -> Result<PathBuf> {
         anyhow::bail!("setting state.url is '{url}': {scheme}:// is not supported; expected a folder, as in './.engine'");
     }
     Ok(std::path::absolute(path)?)
+}
+
+/// A folder of this process for what DataFusion spills; those of processes that are gone are removed on the way.
+fn spill_folder(temporary: &Path) -> PathBuf {
+    const PREFIX: &str = "spill-";
+    for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(PREFIX).and_then(|process| process.parse::<u32>().ok());
+        if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists())
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(folder = name, %error, "spill files of an earlier run were not removed");
+        }
+    }
+    temporary.join(format!("{PREFIX}{}", std::process::id()))
 }
 
 fn s3(settings: &Settings) -> S3Config {

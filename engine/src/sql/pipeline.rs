@@ -19,6 +19,9 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CreateExternalTable, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{Insert, Statement as SqlStatement, TableObject};
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use sha2::{Digest, Sha256};
 
 use super::script::{self, Statement, find_word};
 use super::settings::{PipelineOptions, pipeline_options};
@@ -133,12 +136,19 @@ impl Pipeline {
     pub async fn refresh(&self, session: &Session) -> Result<BTreeMap<String, String>> {
         let mut versions = BTreeMap::new();
         for (name, table) in &self.tables {
-            if let TableKind::Lake(connector) = &table.kind
-                && let Some(found) = connector.table(&session.resolve(&table.spec)?, &session.context).await?
-            {
-                self.context.deregister_table(quoted(name))?;
-                self.context.register_table(quoted(name), found.provider)?;
-                versions.insert(name.clone(), found.version);
+            let resolved = session.resolve(&table.spec)?;
+            match &table.kind {
+                TableKind::Source(_) => {}
+                TableKind::Files => {
+                    versions.insert(name.clone(), files_version(&resolved.location, session).await?);
+                }
+                TableKind::Lake(connector) => {
+                    if let Some(found) = connector.table(&resolved, &session.context).await? {
+                        self.context.deregister_table(quoted(name))?;
+                        self.context.register_table(quoted(name), found.provider)?;
+                        versions.insert(name.clone(), found.version);
+                    }
+                }
             }
         }
         Ok(versions)
@@ -148,6 +158,27 @@ impl Pipeline {
 /// A name as DataFusion's registry takes it, whatever letters it has.
 fn quoted(name: &str) -> TableReference {
     TableReference::bare(name.to_owned())
+}
+
+/// Changes whenever a file at `location` is added, removed or written.
+async fn files_version(location: &str, session: &Session) -> Result<String> {
+    let place = session.context.locate(location)?;
+    // Up to the first part with a wildcard: a few files too many only cause a computation too many.
+    let fixed = place.path.parts().take_while(|part| !part.as_ref().contains(['*', '?', '[']));
+    let prefix: object_store::path::Path = fixed.collect();
+    let mut hash = Sha256::new();
+    let mut add = |object: &object_store::ObjectMeta| {
+        hash.update(format!("{}\n{}\n{}\n", object.location, object.size, object.last_modified.timestamp_micros()));
+    };
+    match place.store.head(&prefix).await {
+        Ok(object) => add(&object),
+        Err(_) => {
+            let mut objects: Vec<_> = place.store.list(Some(&prefix)).try_collect().await.map_err(connectors::Error::from)?;
+            objects.sort_by(|a, b| a.location.cmp(&b.location));
+            objects.iter().for_each(add);
+        }
+    }
+    Ok(hex::encode(&hash.finalize()[..8]))
 }
 
 /// A view or flow that waits for the tables it reads.

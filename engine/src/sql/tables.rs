@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{Expr, TableConstraint, Value};
 ///
 /// # Errors
 /// A column type that DataFusion does not know, a form of the statement that no connector takes.
-pub async fn spec(statement: &CreateExternalTable, context: &SessionContext) -> Result<TableSpec> {
+pub(super) async fn spec(statement: &CreateExternalTable, context: &SessionContext) -> Result<TableSpec> {
     let columns = if statement.columns.is_empty() { None } else { Some(columns(statement, context).await?) };
     let [location] = statement.locations.as_slice() else {
         return datafusion::common::plan_err!("table '{}': expected one LOCATION", statement.name);
@@ -45,7 +45,7 @@ async fn columns(statement: &CreateExternalTable, context: &SessionContext) -> R
 }
 
 /// Unquoted names are lower case, as everywhere in DataFusion; a quoted one is what it is.
-pub fn table_name(name: &str) -> String {
+pub(super) fn table_name(name: &str) -> String {
     match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
         Some(quoted) => quoted.replace("\"\"", "\""),
         None => name.to_lowercase(),
