@@ -162,6 +162,19 @@ fn sizes(settings: &Settings) -> Result<StagingSizes> {
     })
 }
 
-fn reddit(_settings: &Settings) -> Result<RedditConfig> {
-    Ok(RedditConfig::default())
+fn reddit(settings: &Settings) -> Result<RedditConfig> {
+    let text = |name: &str| settings.text(&format!("reddit.{name}")).map(str::to_owned);
+    Ok(RedditConfig {
+        client_id: text("client_id"),
+        client_secret: text("client_secret"),
+        username: text("username"),
+        password: text("password"),
+        refresh_token: text("refresh_token"),
+        device_id: text("device_id"),
+        user_agent: text("user_agent"),
+        api_url: settings.required("reddit.api_url")?.to_owned(),
+        token_url: settings.required("reddit.token_url")?.to_owned(),
+        replay_posts: Some(settings.number("reddit.replay_posts")?),
+        ..RedditConfig::default()
+    })
 }
