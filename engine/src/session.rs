@@ -27,6 +27,15 @@ const BATCH_ROWS: usize = 2_048;
 /// How many consumers an out-of-memory error names.
 const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(2);
 
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Reads and plans; writes nothing.
+    Look,
+    /// Runs pipelines.
+    Run,
+}
+
 /// What all pipelines of a process share.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -40,15 +49,18 @@ pub struct Session {
 }
 
 impl Session {
-    /// From settings in force. Opens nothing.
+    /// From settings in force. Opens nothing; a session that [`Purpose::Run`]s makes a folder for what it spills.
     ///
     /// # Errors
     /// A setting that makes no sense.
-    pub fn new(settings: Settings, environment: BTreeMap<String, String>) -> Result<Self> {
+    pub fn new(settings: Settings, environment: BTreeMap<String, String>, purpose: Purpose) -> Result<Self> {
         let state_folder = state_folder(settings.required("state.url")?)?;
-        let temporary = spill_folder(&state_folder.join("tmp"));
         let memory = usize::try_from(settings.bytes("run.memory")?)?;
-        let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![temporary]));
+        let mode = match purpose {
+            Purpose::Look => DiskManagerMode::OsTmpDirectory,
+            Purpose::Run => DiskManagerMode::Directories(vec![spill_folder(&state_folder.join("tmp"))?]),
+        };
+        let disk = DiskManagerBuilder::default().with_mode(mode);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(memory), NAMED_CONSUMERS)))
             .with_disk_manager_builder(disk)
@@ -128,7 +140,7 @@ fn state_folder(url: &str) -> Result<PathBuf> {
 }
 
 /// A folder of this process for what DataFusion spills; those of processes that are gone are removed on the way.
-fn spill_folder(temporary: &Path) -> PathBuf {
+fn spill_folder(temporary: &Path) -> Result<PathBuf> {
     const PREFIX: &str = "spill-";
     for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -139,7 +151,11 @@ fn spill_folder(temporary: &Path) -> PathBuf {
             tracing::warn!(folder = name, %error, "spill files of an earlier run were not removed");
         }
     }
-    temporary.join(format!("{PREFIX}{}", std::process::id()))
+    let folder = temporary.join(format!("{PREFIX}{}", std::process::id()));
+    std::fs::create_dir_all(&folder).with_context(|| {
+        format!("cannot create {}; check that [state] url names a folder that can be written", folder.display())
+    })?;
+    Ok(folder)
 }
 
 fn s3(settings: &Settings) -> S3Config {

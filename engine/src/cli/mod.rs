@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Settings;
-use crate::session::Session;
+use crate::session::{Purpose, Session};
 use printer::Printer;
 
 /// How a command ended: its exit code.
@@ -109,7 +109,8 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
     if let Command::Config(config) = &arguments.command {
         return config::config(config, &settings, printer);
     }
-    let session = Session::new(settings, environment)?;
+    let purpose = if matches!(arguments.command, Command::Run(_)) { Purpose::Run } else { Purpose::Look };
+    let session = Session::new(settings, environment, purpose)?;
     match arguments.command {
         Command::Run(run) => run::run(run, &session, printer).await,
         Command::Check(check) => check::check(check, &session, printer).await,

@@ -47,21 +47,23 @@ impl Diagnostic {
                 diagnostic.helps.extend(found.helps.iter().map(|help| help.message.clone()));
                 diagnostic
             }
-            None => Self::new(plain(error), None),
+            None => {
+                let message = plain(error);
+                let function = message.strip_prefix("function '").and_then(|rest| rest.split('(').next());
+                let span = function.and_then(|name| find_word(text, statement, name));
+                Self::new(message, span)
+            }
         };
         result.helps.dedup();
         if let DataFusionError::SchemaError(schema_error, _) = root(error)
             && let SchemaError::FieldNotFound { field, valid_fields } = schema_error.as_ref()
         {
             let names = valid_fields.iter().map(|column| column.name.as_str());
-            result.helps = nearest(&field.name, names)
-                .map(|name| format!("did you mean '{name}'?"))
-                .into_iter()
-                .chain((!valid_fields.is_empty()).then(|| {
-                    let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
-                    format!("there are: {}", names.join(", "))
-                }))
-                .collect();
+            result.helps = match nearest(&field.name, names.clone()) {
+                Some(near) => vec![format!("did you mean '{near}'?")],
+                None if valid_fields.is_empty() => Vec::new(),
+                None => vec![format!("there are: {}", names.collect::<Vec<_>>().join(", "))],
+            };
             result.message = format!("column '{}' not found", field.name);
             result.span = result.span.or_else(|| find_word(text, statement, &field.name));
         }
@@ -110,6 +112,15 @@ fn root(error: &DataFusionError) -> &DataFusionError {
 pub fn plain(error: &DataFusionError) -> String {
     let text = root(error).strip_backtrace();
     let text = text.split("\n\nbacktrace:").next().unwrap_or(&text);
+    // Of a call that fits no signature, DataFusion tells each failed attempt before what can be used.
+    if let Some((_, rest)) = text.split_once("No function matches the given name and argument types '")
+        && let Some((call, candidates)) = rest.split_once("'. ")
+    {
+        return format!(
+            "function '{call}' fits none of its forms; {}",
+            candidates.replace("\tCandidate", "candidate").replace("\n\t", "\n  ")
+        );
+    }
     for prefix in [
         "Error during planning: ",
         "Schema error: ",

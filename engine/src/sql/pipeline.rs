@@ -193,6 +193,8 @@ struct Builder<'a> {
     session: &'a Session,
     errors: Vec<Diagnostic>,
     targets: BTreeSet<String>,
+    /// Tables whose own statement is wrong: what uses them is not reported as well.
+    broken: BTreeSet<String>,
     waiting: Vec<Waiting>,
 }
 
@@ -208,7 +210,7 @@ impl<'a> Builder<'a> {
             queries: Vec::new(),
             context: session.datafusion(),
         };
-        Self { pipeline, session, errors: Vec::new(), targets: BTreeSet::new(), waiting: Vec::new() }
+        Self { pipeline, session, errors: Vec::new(), targets: BTreeSet::new(), broken: BTreeSet::new(), waiting: Vec::new() }
     }
 
     async fn build(mut self) -> std::result::Result<Pipeline, Vec<Diagnostic>> {
@@ -220,8 +222,13 @@ impl<'a> Builder<'a> {
             .into_iter()
             .partition(|statement| matches!(statement.parsed, Parsed::CreateExternalTable(_)) || is_set(&statement.parsed));
         for statement in first.into_iter().chain(second) {
+            let table = match &statement.parsed {
+                Parsed::CreateExternalTable(table) => Some(tables::table_name(&table.name.to_string())),
+                _ => None,
+            };
             if let Err(error) = self.add(statement).await {
                 self.errors.push(error);
+                self.broken.extend(table);
             }
         }
         self.settle().await;
@@ -281,22 +288,8 @@ impl<'a> Builder<'a> {
         match run.await {
             Ok(_) => Ok(()),
             Err(error) => {
-                let mut diagnostic = Diagnostic::from_datafusion(text, span, &error);
-                let statement = text[span.clone()].to_lowercase();
-                if let Some((_, rest)) = statement.split_once("pipeline.") {
-                    let given = rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default();
-                    let names = settings::names();
-                    let known: Vec<&str> = names.iter().map(|name| name.trim_start_matches("pipeline.")).collect();
-                    if !known.contains(&given) {
-                        diagnostic.message = format!("unknown setting 'pipeline.{given}'");
-                        diagnostic.span = find_word(text, span, given).or(diagnostic.span);
-                        diagnostic.helps = vec![match nearest(given, known.iter().copied()) {
-                            Some(name) => format!("did you mean 'pipeline.{name}'?"),
-                            None => format!("there are: {}", names.join(", ")),
-                        }];
-                    }
-                }
-                Err(diagnostic)
+                let diagnostic = self.planning_error(span, &error);
+                Err(settings::explain(text, span, diagnostic))
             }
         }
     }
@@ -418,7 +411,22 @@ impl<'a> Builder<'a> {
             }
         }
         self.pipeline.flows.sort_by_key(|flow| flow.span.start);
-        self.errors.extend(std::mem::take(&mut self.waiting).into_iter().filter_map(|item| item.error));
+        for item in std::mem::take(&mut self.waiting) {
+            if let Parsed::Statement(sql) = &item.statement
+                && let SqlStatement::CreateView(view) = sql.as_ref()
+            {
+                self.broken.insert(tables::table_name(&view.name.to_string()));
+            }
+            let follows = item.error.as_ref().is_some_and(|error| self.follows_from_broken(error));
+            self.errors.extend(item.error.filter(|_| !follows));
+        }
+    }
+
+    /// Whether `error` is only that a table is missing whose own statement is reported already.
+    fn follows_from_broken(&self, error: &Diagnostic) -> bool {
+        error.message.starts_with("table '")
+            && error.message.ends_with("not found")
+            && self.broken.iter().any(|name| error.message.contains(&format!("{name}'")))
     }
 
     async fn plan(&mut self, item: &Waiting) -> std::result::Result<(), Diagnostic> {
@@ -436,12 +444,30 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// Planning errors, with the nearest name of a table that is there.
+    fn planning_error(&self, span: &Range<usize>, error: &datafusion::error::DataFusionError) -> Diagnostic {
+        let mut diagnostic = Diagnostic::from_datafusion(&self.pipeline.text, span, error);
+        let missing = diagnostic.message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
+        if let Some(missing) = missing.and_then(|name| name.rsplit('.').next()) {
+            let schema = self.pipeline.context.catalog("datafusion").and_then(|catalog| catalog.schema("public"));
+            let names = schema.map(|schema| schema.table_names()).unwrap_or_default();
+            if let Some(near) = nearest(missing, names.iter().map(String::as_str)) {
+                let help = format!("did you mean '{near}'?");
+                diagnostic.helps.push(help);
+            }
+        }
+        diagnostic
+    }
+
     async fn check_queries(&mut self) {
         for query in &self.pipeline.queries {
             let planned: datafusion::error::Result<LogicalPlan> =
                 self.pipeline.context.state().statement_to_plan(query.statement.clone()).await;
             if let Err(error) = planned {
-                self.errors.push(Diagnostic::from_datafusion(&self.pipeline.text, &query.span, &error));
+                let error = self.planning_error(&query.span, &error);
+                if !self.follows_from_broken(&error) {
+                    self.errors.push(error);
+                }
             }
         }
     }

@@ -4,12 +4,16 @@
 
 use std::ops::Range;
 
+use connectors::options::nearest;
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement as Parsed};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::diagnostics::Diagnostic;
+
+/// What a statement may begin with.
+const FIRST_WORDS: [&str; 8] = ["SET", "CREATE", "INSERT", "REPLACE", "SELECT", "COPY", "EXPLAIN", "SHOW"];
 
 /// One statement of a file.
 #[derive(Debug, Clone)]
@@ -87,7 +91,10 @@ fn parse_error(text: &str, span: &Range<usize>, error: &DataFusionError) -> Diag
                 [line, column, ..] => offset(text, *line, *column),
                 _ => span.start,
             };
-            Diagnostic::new(message[..at].trim_start_matches("sql parser error: "), Some(word_at(text, place)))
+            let at_word = word_at(text, place);
+            let near = if at_word.start == span.start { nearest(&text[at_word.clone()], FIRST_WORDS) } else { None };
+            let diagnostic = Diagnostic::new(message[..at].trim_start_matches("sql parser error: "), Some(at_word));
+            near.into_iter().fold(diagnostic, |diagnostic, word| diagnostic.help(format!("did you mean {word}?")))
         }
         None => Diagnostic::new(message.trim_start_matches("sql parser error: "), Some(end_of(text, span))),
     }

@@ -1,8 +1,14 @@
 //! `SET pipeline.* = ...`: a DataFusion config extension, so that `SET`, `SHOW` and `information_schema` work as everywhere.
 
+use std::ops::Range;
+
+use connectors::options::nearest;
 use datafusion::common::config::{ConfigExtension, ExtensionOptions};
 use datafusion::common::extensions_options;
 use datafusion::config::ConfigOptions;
+
+use super::Diagnostic;
+use super::script::find_word;
 
 extensions_options! {
     /// What a pipeline file sets about itself.
@@ -27,7 +33,23 @@ pub fn pipeline_options(options: &ConfigOptions) -> PipelineOptions {
     options.extensions.get::<PipelineOptions>().cloned().unwrap_or_default()
 }
 
-/// The names that follow `pipeline.`
-pub fn names() -> Vec<String> {
-    PipelineOptions::default().entries().into_iter().map(|entry| entry.key).collect()
+/// What DataFusion says of a `SET` that it refuses, in terms of the pipeline's own settings when it is about one of them.
+pub fn explain(text: &str, statement: &Range<usize>, mut diagnostic: Diagnostic) -> Diagnostic {
+    let lower = text[statement.clone()].to_lowercase();
+    let Some((_, rest)) = lower.split_once("pipeline.").filter(|_| lower.starts_with("set")) else { return diagnostic };
+    let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+    let (given, value) = (&rest[..end], rest[end..].trim_start_matches([' ', '=']).trim());
+    let entries = PipelineOptions::default().entries();
+    let names: Vec<&str> = entries.iter().map(|entry| entry.key.trim_start_matches("pipeline.")).collect();
+    diagnostic.span = find_word(text, statement, given).or(diagnostic.span);
+    if names.contains(&given) {
+        diagnostic.message = format!("pipeline.{given} is {value}: {}", diagnostic.message);
+    } else {
+        diagnostic.message = format!("unknown setting 'pipeline.{given}'");
+        diagnostic.helps = vec![match nearest(given, names.iter().copied()) {
+            Some(name) => format!("did you mean 'pipeline.{name}'?"),
+            None => format!("there are: {}", names.join(", ")),
+        }];
+    }
+    diagnostic
 }
