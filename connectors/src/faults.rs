@@ -12,6 +12,15 @@ pub const BEFORE_STATE: &str = "state-before";
 /// After a change to the state store.
 pub const AFTER_STATE: &str = "state-after";
 
+/// A sink has copied the files of a batch into its table's folder; no reader counts them yet.
+pub const FILES_COPIED: &str = "table-files-copied";
+/// Before the one write that makes a batch visible.
+pub const BEFORE_TABLE_COMMIT: &str = "table-commit-before";
+/// After that write, before its answer is looked at.
+pub const AFTER_TABLE_COMMIT: &str = "table-commit-after";
+/// After the record of an overwrite, before the files that it replaced are removed.
+pub const BEFORE_REPLACED_REMOVED: &str = "table-replaced-before";
+
 /// The point `name`.
 #[cfg_attr(
     not(feature = "failpoints"),

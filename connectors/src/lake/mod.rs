@@ -1,25 +1,28 @@
-//! x
-use crate::options::OptionSpec;
-use crate::registry::Connector;
-/// `STORED AS DELTA`.
-#[derive(Debug)]
-pub struct Delta;
-impl Connector for Delta {
-    fn name(&self) -> &'static str {
-        "DELTA"
-    }
-    fn options(&self) -> &'static [OptionSpec] {
-        &[]
-    }
-}
-/// `STORED AS PARQUET`.
-#[derive(Debug)]
-pub struct Parquet;
-impl Connector for Parquet {
-    fn name(&self) -> &'static str {
-        "PARQUET"
-    }
-    fn options(&self) -> &'static [OptionSpec] {
-        &[]
+//! Tables of files on local disk or S3: DELTA and PARQUET.
+//!
+//! Both are written from staged files alone, and agree on which types they store ([`schema`]) and on how a staged file gets
+//! into the table's folder ([`files`]). They differ in what makes a file part of the table: Delta's log, or the records of
+//! [`parquet`].
+
+mod delta;
+mod files;
+mod object;
+mod parquet;
+mod schema;
+
+pub use delta::Delta;
+pub use parquet::Parquet;
+
+use crate::sink::{Batch, Receipt};
+
+/// Commits that lost a race are tried this often. Each try loses only to a writer that won, so that somebody gets on.
+const COMMIT_ATTEMPTS: u32 = 20;
+
+/// What a commit of `batch` brings, whether it was done now or before.
+fn receipt(batch: &Batch) -> Receipt {
+    Receipt {
+        rows: batch.files.iter().map(|file| file.rows).sum(),
+        files: batch.files.len() as u64,
+        bytes: batch.files.iter().map(|file| file.bytes).sum(),
     }
 }

@@ -1,11 +1,18 @@
 //! The one writer of staged files: Arrow batches in, Parquet files out, in bounded memory.
 //!
-//! Every sink is fed from files that this writer made; it knows nothing of sinks.
+//! Every sink is fed from files that this writer made; it knows nothing of sinks. `writer` decides which file a row goes
+//! to, `file` is one open Parquet file, `partition` splits rows by folder, `spill` keeps what must wait on local disk.
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod file;
+pub(crate) mod partition;
+mod spill;
+#[cfg(test)]
+mod tests;
 mod writer;
 
+pub use partition::hive_path;
 pub use writer::StagingWriter;
 
 /// How large files and row groups get, and how many partitions are open at once.

@@ -1,0 +1,61 @@
+//! `STORED AS DELTA`: append, overwrite and upsert, each one transaction of Delta's log.
+//!
+//! The transaction carries the batch's writer and epoch as Delta's application transaction: whether a batch is in the table
+//! is a question to the table itself. Readers are any that know Delta (reader version 1, no features).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::context::{Context, TableSpec};
+use crate::error::Result;
+use crate::options::OptionSpec;
+use crate::registry::{BoundedTable, Connector};
+use crate::sink::Sink;
+
+mod keys;
+mod log;
+mod reader;
+mod schema;
+mod sink;
+mod stats;
+mod table;
+#[cfg(test)]
+mod tests;
+mod upsert;
+
+/// `STORED AS DELTA`.
+#[derive(Debug)]
+pub struct Delta;
+
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "key",
+        default: "the declared PRIMARY KEY",
+        help: "the columns that tell rows apart for REPLACE INTO, separated by commas: 'key' 'id'",
+    },
+    OptionSpec {
+        name: "order_by",
+        default: "order of arrival",
+        help: "of several rows with one key in an epoch the last by these columns wins: 'order_by' 'updated_at'",
+    },
+];
+
+#[async_trait]
+impl Connector for Delta {
+    fn name(&self) -> &'static str {
+        "DELTA"
+    }
+
+    fn options(&self) -> &'static [OptionSpec] {
+        OPTIONS
+    }
+
+    async fn sink(&self, table: &TableSpec, context: &Context) -> Result<Arc<dyn Sink>> {
+        Ok(Arc::new(sink::DeltaSink::open(table, context)?))
+    }
+
+    async fn table(&self, table: &TableSpec, context: &Context) -> Result<Option<BoundedTable>> {
+        table::open(table, context).await
+    }
+}

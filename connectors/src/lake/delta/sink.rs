@@ -1,0 +1,333 @@
+//! The Delta sink: what a commit puts into the log, and how it meets others.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use deltalake_core::errors::DeltaTableError;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
+use deltalake_core::kernel::{Action, Add, EagerSnapshot, Transaction};
+use deltalake_core::logstore::LogStoreRef;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use parquet::arrow::async_reader::AsyncFileReader;
+
+use crate::clock::Clock;
+use crate::context::{Context, TableSpec};
+use crate::error::{Error, Result};
+use crate::faults::{AFTER_TABLE_COMMIT, BEFORE_TABLE_COMMIT, FILES_COPIED, point};
+use crate::lake::delta::keys::KeySet;
+use crate::lake::delta::reader::DataFile;
+use crate::lake::delta::upsert::Upsert;
+use crate::lake::delta::{Delta, log, schema, stats};
+use crate::lake::files::{self, Copied};
+use crate::lake::object::ObjectReader;
+use crate::lake::schema::{canonical, find, meet, resolve};
+use crate::lake::{COMMIT_ATTEMPTS, receipt};
+use crate::options::Options;
+use crate::registry::Connector;
+use crate::sink::{Batch, BatchId, Receipt, Sink, SinkPlan, WriteMode};
+use crate::staging::StagingSizes;
+use crate::staging::file::writer_properties;
+use crate::stores::Location;
+
+/// A Delta table that is written.
+#[derive(Debug)]
+pub(crate) struct DeltaSink {
+    table: String,
+    location: Location,
+    lake: Location,
+    log: LogStoreRef,
+    partition_by: Vec<String>,
+    declared: Option<SchemaRef>,
+    key: Vec<String>,
+    order_by: Vec<String>,
+    runtime: Arc<RuntimeEnv>,
+    sizes: StagingSizes,
+    clock: Arc<dyn Clock>,
+}
+
+/// What the tries of one commit share.
+struct Work {
+    copied: Vec<Copied>,
+    /// The actions that add the staged files; made when they have been copied.
+    adds: Option<Vec<Action>>,
+    keys: Option<KeySet>,
+    /// Files written so far; those that do not get into the log are removed.
+    written: BTreeSet<String>,
+}
+
+/// How a try ended that was not an error.
+enum Attempt {
+    Committed,
+    LostRace,
+}
+
+impl DeltaSink {
+    pub(crate) fn open(table: &TableSpec, context: &Context) -> Result<Self> {
+        let options = Options::parse("DELTA", Delta.options(), &table.options)?;
+        let location = context.locate(&table.location)?;
+        let key = options.list("key");
+        Ok(Self {
+            table: table.name.clone(),
+            log: log::open(&location)?,
+            location,
+            lake: context.stores.lake()?,
+            partition_by: table.partition_by.clone(),
+            declared: table.columns.clone(),
+            key: if key.is_empty() { table.primary_key.clone() } else { key },
+            order_by: options.list("order_by"),
+            runtime: Arc::clone(&context.runtime),
+            sizes: context.sizes,
+            clock: Arc::clone(&context.clock),
+        })
+    }
+
+    async fn holds(&self, snapshot: Option<&EagerSnapshot>, id: &BatchId) -> Result<bool> {
+        let Some(snapshot) = snapshot else { return Ok(false) };
+        let version = snapshot.transaction_version(self.log.as_ref(), id.writer()).await.map_err(log::error)?;
+        Ok(version.is_some_and(|version| version >= transaction(id).version))
+    }
+
+    /// One try against the table as it is now.
+    async fn attempt(&self, batch: &Batch, work: &mut Work) -> Result<Attempt> {
+        let snapshot = log::snapshot(&self.log).await?;
+        if self.holds(snapshot.as_ref(), &batch.id).await? {
+            return Ok(Attempt::Committed);
+        }
+        let mut actions = self.table_actions(snapshot.as_ref(), batch)?;
+        let columns = match &snapshot {
+            Some(snapshot) => crate::lake::schema::grown(schema::columns(snapshot)?.as_ref(), &batch.schema),
+            None => Arc::clone(&batch.schema),
+        };
+        if let Some(snapshot) = &snapshot {
+            actions.extend(self.removals(snapshot, batch, &columns, work).await?);
+        }
+        actions.extend(self.additions(&columns, work).await?);
+        point(FILES_COPIED);
+        point(BEFORE_TABLE_COMMIT);
+        let committed = self.append_to_log(snapshot.as_ref(), batch, actions).await;
+        point(AFTER_TABLE_COMMIT);
+        match committed {
+            Ok(()) => Ok(Attempt::Committed),
+            Err(error) if log::lost_race(&error) => Ok(Attempt::LostRace),
+            // The log may have the commit and only the answer, or work after it, have failed.
+            Err(error) => match log::snapshot(&self.log).await {
+                Ok(now) if self.holds(now.as_ref(), &batch.id).await? => Ok(Attempt::Committed),
+                _ => Err(log::error(error)),
+            },
+        }
+    }
+
+    /// What makes the table, or its columns, fit the batch.
+    fn table_actions(&self, snapshot: Option<&EagerSnapshot>, batch: &Batch) -> Result<Vec<Action>> {
+        let Some(snapshot) = snapshot else { return schema::create(&batch.schema, &batch.partition_by) };
+        self.check(snapshot, batch.mode, &batch.partition_by)?;
+        meet(&self.table, Some(schema::columns(snapshot)?.as_ref()), &batch.schema)?;
+        Ok(schema::grow(snapshot, &batch.schema)?.into_iter().collect())
+    }
+
+    /// What leaves the table, and what is written anew of it.
+    async fn removals(
+        &self,
+        snapshot: &EagerSnapshot,
+        batch: &Batch,
+        columns: &SchemaRef,
+        work: &mut Work,
+    ) -> Result<Vec<Action>> {
+        match batch.mode {
+            WriteMode::Append => Ok(Vec::new()),
+            WriteMode::Overwrite => Ok(snapshot.log_data().iter().map(|file| Action::Remove(file.remove_action(true))).collect()),
+            WriteMode::Upsert => {
+                let keys = match work.keys.take() {
+                    Some(keys) => keys,
+                    None => self.keys(batch).await?,
+                };
+                let stem = batch.id.file_stem();
+                let properties = writer_properties()?;
+                let upsert = Upsert {
+                    log: &self.log,
+                    table: &self.table,
+                    stem: &stem,
+                    keys: &keys,
+                    columns,
+                    properties: &properties,
+                    row_group_bytes: self.sizes.row_group_bytes,
+                };
+                let mut written = Vec::new();
+                let actions = upsert.run(snapshot, &mut written).await;
+                work.written.extend(written);
+                work.keys = Some(keys);
+                actions
+            }
+        }
+    }
+
+    async fn keys(&self, batch: &Batch) -> Result<KeySet> {
+        if batch.key.is_empty() {
+            return Err(no_key(&self.table));
+        }
+        let names = resolve(&self.table, "key", &batch.schema, &batch.key)?;
+        let fields = names.iter().filter_map(|name| find(&batch.schema, name)).cloned().collect();
+        let mut staged = Vec::with_capacity(batch.files.len());
+        for file in &batch.files {
+            staged.push(DataFile {
+                store: Arc::clone(&self.lake.store),
+                path: files::staged_path(file)?,
+                bytes: file.bytes,
+                partition: file.partition.iter().cloned().collect(),
+            });
+        }
+        KeySet::read(&staged, receipt(batch).rows, fields, &self.runtime.memory_pool).await
+    }
+
+    /// Copies the staged files, once, and says so in Delta's terms.
+    async fn additions(&self, columns: &SchemaRef, work: &mut Work) -> Result<Vec<Action>> {
+        if let Some(adds) = &work.adds {
+            return Ok(adds.clone());
+        }
+        work.written.extend(work.copied.iter().map(|file| file.path.clone()));
+        files::copy(&self.lake, &self.location, &work.copied).await?;
+        let mut adds = Vec::with_capacity(work.copied.len());
+        for file in &work.copied {
+            adds.push(Action::Add(self.add(file, columns).await?));
+        }
+        work.adds = Some(adds.clone());
+        Ok(adds)
+    }
+
+    async fn add(&self, file: &Copied, columns: &Schema) -> Result<Add> {
+        let path = files::staged_path(&file.staged)?;
+        let mut reader = ObjectReader::new(Arc::clone(&self.lake.store), path, file.staged.bytes);
+        let footer = reader.get_metadata(None).await?;
+        Ok(Add {
+            path: file.path.clone(),
+            partition_values: file.staged.partition.iter().cloned().collect(),
+            size: i64::try_from(file.staged.bytes).unwrap_or(i64::MAX),
+            modification_time: self.clock.now().timestamp_millis(),
+            data_change: true,
+            stats: Some(stats::of(&footer, columns)),
+            ..Add::default()
+        })
+    }
+
+    async fn append_to_log(
+        &self,
+        snapshot: Option<&EagerSnapshot>,
+        batch: &Batch,
+        actions: Vec<Action>,
+    ) -> Result<(), DeltaTableError> {
+        // No retries inside: after a lost race this commit's own checks, and an upsert's reading, have to be done again.
+        let properties = CommitProperties::default()
+            .with_max_retries(0)
+            .with_application_transaction(transaction(&batch.id))
+            .with_metadata(HashMap::from([("engineBatch".to_owned(), serde_json::Value::String(batch.id.to_string()))]));
+        CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(snapshot.map(|snapshot| snapshot as &dyn TableReference), Arc::clone(&self.log), operation(batch))
+            .await
+            .map(|_| ())
+    }
+
+    fn check(&self, snapshot: &EagerSnapshot, mode: WriteMode, partition_by: &[String]) -> Result<()> {
+        schema::check_writable(&self.table, snapshot, mode)?;
+        schema::check_partitions(&self.table, snapshot, partition_by)
+    }
+
+    /// Removes what this commit wrote and the log does not name. Nobody else will name it either: the batch is in.
+    async fn tidy(&self, written: &BTreeSet<String>) -> Result<()> {
+        let Some(snapshot) = log::snapshot(&self.log).await? else { return Ok(()) };
+        let live: BTreeSet<String> = snapshot.log_data().iter().map(|file| file.path().into_owned()).collect();
+        let stray: Vec<String> = written.difference(&live).cloned().collect();
+        files::remove(&self.location, &stray).await
+    }
+}
+
+#[async_trait]
+impl Sink for DeltaSink {
+    async fn plan(&self, query: &SchemaRef, mode: WriteMode) -> Result<SinkPlan> {
+        if mode == WriteMode::Upsert && self.key.is_empty() {
+            return Err(no_key(&self.table));
+        }
+        let snapshot = log::snapshot(&self.log).await?;
+        let (schema, changes) = match (&snapshot, &self.declared) {
+            (Some(snapshot), _) => {
+                self.check(snapshot, mode, &self.partition_by)?;
+                meet(&self.table, Some(schema::columns(snapshot)?.as_ref()), query)?
+            }
+            (None, Some(declared)) => {
+                let (declared, created) = meet(&self.table, None, declared)?;
+                (meet(&self.table, Some(declared.as_ref()), query)?.0, created)
+            }
+            (None, None) => meet(&self.table, None, query)?,
+        };
+        Ok(SinkPlan {
+            partition_by: resolve(&self.table, "partition", &schema, &self.partition_by)?,
+            key: if mode == WriteMode::Upsert { resolve(&self.table, "key", &schema, &self.key)? } else { Vec::new() },
+            order_by: resolve(&self.table, "order_by", &schema, &self.order_by)?,
+            schema: canonical(&schema)?,
+            changes,
+        })
+    }
+
+    async fn committed(&self, batch: &BatchId) -> Result<bool> {
+        self.holds(log::snapshot(&self.log).await?.as_ref(), batch).await
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<Receipt> {
+        let mut work = Work { copied: files::names(batch), adds: None, keys: None, written: BTreeSet::new() };
+        for attempt in 0..COMMIT_ATTEMPTS {
+            match Box::pin(self.attempt(batch, &mut work))
+                .await
+                .map_err(|error| error.context(format!("table '{}'", self.table)))?
+            {
+                Attempt::Committed => {
+                    if attempt > 0 || work.adds.is_none() {
+                        self.tidy(&work.written).await?;
+                    }
+                    return Ok(receipt(batch));
+                }
+                Attempt::LostRace => {
+                    let wait = rand::random_range(5..=20) * u64::from(attempt + 1);
+                    self.clock.sleep(Duration::from_millis(wait)).await;
+                }
+            }
+        }
+        Err(Error::transient(format!(
+            "table '{}': other writers were faster {COMMIT_ATTEMPTS} times; nothing was written",
+            self.table
+        )))
+    }
+}
+
+fn transaction(id: &BatchId) -> Transaction {
+    Transaction::new(id.writer(), i64::try_from(id.epoch).unwrap_or(i64::MAX))
+}
+
+fn no_key(table: &str) -> Error {
+    Error::config_at(
+        "key",
+        format!(
+            "REPLACE INTO {table} needs to know which columns tell its rows apart: add OPTIONS ('key' 'id'), or a PRIMARY KEY"
+        ),
+    )
+}
+
+fn operation(batch: &Batch) -> DeltaOperation {
+    let partition_by = (!batch.partition_by.is_empty()).then(|| batch.partition_by.clone());
+    match batch.mode {
+        WriteMode::Append => DeltaOperation::Write { mode: SaveMode::Append, partition_by, predicate: None },
+        WriteMode::Overwrite => DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by, predicate: None },
+        WriteMode::Upsert => DeltaOperation::Merge {
+            predicate: None,
+            merge_predicate: Some(
+                batch.key.iter().map(|name| format!("target.{name} = source.{name}")).collect::<Vec<_>>().join(" AND "),
+            ),
+            matched_predicates: Vec::new(),
+            not_matched_predicates: Vec::new(),
+            not_matched_by_source_predicates: Vec::new(),
+        },
+    }
+}

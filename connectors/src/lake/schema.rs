@@ -1,0 +1,295 @@
+//! Which Arrow types a lake table stores, and how a query's columns meet those of a table that is there.
+//!
+//! Shared by DELTA and PARQUET, so that a pipeline can change from one to the other: what is stored is what Delta's
+//! protocol knows, and what Athena, Spark and Redshift Spectrum read from plain Parquet too.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+
+use deltalake_core::kernel::StructType;
+use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
+
+use crate::error::{Error, Result};
+use crate::sink::Change;
+
+/// The digits of Delta's and Parquet's widest decimal.
+const MAX_DIGITS: u8 = 38;
+
+/// What a table stores for a column of a query.
+///
+/// Text is `Utf8`, unsigned integers become the next wider signed ones, and every timestamp is microseconds in UTC: one
+/// without a zone is taken to be UTC, because Delta's zone-less type asks for a feature that older readers lack.
+///
+/// # Errors
+/// [`Error::Config`] at the column for a type that has no counterpart, with the cast to write.
+pub(crate) fn storable(column: &str, data_type: &DataType) -> Result<DataType> {
+    let inner = |field: &FieldRef| -> Result<FieldRef> {
+        let stored = storable(column, field.data_type())?;
+        Ok(Arc::new(Field::new(field.name(), stored, field.is_nullable())))
+    };
+    Ok(match data_type {
+        DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Date32
+        | DataType::Utf8
+        | DataType::Binary => data_type.clone(),
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 => DataType::Int64,
+        // No signed integer holds all of them.
+        DataType::UInt64 => DataType::Decimal128(20, 0),
+        DataType::Float16 => DataType::Float32,
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::Date64 => DataType::Date32,
+        DataType::Timestamp(..) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => {
+            stored_decimal(column, *p, *s)?
+        }
+        DataType::Dictionary(_, values) => storable(column, values)?,
+        DataType::RunEndEncoded(_, values) => storable(column, values.data_type())?,
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => DataType::List(inner(item)?),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect::<Result<Fields>>()?),
+        DataType::Map(entries, sorted) => DataType::Map(inner(entries)?, *sorted),
+        DataType::Null => return Err(refused(column, data_type, "give it a type, as in CAST(NULL AS VARCHAR)")),
+        DataType::Time32(_) | DataType::Time64(_) => {
+            return Err(refused(column, data_type, &format!("write CAST({column} AS VARCHAR)")));
+        }
+        DataType::Duration(_) => return Err(refused(column, data_type, &format!("write CAST({column} AS BIGINT)"))),
+        DataType::Interval(_) | DataType::Union(..) => {
+            return Err(refused(column, data_type, &format!("write CAST({column} AS VARCHAR)")));
+        }
+    })
+}
+
+fn stored_decimal(column: &str, precision: u8, scale: i8) -> Result<DataType> {
+    let widened = if scale < 0 { precision.saturating_add(scale.unsigned_abs()) } else { precision };
+    if widened > MAX_DIGITS {
+        let advice = format!("write CAST({column} AS DECIMAL({MAX_DIGITS}, {}))", scale.max(0));
+        return Err(refused(column, &DataType::Decimal256(precision, scale), &advice));
+    }
+    Ok(DataType::Decimal128(widened, scale.max(0)))
+}
+
+fn refused(column: &str, data_type: &DataType, advice: &str) -> Error {
+    Error::config_at(column, format!("column '{column}' is {data_type}, which a lake table does not store; {advice}"))
+}
+
+/// The columns to stage for a query, in the table's order, and what writing them changes.
+///
+/// Columns are matched by name in any case, and get the name and type of the table's. A column of the table that the query
+/// does not have is left out (its rows read NULL); one that the table does not have is added to it.
+///
+/// # Errors
+/// [`Error::Config`] at the column when that would lose something.
+pub(crate) fn meet(table: &str, existing: Option<&Schema>, query: &Schema) -> Result<(SchemaRef, Vec<Change>)> {
+    check_names(table, query)?;
+    let Some(existing) = existing else {
+        let fields = query.fields().iter().map(|field| nullable(field)).collect::<Result<Vec<_>>>()?;
+        return Ok((Arc::new(Schema::new(fields)), vec![Change::Create]));
+    };
+    let mut fields = Vec::with_capacity(query.fields().len());
+    let mut changes = Vec::new();
+    for stored in existing.fields() {
+        match find(query, stored.name()) {
+            Some(field) => {
+                check_widens(table, stored, field)?;
+                fields.push(Arc::new(Field::new(stored.name(), stored.data_type().clone(), stored.is_nullable())));
+            }
+            None if stored.is_nullable() => {}
+            None => {
+                let name = stored.name();
+                return Err(Error::config_at(
+                    name,
+                    format!("table '{table}' needs column '{name}', which is NOT NULL there and missing in the query; select it"),
+                ));
+            }
+        }
+    }
+    for field in query.fields() {
+        if find(existing, field.name()).is_none() {
+            let added = nullable(field)?;
+            changes.push(Change::AddColumn { name: added.name().clone(), data_type: added.data_type().clone() });
+            fields.push(Arc::new(added));
+        }
+    }
+    Ok((Arc::new(Schema::new(fields)), changes))
+}
+
+/// The table's columns after the changes that a batch of these columns makes.
+pub(crate) fn grown(existing: &Schema, batch: &Schema) -> SchemaRef {
+    let added = batch.fields().iter().filter(|field| find(existing, field.name()).is_none()).cloned();
+    Arc::new(Schema::new(existing.fields().iter().cloned().chain(added).collect::<Vec<_>>()))
+}
+
+/// The names of `wanted` as the table writes them.
+///
+/// # Errors
+/// [`Error::Config`] at the first that is not a column; `role` says what it was wanted for.
+pub(crate) fn resolve(table: &str, role: &str, schema: &Schema, wanted: &[String]) -> Result<Vec<String>> {
+    let name = |wanted: &String| match find(schema, wanted) {
+        Some(field) => Ok(field.name().clone()),
+        None => {
+            let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+            let there = columns.join(", ");
+            Err(Error::config_at(
+                wanted,
+                format!("{role} column '{wanted}' of table '{table}' is not in the query, which has: {there}"),
+            ))
+        }
+    };
+    wanted.iter().map(name).collect()
+}
+
+/// The column called `name`, in any case; the exact one first.
+pub(crate) fn find<'a>(schema: &'a Schema, name: &str) -> Option<&'a FieldRef> {
+    let same = schema.fields().iter().find(|field| field.name() == name);
+    same.or_else(|| schema.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name)))
+}
+
+/// The columns as they will be read back: fields inside lists and maps are called as Delta calls them.
+pub(crate) fn canonical(schema: &Schema) -> Result<SchemaRef> {
+    to_arrow(&to_delta(schema)?)
+}
+
+/// The columns in Delta's terms, whose JSON is also Spark's.
+pub(crate) fn to_delta(schema: &Schema) -> Result<StructType> {
+    schema.try_into_kernel().map_err(|error| Error::config(format!("columns cannot be stored in a lake table: {error}")))
+}
+
+/// The columns in Arrow's terms.
+pub(crate) fn to_arrow(schema: &StructType) -> Result<SchemaRef> {
+    let schema: Schema = schema.try_into_arrow().map_err(|error| Error::data(format!("schema of a lake table: {error}")))?;
+    Ok(Arc::new(schema))
+}
+
+fn nullable(field: &Field) -> Result<Field> {
+    Ok(Field::new(field.name(), storable(field.name(), field.data_type())?, true))
+}
+
+fn check_names(table: &str, query: &Schema) -> Result<()> {
+    for (index, field) in query.fields().iter().enumerate() {
+        let name = field.name();
+        if query.fields().iter().take(index).any(|other| other.name().eq_ignore_ascii_case(name)) {
+            let message =
+                format!("column '{name}' is in the query twice (lake tables do not tell case apart); rename one with AS");
+            return Err(Error::config_at(name, message));
+        }
+        // Without column mapping neither Delta nor the tools that read Parquet take these.
+        if name.is_empty() || name.contains([' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '=']) {
+            let message = format!(
+                "column '{name}' cannot be stored in table '{table}': a name has no space and none of ,;{{}}()= ; rename it with AS"
+            );
+            return Err(Error::config_at(name, message));
+        }
+    }
+    Ok(())
+}
+
+fn check_widens(table: &str, stored: &Field, query: &Field) -> Result<()> {
+    if matches!(query.data_type(), DataType::Null) {
+        return Ok(());
+    }
+    let name = stored.name();
+    let given = storable(query.name(), query.data_type())?;
+    if widens(&given, stored.data_type()) {
+        return Ok(());
+    }
+    let (is, gives) = (stored.data_type(), query.data_type());
+    Err(Error::config_at(
+        name,
+        format!(
+            "table '{table}' has column '{name}' as {is}, the query gives {gives}; cast it in the query, as in \
+             arrow_cast({name}, '{is}'), or write to a new column or table"
+        ),
+    ))
+}
+
+/// Whether every value of `from` is one of `to`.
+fn widens(from: &DataType, to: &DataType) -> bool {
+    use DataType::{Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, List, Map, Struct};
+    let digits = |data_type: &DataType| match data_type {
+        Int8 => Some(3),
+        Int16 => Some(5),
+        Int32 => Some(10),
+        Int64 => Some(19),
+        _ => None,
+    };
+    match (from, to) {
+        (Int8, Int16 | Int32 | Int64 | Float32 | Float64)
+        | (Int16, Int32 | Int64 | Float32 | Float64)
+        | (Int32, Int64 | Float64)
+        | (Float32, Float64) => true,
+        (Decimal128(p, s), Decimal128(to_p, to_s)) => {
+            to_s >= s && i16::from(*to_p) - i16::from(*to_s) >= i16::from(*p) - i16::from(*s)
+        }
+        (integer, Decimal128(p, s)) => digits(integer).is_some_and(|digits| i16::from(*p) - i16::from(*s) >= digits),
+        (List(a), List(b)) | (Map(a, _), Map(b, _)) => widens(a.data_type(), b.data_type()),
+        (Struct(a), Struct(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_name(a, b) && widens(a.data_type(), b.data_type()))
+        }
+        _ => from == to,
+    }
+}
+
+/// Map entries are called `key_value` by some and `entries` by others, with `key` and `keys` below: names of two fields
+/// that stand for the same thing differ in nothing but that.
+fn same_name(a: &Field, b: &Field) -> bool {
+    let stem = |name: &str| name.to_ascii_lowercase().trim_end_matches('s').to_owned();
+    a.name().eq_ignore_ascii_case(b.name())
+        || (["key", "value"].contains(&stem(a.name()).as_str()) && stem(a.name()) == stem(b.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(fields: &[(&str, DataType)]) -> Schema {
+        Schema::new(fields.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn types_become_what_delta_knows() {
+        let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        for (from, to) in [
+            (DataType::Utf8View, DataType::Utf8),
+            (DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::LargeUtf8)), DataType::Utf8),
+            (DataType::UInt64, DataType::Decimal128(20, 0)),
+            (DataType::Timestamp(TimeUnit::Nanosecond, None), utc),
+            (DataType::Decimal256(38, 3), DataType::Decimal128(38, 3)),
+        ] {
+            assert_eq!(storable("c", &from).unwrap(), to);
+        }
+        let error = storable("t", &DataType::Time64(TimeUnit::Microsecond)).unwrap_err();
+        assert_eq!(error.subject(), Some("t"));
+        assert!(storable("d", &DataType::Decimal256(50, 0)).unwrap_err().to_string().contains("DECIMAL(38, 0)"));
+    }
+
+    #[test]
+    fn new_column_is_added_and_missing_one_left_out() {
+        let table = schema(&[("id", DataType::Int64), ("old", DataType::Utf8)]);
+        let query = schema(&[("fresh", DataType::UInt8), ("ID", DataType::Int32)]);
+        let (staged, changes) = meet("t", Some(&table), &query).unwrap();
+        assert_eq!(*staged, schema(&[("id", DataType::Int64), ("fresh", DataType::Int16)]));
+        assert_eq!(changes, [Change::AddColumn { name: "fresh".into(), data_type: DataType::Int16 }]);
+    }
+
+    #[test]
+    fn narrowing_names_table_column_and_types() {
+        let table = schema(&[("id", DataType::Int32)]);
+        let error = meet("posts", Some(&table), &schema(&[("id", DataType::Utf8)])).unwrap_err();
+        assert_eq!(error.subject(), Some("id"));
+        let text = error.to_string();
+        assert!(text.starts_with("table 'posts' has column 'id' as Int32, the query gives Utf8"), "{text}");
+    }
+}
