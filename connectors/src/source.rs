@@ -55,6 +55,10 @@ pub trait Source: Send + Sync + Debug {
     /// [`Error::Config`], [`Error::Auth`], [`Error::NotFound`] when the source cannot be read at all.
     async fn read(&self, offset: Option<&Offset>, request: &SliceRequest) -> Result<Box<dyn SliceRead>>;
 
+    /// What is read, in one line, without secrets. An offset is good only for a source of the same identity: when the
+    /// table is pointed elsewhere, it is read from the beginning.
+    fn identity(&self) -> String;
+
     /// How long `--follow` waits before it asks again, after there was nothing more.
     fn poll_interval(&self) -> Duration;
 

@@ -104,6 +104,13 @@ impl Source for RedditSource {
         self.poll
     }
 
+    fn identity(&self) -> String {
+        match &self.feed.listing {
+            Listing::Search { query, .. } => format!("{} for '{query}'", self.feed.listing),
+            listing => listing.to_string(),
+        }
+    }
+
     fn describe(&self, offset: &Offset) -> String {
         let Ok(progress) = Progress::load(Some(offset)) else { return "not an offset of REDDIT".to_owned() };
         let kind = self.feed.rules.kind.plural();

@@ -78,11 +78,10 @@ fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, fl
             .get(name)
             .map(|table| format!("{} {}", table.spec.connector, table.spec.location))
             .unwrap_or_default();
-        let offset = stored.and_then(|stored| stored.offsets.get(name));
-        let described = match (offset, pipeline.source(name)) {
-            (Some(offset), Some(source)) => format!("after {}", source.describe(offset)),
-            _ => "from the beginning".to_owned(),
-        };
+        let source = pipeline.source(name);
+        let offset = source.and_then(|source| Some((source, stored?.offset(name, &source.identity())?)));
+        let described = offset
+            .map_or_else(|| "from the beginning".to_owned(), |(source, offset)| format!("after {}", source.describe(offset)));
         writeln!(text, "  source {name}: {place}, {described}")?;
     }
     for name in &flow.bounded {

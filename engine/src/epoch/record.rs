@@ -20,6 +20,8 @@ pub struct FlowRecord<'a> {
     pub rows_in: u64,
     /// Where it stands once the epoch is committed.
     pub offsets: BTreeMap<String, Offset>,
+    /// What its sources are.
+    pub identities: BTreeMap<String, String>,
 }
 
 /// Stores the epoch.
@@ -35,14 +37,14 @@ pub async fn record(
 ) -> Result<Checkpoint> {
     let flows = flows
         .into_iter()
-        .map(|FlowRecord { flow, rows_in, offsets }| FlowCheckpoint {
+        .map(|FlowRecord { flow, rows_in, offsets, identities }| FlowCheckpoint {
             flow: flow.id.clone(),
             sink: flow.table.clone(),
             mode: flow.mode,
             key: flow.sink_plan.key.clone(),
             stage: staged.stage_of.get(&flow.id).copied().unwrap_or_default(),
             rows_in,
-            progress: FlowProgress { fingerprint: flow.fingerprint.clone(), sink: flow.table.name.clone(), offsets },
+            progress: FlowProgress { fingerprint: flow.fingerprint.clone(), sink: flow.table.name.clone(), offsets, identities },
         })
         .collect();
     let checkpoint = Checkpoint {

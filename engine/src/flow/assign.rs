@@ -82,7 +82,7 @@ mod tests {
         let stored = stored
             .iter()
             .map(|(id, sink, print)| {
-                let progress = FlowProgress { fingerprint: (*print).into(), sink: (*sink).into(), offsets: BTreeMap::new() };
+                let progress = FlowProgress { fingerprint: (*print).into(), sink: (*sink).into(), ..FlowProgress::default() };
                 ((*id).to_owned(), progress)
             })
             .collect();

@@ -35,7 +35,7 @@ pub struct Flow {
     pub query: LogicalPlan,
     /// The statement.
     pub insert: Box<Insert>,
-    /// Hash of the query: what it computes, not how it is written.
+    /// Hash of the query and of the views it reads, but for spaces and comments.
     pub fingerprint: String,
     /// The table it feeds, `${...}` unresolved.
     pub table: TableSpec,

@@ -15,7 +15,6 @@ use datafusion::execution::SessionState;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, cast, lit};
-use sha2::{Digest, Sha256};
 
 use super::source_table::SourceTable;
 
@@ -100,12 +99,6 @@ pub fn used_columns(plan: &LogicalPlan, state: &SessionState) -> Result<BTreeMap
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(used)
-}
-
-/// Hash of what the plan computes.
-pub fn fingerprint(plan: &LogicalPlan) -> String {
-    let digest = Sha256::digest(plan.display_indent_schema().to_string());
-    hex::encode(&digest[..8])
 }
 
 /// The query's columns as the sink sees them.

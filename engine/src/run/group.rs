@@ -17,13 +17,19 @@ pub(super) struct Group<'a> {
 }
 
 /// Groups flows; those that have not begun come first, so that they catch up with the others.
-pub(super) fn groups<'a>(flows: impl Iterator<Item = &'a Flow>, progress: &BTreeMap<String, FlowProgress>) -> Vec<Group<'a>> {
+pub(super) fn groups<'a>(
+    flows: impl Iterator<Item = &'a Flow>,
+    identity: impl Fn(&str) -> String,
+    progress: &BTreeMap<String, FlowProgress>,
+) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for flow in flows {
         let offsets: BTreeMap<String, Option<Offset>> = flow
             .sources
             .iter()
-            .map(|source| (source.clone(), progress.get(&flow.id).and_then(|progress| progress.offsets.get(source)).cloned()))
+            .map(|source| {
+                (source.clone(), progress.get(&flow.id).and_then(|progress| progress.offset(source, &identity(source))).cloned())
+            })
             .collect();
         let fits = |group: &&mut Group<'a>| {
             offsets.iter().all(|(source, offset)| group.offsets.get(source).is_none_or(|other| other == offset))

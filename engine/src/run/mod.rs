@@ -146,7 +146,7 @@ async fn drain(scope: Scope<'_>) -> Result<()> {
             continue;
         }
         let open = scope.pipeline.flows.iter().filter(|flow| flow.class == Class::Stateless && !drained.contains(&flow.id));
-        let groups = group::groups(open, &progress.flows);
+        let groups = group::groups(open, |source| identity(scope.pipeline, source), &progress.flows);
         let Some(group) = groups.into_iter().next() else { break };
         let more = retry::retrying(scope, || incremental_epoch(scope, &group)).await?;
         if !more {
@@ -179,6 +179,7 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
         FlowRecord {
             flow,
             rows_in: read.clone().map(|(_, slice)| slice.rows).sum(),
+            identities: flow.sources.iter().map(|source| (source.clone(), identity(scope.pipeline, source))).collect(),
             offsets: read.map(|(source, slice)| (source.clone(), slice.end.offset.clone())).collect(),
         }
     });
@@ -186,6 +187,10 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
     commit::commit(scope, &checkpoint, |_| true).await?;
     advance::advance(scope, &checkpoint).await?;
     Ok(slices.more())
+}
+
+fn identity(pipeline: &Pipeline, source: &str) -> String {
+    pipeline.source(source).map(|source| source.identity()).unwrap_or_default()
 }
 
 fn limits(scope: Scope<'_>) -> Result<SliceLimits> {
@@ -227,7 +232,12 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     }
     let versions = scope.pipeline.refresh(scope.session).await?;
     let offsets = flow.bounded.iter().map(|table| (table.clone(), Offset(versions.get(table).cloned().unwrap_or_default())));
-    let now = FlowProgress { fingerprint: flow.fingerprint.clone(), sink: flow.table.name.clone(), offsets: offsets.collect() };
+    let now = FlowProgress {
+        fingerprint: flow.fingerprint.clone(),
+        sink: flow.table.name.clone(),
+        offsets: offsets.collect(),
+        identities: BTreeMap::new(),
+    };
     if progress.flows.get(&flow.id) == Some(&now) {
         return Ok(false);
     }
@@ -237,7 +247,7 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
     let staged = stage::stage(scope, &[&current], &BTreeMap::new(), &folder).await?;
     let rows_in = staged.stages.iter().map(crate::state::StageCheckpoint::rows).sum();
-    let record = FlowRecord { flow: &current, rows_in, offsets: now.offsets };
+    let record = FlowRecord { flow: &current, rows_in, offsets: now.offsets, identities: now.identities };
     let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record]).await?;
     commit::commit(scope, &checkpoint, |_| true).await?;
     advance::advance(scope, &checkpoint).await?;

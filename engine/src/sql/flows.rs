@@ -1,5 +1,6 @@
 //! `INSERT INTO`, `INSERT OVERWRITE` and `REPLACE INTO`: from the statement to a [`Flow`], or what is wrong with it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use connectors::options::nearest;
@@ -8,6 +9,7 @@ use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{Insert, Statement as SqlStatement};
+use sha2::{Digest, Sha256};
 
 use super::pipeline::{Pipeline, TableKind, target};
 use super::script::find_word;
@@ -52,7 +54,7 @@ pub(super) async fn flow(
         class,
         sources: reads.sources,
         bounded: reads.bounded,
-        fingerprint: plan::fingerprint(&query),
+        fingerprint: fingerprint(pipeline, insert),
         query,
         insert: Box::new(insert.clone()),
         table: table.spec.clone(),
@@ -69,6 +71,27 @@ fn mode(insert: &Insert) -> WriteMode {
     } else {
         WriteMode::Append
     }
+}
+
+/// Hash of the query and of the views it reads, one through the other. Of the statements, not of the plan: a plan also
+/// depends on whether a table exists yet.
+fn fingerprint(pipeline: &Pipeline, insert: &Insert) -> String {
+    let mut texts = vec![insert.columns.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")];
+    let mut open: Vec<SqlStatement> = insert.source.iter().map(|query| SqlStatement::Query(query.clone())).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(statement) = open.pop() {
+        texts.push(statement.to_string());
+        let references =
+            pipeline.context.state().resolve_table_references(&Parsed::Statement(Box::new(statement))).unwrap_or_default();
+        for name in references.iter().map(|reference| reference.table().to_owned()) {
+            if let Some(view) = pipeline.views.get(&name)
+                && seen.insert(name)
+            {
+                open.push(view.clone());
+            }
+        }
+    }
+    hex::encode(&Sha256::digest(texts.join("\n"))[..8])
 }
 
 /// Letters, digits, `_` and `-`; anything else becomes `_`.

@@ -76,6 +76,8 @@ pub struct Pipeline {
     pub options: PipelineOptions,
     /// By name.
     pub tables: BTreeMap<String, Table>,
+    /// `CREATE VIEW` and `CREATE TABLE`, by name.
+    pub views: BTreeMap<String, SqlStatement>,
     /// In the order of the file.
     pub flows: Vec<Flow>,
     /// `SELECT`, `COPY` and `EXPLAIN`.
@@ -206,6 +208,7 @@ impl<'a> Builder<'a> {
             text,
             options: PipelineOptions::default(),
             tables: BTreeMap::new(),
+            views: BTreeMap::new(),
             flows: Vec::new(),
             queries: Vec::new(),
             context: session.datafusion(),
@@ -412,10 +415,8 @@ impl<'a> Builder<'a> {
         }
         self.pipeline.flows.sort_by_key(|flow| flow.span.start);
         for item in std::mem::take(&mut self.waiting) {
-            if let Parsed::Statement(sql) = &item.statement
-                && let SqlStatement::CreateView(view) = sql.as_ref()
-            {
-                self.broken.insert(tables::table_name(&view.name.to_string()));
+            if let Parsed::Statement(sql) = &item.statement {
+                self.broken.extend(created(sql));
             }
             let follows = item.error.as_ref().is_some_and(|error| self.follows_from_broken(error));
             self.errors.extend(item.error.filter(|_| !follows));
@@ -431,7 +432,11 @@ impl<'a> Builder<'a> {
 
     async fn plan(&mut self, item: &Waiting) -> std::result::Result<(), Diagnostic> {
         let Parsed::Statement(sql) = &item.statement else { return Ok(()) };
-        let SqlStatement::Insert(insert) = sql.as_ref() else { return self.execute(&item.span, item.statement.clone()).await };
+        let SqlStatement::Insert(insert) = sql.as_ref() else {
+            self.execute(&item.span, item.statement.clone()).await?;
+            self.pipeline.views.extend(created(sql).map(|name| (name, sql.as_ref().clone())));
+            return Ok(());
+        };
         let flow = flows::flow(&self.pipeline, self.session, &item.span, insert).await?;
         // A table that is not there yet is known, and empty, to whatever reads it further on.
         let name = quoted(&flow.table.name);
@@ -486,6 +491,15 @@ impl<'a> Builder<'a> {
 
 fn is_set(statement: &Parsed) -> bool {
     matches!(statement, Parsed::Statement(sql) if matches!(sql.as_ref(), SqlStatement::Set(_)))
+}
+
+/// The name that the statement gives to what it creates.
+fn created(statement: &SqlStatement) -> Option<String> {
+    match statement {
+        SqlStatement::CreateView(view) => Some(tables::table_name(&view.name.to_string())),
+        SqlStatement::CreateTable(table) => Some(tables::table_name(&table.name.to_string())),
+        _ => None,
+    }
 }
 
 fn insert_target(statement: &Parsed) -> Option<String> {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
-use arrow::ipc::convert::{IpcSchemaEncoder, try_schema_from_flatbuffer_bytes};
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::convert::{IpcSchemaEncoder, fb_to_schema};
+use arrow::ipc::root_as_schema;
 use chrono::{DateTime, Utc};
 use connectors::context::TableSpec;
 use connectors::sink::{Batch, BatchId, WriteMode};
@@ -36,7 +37,7 @@ pub struct Checkpoint {
 /// Staged rows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StageCheckpoint {
-    /// Schema of the rows, an Arrow IPC message in hexadecimal.
+    /// Schema of the rows, an Arrow IPC flatbuffer in hexadecimal.
     schema: String,
     /// Columns that are folders.
     pub partition_by: Vec<String>,
@@ -66,8 +67,8 @@ pub struct FlowCheckpoint {
 impl StageCheckpoint {
     /// What was staged.
     pub fn new(schema: &SchemaRef, partition_by: Vec<String>, files: Vec<StagedFile>) -> Self {
-        let bytes = IpcSchemaEncoder::new().schema_to_fb(schema).finished_data().to_vec();
-        Self { schema: hex::encode(bytes), partition_by, files }
+        let encoded = IpcSchemaEncoder::new().schema_to_fb(schema);
+        Self { schema: hex::encode(encoded.finished_data()), partition_by, files }
     }
 
     /// The schema of the rows.
@@ -77,8 +78,8 @@ impl StageCheckpoint {
     pub fn schema(&self) -> Result<SchemaRef> {
         let corrupt = |message: String| StateError::Corrupt { message: format!("schema of a staged epoch: {message}") };
         let bytes = hex::decode(&self.schema).map_err(|error| corrupt(error.to_string()))?;
-        let schema: Schema = try_schema_from_flatbuffer_bytes(&bytes).map_err(|error| corrupt(error.to_string()))?;
-        Ok(Arc::new(schema))
+        let encoded = root_as_schema(&bytes).map_err(|error| corrupt(error.to_string()))?;
+        Ok(Arc::new(fb_to_schema(encoded)))
     }
 
     /// Rows in the files.
@@ -128,7 +129,7 @@ impl Checkpoint {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::{DataType, Field};
+    use arrow::datatypes::{DataType, Field, Schema};
 
     use super::*;
 

@@ -86,6 +86,15 @@ pub struct FlowProgress {
     pub sink: String,
     /// By source; of a complete flow, the versions of its tables.
     pub offsets: BTreeMap<String, Offset>,
+    /// What each source was when its offset was taken ([`connectors::source::Source::identity`]).
+    pub identities: BTreeMap<String, String>,
+}
+
+impl FlowProgress {
+    /// Where to read on in `source`, which is now `identity`; `None`: from the beginning.
+    pub fn offset(&self, source: &str, identity: &str) -> Option<&Offset> {
+        self.offsets.get(source).filter(|_| self.identities.get(source).is_some_and(|then| then == identity))
+    }
 }
 
 /// All that is stored of a pipeline's progress.
