@@ -17,7 +17,7 @@ pub(super) const SPAN: u64 = 2_592_000;
 /// Ids grow with time and are unique over all subreddits.
 const FIRST_ID: u64 = 3_600_000_000;
 /// A text as long as Reddit allows, once in so many posts.
-const LONG_TEXT: u64 = 4_000;
+const LONG_TEXT: u64 = 700;
 /// What Reddit allows.
 const LONGEST: usize = 40_000;
 
