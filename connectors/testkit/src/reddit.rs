@@ -195,7 +195,8 @@ async fn serve(mut stream: TcpStream, script: &Mutex<Script>) -> io::Result<()> 
     let request = receive(&mut stream).await?;
     let answer = script.lock().unwrap_or_else(PoisonError::into_inner).answer(request);
     match answer.ending {
-        Ending::Reset => return Ok(()),
+        // Closing without lingering sends a reset, not an orderly end.
+        Ending::Reset => return stream.set_zero_linger(),
         Ending::Silent => {
             tokio::time::sleep(Duration::from_secs(3_600)).await;
             return Ok(());

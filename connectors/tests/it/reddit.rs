@@ -10,7 +10,7 @@ use connectors::reddit::{Reddit, RedditConfig, SUBREDDITS, sample_posts};
 use connectors::registry::Connector;
 use connectors::source::{Offset, SliceEnd, SliceLimits, SliceRequest, Source};
 use connectors::staging::StagingSizes;
-use connectors::stores::Stores;
+use connectors::stores::{S3Config, Stores};
 use connectors::testing::{ManualClock, source_contract};
 use connectors::{Error, Result};
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -25,7 +25,7 @@ fn clock() -> Arc<ManualClock> {
 
 async fn open(config: RedditConfig, clock: &Arc<ManualClock>, location: &str, options: &[(&str, &str)]) -> Arc<dyn Source> {
     let context = Context {
-        stores: Arc::new(Stores::default()),
+        stores: Arc::new(Stores::new("./lake", S3Config::default()).unwrap()),
         reddit: config,
         sizes: StagingSizes::default(),
         runtime: Arc::new(RuntimeEnv::default()),
@@ -347,4 +347,19 @@ async fn replay_serves_comment_trees_and_users() {
     assert_eq!(comments.len(), 2);
     let (top, _) = slice(&replayed(100, "r/rust/top").await, None, HUGE).await.unwrap();
     assert!(!top.is_empty() && top.len() < 10);
+}
+
+#[tokio::test]
+async fn listing_longer_than_reddits_cap_comes_once_in_bounded_offsets() {
+    let source = replayed(6_000, "r/rust/new").await;
+    let limits = SliceLimits { rows: 1_500, bytes: u64::MAX };
+    let (mut ids, mut offset, mut more, mut slices) = (HashSet::new(), None, true, 0);
+    while more {
+        let (rows, end) = slice(&source, offset.as_ref(), limits).await.unwrap();
+        slices += 1;
+        assert!(rows.into_iter().all(|id| ids.insert(id)), "a post came twice");
+        assert!(end.offset.0.len() < 100_000, "an offset of {} bytes", end.offset.0.len());
+        (offset, more) = (Some(end.offset), end.more);
+    }
+    assert_eq!((ids.len(), slices), (6_000, 5));
 }

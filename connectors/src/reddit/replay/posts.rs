@@ -181,7 +181,7 @@ impl Draft {
             () if self.dice.once_in(12) => "[removed]".to_owned(),
             () if self.dice.once_in(25) => "[deleted]".to_owned(),
             () => {
-                let length = usize::try_from(self.dice.below(700)).unwrap_or_default();
+                let length = usize::try_from(self.dice.below(300)).unwrap_or_default();
                 text(&mut self.dice, length)
             }
         };
