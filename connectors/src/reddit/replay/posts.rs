@@ -175,7 +175,8 @@ impl Draft {
         let selftext = match () {
             () if !is_self => String::new(),
             () if self.dice.once_in(LONG_TEXT) => {
-                let long = text(&mut self.dice, LONGEST);
+                // Counted in characters, of which some take several bytes.
+                let long = text(&mut self.dice, LONGEST + LONGEST / 8);
                 long.chars().take(LONGEST).collect()
             }
             () if self.dice.once_in(12) => "[removed]".to_owned(),
