@@ -1,11 +1,11 @@
 //! `STORED AS REDDIT`: posts and comments of Reddit, read incrementally through its official API.
 //!
 //! What happens in which file:
-//! - [`location`]: what `LOCATION` names, and the request that reads it; [`connector`]: the options;
-//! - [`client`], [`auth`], [`answer`], [`pacing`]: one request, with token, retries and rate limit;
-//! - [`page`], [`schema`], [`decode`], [`batch`]: from the bytes of a page to Arrow columns;
-//! - [`offset`], [`walk`]: which posts of a moving listing are new, without I/O; [`source`] drives it;
-//! - [`replay`]: the server inside the engine that stands in for Reddit when no credentials are set.
+//! - `location`: what `LOCATION` names, and the request that reads it; `connector`: the options;
+//! - `client`, `auth`, `answer`, `pacing`: one request, with token, retries and rate limit;
+//! - `page`, `schema`, `decode`, `batch`: from the bytes of a page to Arrow columns;
+//! - `offset`, `walk`: which posts of a moving listing are new, without I/O; `source` drives it;
+//! - `replay`: the server inside the engine that stands in for Reddit when no credentials are set.
 //!
 //! It reads only: nothing is posted, voted or moderated, and no page of the web site is scraped.
 

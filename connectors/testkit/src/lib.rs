@@ -1,12 +1,14 @@
 //! Stand-ins for the outside world, for tests only: this package is never shipped and knows nothing of the connectors.
 //!
 //! * [`s3`]: an S3 server in memory, with faults to order, a log of requests and events of changes;
+//! * [`reddit`]: an HTTP server that answers as Reddit does, well and badly;
 //! * [`moto`]: the independent S3 server of the Python world, as a second opinion on our own;
 //! * [`python`]: virtual environments kept beside the build, and the `deltalake` package as an independent reader of our tables.
 
 mod error;
 pub mod moto;
 pub mod python;
+pub mod reddit;
 pub mod s3;
 mod target;
 

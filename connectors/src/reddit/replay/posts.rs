@@ -17,7 +17,7 @@ pub(super) const SPAN: u64 = 2_592_000;
 /// Ids grow with time and are unique over all subreddits.
 const FIRST_ID: u64 = 3_600_000_000;
 /// A text as long as Reddit allows, once in so many posts.
-const LONG_TEXT: u64 = 4_000;
+const LONG_TEXT: u64 = 500;
 /// What Reddit allows.
 const LONGEST: usize = 40_000;
 
@@ -170,18 +170,20 @@ impl Draft {
 
     fn body(&mut self) {
         let (id, subreddit) = (self.key.id(), self.key.subreddit());
-        let shape = self.dice.below(10);
+        let is_long = self.key.index % LONG_TEXT == LONG_TEXT / 2;
+        let shape = if is_long { 0 } else { self.dice.below(10) };
         let is_self = shape < 6;
         let selftext = match () {
             () if !is_self => String::new(),
-            () if self.dice.once_in(LONG_TEXT) => {
-                let long = text(&mut self.dice, LONGEST);
+            () if is_long => {
+                // Counted in characters, of which some take several bytes.
+                let long = text(&mut self.dice, LONGEST + LONGEST / 8);
                 long.chars().take(LONGEST).collect()
             }
             () if self.dice.once_in(12) => "[removed]".to_owned(),
             () if self.dice.once_in(25) => "[deleted]".to_owned(),
             () => {
-                let length = usize::try_from(self.dice.below(700)).unwrap_or_default();
+                let length = usize::try_from(self.dice.below(300)).unwrap_or_default();
                 text(&mut self.dice, length)
             }
         };

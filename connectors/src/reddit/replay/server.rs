@@ -81,7 +81,9 @@ async fn subreddit(
     Query(query): Query<Parameters>,
     headers: HeaderMap,
 ) -> Reply {
-    authorised(&headers)?;
+    if !is_authorised(&headers) {
+        return Err(unauthorised());
+    }
     let total = shared.total;
     let Some(places) = places(&names) else {
         let target = format!("https://www.reddit.com/subreddits/search?q={names}");
@@ -102,13 +104,17 @@ async fn submitted(
     Query(query): Query<Parameters>,
     headers: HeaderMap,
 ) -> Reply {
-    authorised(&headers)?;
+    if !is_authorised(&headers) {
+        return Err(unauthorised());
+    }
     Ok(shared.posts(&listing::submitted(&name, &query, shared.total)))
 }
 
 /// The post, and its two comments, one inside the other, with the stub that stands for those not sent.
 async fn tree(State(shared): State<Arc<Shared>>, Path(id): Path<String>, headers: HeaderMap) -> Reply {
-    authorised(&headers)?;
+    if !is_authorised(&headers) {
+        return Err(unauthorised());
+    }
     let total = shared.total;
     let post = PostKey::of(&id, total).ok_or_else(missing)?;
     let more = r#"{"kind":"more","data":{"count":3,"name":"t1__","id":"_","depth":1,"children":[]}}"#;
@@ -119,7 +125,9 @@ async fn tree(State(shared): State<Arc<Shared>>, Path(id): Path<String>, headers
 }
 
 async fn info(State(shared): State<Arc<Shared>>, Query(query): Query<Parameters>, headers: HeaderMap) -> Reply {
-    authorised(&headers)?;
+    if !is_authorised(&headers) {
+        return Err(unauthorised());
+    }
     let names = query.id.unwrap_or_default();
     let one = |name: &str| match name.split_once('_')? {
         ("t3", id) => PostKey::of(id, shared.total).map(|key| child("t3", &key.json(shared.total))),
@@ -155,11 +163,12 @@ impl Shared {
     }
 }
 
-fn authorised(headers: &HeaderMap) -> Result<(), Response> {
-    if headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes() == b"Bearer replay") {
-        return Ok(());
-    }
-    Err((StatusCode::UNAUTHORIZED, r#"{"message":"Unauthorized","error":401}"#).into_response())
+fn is_authorised(headers: &HeaderMap) -> bool {
+    headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes() == b"Bearer replay")
+}
+
+fn unauthorised() -> Response {
+    (StatusCode::UNAUTHORIZED, r#"{"message":"Unauthorized","error":401}"#).into_response()
 }
 
 fn missing() -> Response {
