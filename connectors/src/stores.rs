@@ -107,7 +107,10 @@ impl Stores {
     pub fn locate(&self, location: &str) -> Result<Location> {
         match location.strip_prefix("lake://") {
             Some(relative) => Ok(self.lake()?.join(relative.trim_matches('/'))),
-            None => self.open_url(parse_url(location)?),
+            None => parse_url(location).and_then(|url| self.open_url(url)).map_err(|error| match error {
+                Error::Config { message, subject: None } => Error::config_at(location, message),
+                other => other,
+            }),
         }
     }
 

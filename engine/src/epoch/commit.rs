@@ -1,6 +1,7 @@
 //! Step 5: every sink makes its staged rows visible, once.
 
 use anyhow::{Context as _, Result};
+use connectors::context::TableSpec;
 use connectors::faults::point;
 use connectors::registry::connector;
 use connectors::sink::{Receipt, Sink};
@@ -25,7 +26,7 @@ pub async fn commit(
         point("commit-before");
         let started = Instant::now();
         let batch = checkpoint.batch(flow)?;
-        let sink = open(scope.session, flow).await?;
+        let sink = open(scope.session, &flow.sink).await?;
         let receipt = sink
             .commit(&batch)
             .await
@@ -37,12 +38,12 @@ pub async fn commit(
     Ok(receipts)
 }
 
-/// The sink of a checkpoint's flow, as the checkpoint says, whatever the file says now.
+/// The sink that is `table`, as a checkpoint says, whatever the file says now.
 ///
 /// # Errors
 /// When it cannot be opened.
-pub async fn open(session: &Session, flow: &FlowCheckpoint) -> Result<Arc<dyn Sink>> {
-    let table = session.resolve(&flow.sink)?;
+pub async fn open(session: &Session, table: &TableSpec) -> Result<Arc<dyn Sink>> {
+    let table = session.resolve(table)?;
     let sink = connector(&table.connector)?.sink(&table, &session.context).await;
     sink.with_context(|| format!("opening sink '{}'", table.name))
 }

@@ -11,6 +11,8 @@ pub struct Metrics {
     pub source_rows: IntCounterVec,
     /// Bytes received, by pipeline and source.
     pub source_bytes: IntCounterVec,
+    /// Bad records committed, by pipeline and source's table of bad records.
+    pub bad_rows: IntCounterVec,
     /// Rows staged, by pipeline and flow.
     pub flow_rows: IntCounterVec,
     /// Rows committed, by pipeline and sink.
@@ -43,6 +45,7 @@ impl Metrics {
         Ok(Self {
             source_rows: counter("engine_source_rows_total", "Rows read", "source")?,
             source_bytes: counter("engine_source_bytes_total", "Bytes received", "source")?,
+            bad_rows: counter("engine_bad_rows_total", "Bad records put aside", "sink")?,
             flow_rows: counter("engine_flow_rows_total", "Rows staged", "flow")?,
             sink_rows: counter("engine_sink_rows_total", "Rows committed", "sink")?,
             sink_files: counter("engine_sink_files_total", "Files committed", "sink")?,
