@@ -165,7 +165,9 @@ fn io_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a std:
 fn storage_hint(error: &std::io::Error) -> Option<&'static str> {
     use std::io::ErrorKind;
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some("no space left: free some, or point [lake] url elsewhere"),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("no space left: free some, or point [lake] url (tables) or [state] url (temporary files) elsewhere")
+        }
         ErrorKind::ReadOnlyFilesystem => Some("the file system is read-only: point [lake] url at a place that can be written"),
         ErrorKind::PermissionDenied => Some("permission denied: check who owns the folder and its mode"),
         _ => None,

@@ -12,6 +12,9 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
+/// What [`Stores::build`] knows.
+const SCHEMES: [&str; 3] = ["file", "s3", "s3a"];
+
 /// A request to S3 is tried again for this long: a bucket that throttles or a server that starts anew is back by then, and
 /// an endpoint that is wrong is not waited for in vain.
 const RETRY_FOR: Duration = Duration::from_secs(20);
@@ -89,7 +92,12 @@ impl Stores {
     /// # Errors
     /// [`Error::Config`] when it is neither.
     pub fn new(lake: &str, s3: S3Config) -> Result<Self> {
-        Ok(Self { lake: parse_url(lake)?, s3, open: Mutex::default() })
+        let url = parse_url(lake)?;
+        if SCHEMES.contains(&url.scheme()) {
+            Ok(Self { lake: url, s3, open: Mutex::default() })
+        } else {
+            Err(unknown_scheme(&url))
+        }
     }
 
     /// The root of the lake.
@@ -134,9 +142,7 @@ impl Stores {
         match url.scheme() {
             "file" => Ok(Arc::new(LocalFileSystem::new())),
             "s3" | "s3a" => self.build_s3(url),
-            other => Err(Error::config(format!(
-                "location '{url}': unknown scheme '{other}'; there are lake://, s3://, file:// and plain paths"
-            ))),
+            _ => Err(unknown_scheme(url)),
         }
     }
 
@@ -171,6 +177,11 @@ impl Stores {
         let store = builder.with_virtual_hosted_style_request(!path_style).build();
         Ok(Arc::new(store.map_err(|error| Error::config(format!("[s3]: {error}")))?))
     }
+}
+
+fn unknown_scheme(url: &Url) -> Error {
+    let scheme = url.scheme();
+    Error::config(format!("location '{url}': unknown scheme '{scheme}'; there are lake://, s3://, file:// and plain paths"))
 }
 
 /// Scheme and bucket.

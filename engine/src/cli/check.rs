@@ -55,7 +55,7 @@ pub(super) fn report(file: &Path, errors: &[Diagnostic], printer: &mut Printer) 
     for error in errors {
         printer.error(&format!("{}\n", error.render(&name, &text)));
     }
-    let things = if errors.len() == 1 { "mistake" } else { "mistakes" };
+    let things = if errors.len() == 1 { "error" } else { "errors" };
     printer.note(&format!("{name}: {} {things}; no data was moved", errors.len()));
     Ok(())
 }

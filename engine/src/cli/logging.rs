@@ -2,7 +2,10 @@
 
 use std::io::IsTerminal;
 
+use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
+
+use super::printer::Aside;
 
 /// How a log event looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -15,7 +18,7 @@ pub(super) enum Format {
 
 /// Starts logging; `ENGINE_LOG` (`engine=debug,connectors=trace`) overrides `verbose`. `epochs`: every committed epoch is
 /// an event worth telling even if nothing more is asked for. That S3 is asked again always is.
-pub(super) fn start(format: Format, verbose: u8, epochs: bool) {
+pub(super) fn start(format: Format, verbose: u8, epochs: bool, lines: &MultiProgress) {
     let default = match (verbose, format) {
         (0, Format::Text) if epochs => "engine=warn,connectors=warn,engine::run=info,object_store::client::retry=info",
         (0, Format::Text) => "engine=warn,connectors=warn,object_store::client::retry=info",
@@ -23,8 +26,11 @@ pub(super) fn start(format: Format, verbose: u8, epochs: bool) {
         _ => "engine=debug,connectors=debug,object_store::client::retry=info",
     };
     let filter = EnvFilter::try_from_env("ENGINE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let aside = Aside(lines.clone());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(move || aside.clone())
+        .with_ansi(std::io::stderr().is_terminal() && format == Format::Text);
     let started = match format {
         Format::Text => builder.compact().try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),

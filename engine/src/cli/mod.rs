@@ -87,7 +87,8 @@ pub fn main() -> ExitCode {
     };
     let follows = matches!(&arguments.command, Command::Run(run) if run.follows());
     let mut printer = Printer::new(arguments.log == logging::Format::Json);
-    logging::start(arguments.log, arguments.verbose, follows && !printer.is_interactive());
+    let lines = printer.lines();
+    logging::start(arguments.log, arguments.verbose, follows && lines.is_hidden(), &lines);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -128,12 +129,19 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
     }
 }
 
-/// The error and its causes, each said once: many causes are in the text of what they caused already.
+/// The error and its causes, each said once: the errors of our own name their causes themselves.
 fn one_line(error: &anyhow::Error) -> String {
-    error.chain().skip(1).fold(error.to_string(), |text, cause| {
-        let cause = cause.to_string();
-        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
-    })
+    let mut text = String::new();
+    for cause in error.chain() {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text = if text.is_empty() { said } else { format!("{text}: {said}") };
+        }
+        if cause.is::<connectors::Error>() || cause.is::<crate::state::StateError>() {
+            break;
+        }
+    }
+    text
 }
 
 /// Whether the error is a bug of ours rather than something the user can repair.

@@ -9,6 +9,7 @@ use connectors::sink::Change;
 use super::Status;
 use super::check::report;
 use super::printer::Printer;
+use crate::epoch::quarantine;
 use crate::flow::{Class, Flow, assign};
 use crate::session::Session;
 use crate::sql::Pipeline;
@@ -83,6 +84,10 @@ fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, fl
         let described = offset
             .map_or_else(|| "from the beginning".to_owned(), |(source, offset)| format!("after {}", source.describe(offset)));
         writeln!(text, "  source {name}: {place}, {described}")?;
+        if let Some(ratio) = source.map(|source| source.max_bad_ratio()).filter(|ratio| *ratio > 0.0) {
+            let aside = quarantine::table(&pipeline.name, name).location;
+            writeln!(text, "    bad records: put aside in {aside}, up to {:.0} % of an epoch", ratio * 100.0)?;
+        }
     }
     for name in &flow.bounded {
         writeln!(text, "  table {name}: read whole{}", if flow.class == Class::Complete { ", when it has changed" } else { "" })?;

@@ -2,21 +2,26 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use indicatif::{MultiProgress, ProgressDrawTarget};
+
 /// Writes for a person.
 #[derive(Debug)]
 pub(super) struct Printer {
     /// Standard error is a log of JSON objects, for a machine.
     json: bool,
+    lines: MultiProgress,
 }
 
 impl Printer {
     pub(super) fn new(json: bool) -> Self {
-        Self { json }
+        let interactive = !json && io::stderr().is_terminal();
+        let target = if interactive { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { json, lines: MultiProgress::with_draw_target(target) }
     }
 
-    /// Whether standard error is for a person to look at.
-    pub(super) fn is_interactive(&self) -> bool {
-        !self.json && io::stderr().is_terminal()
+    /// Where progress lines go; hidden unless a person looks at standard error.
+    pub(super) fn lines(&self) -> MultiProgress {
+        self.lines.clone()
     }
 
     /// Data. A reader that has gone away (`| head`) is no error.
@@ -37,15 +42,29 @@ impl Printer {
 
     /// A line for a person, or the same object that a log event is.
     fn aside(&self, level: &str, prefix: &str, text: &str) {
-        let mut stderr = io::stderr().lock();
+        let mut stderr = Aside(self.lines());
         ignore_gone(if self.json {
             let timestamp = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
             let message = text.strip_prefix("error: ").unwrap_or(text).trim_end();
             let event = serde_json::json!({"timestamp": timestamp, "level": level, "message": message, "target": "engine"});
-            writeln!(stderr, "{event}")
+            stderr.write_all(format!("{event}\n").as_bytes())
         } else {
-            writeln!(stderr, "{prefix}{text}")
+            stderr.write_all(format!("{prefix}{text}\n").as_bytes())
         });
+    }
+}
+
+/// Standard error above the progress lines, which make way for what is written.
+#[derive(Debug, Clone)]
+pub(super) struct Aside(pub(super) MultiProgress);
+
+impl Write for Aside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().lock().write_all(bytes)).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
     }
 }
 

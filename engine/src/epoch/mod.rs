@@ -2,7 +2,7 @@
 //!
 //! [`lease`] → [`slice`] → [`stage`] → [`record`] → [`commit`] → [`advance`]; [`recover`] finishes what a killed process left
 //! between `record` and `advance`. A crash before `record` leaves nothing visible, and the epoch is done again; after it, the
-//! sources are not read again.
+//! sources are not read again. Beside them, [`quarantine`] takes the records of a source that are no rows along.
 
 pub mod advance;
 pub mod commit;

@@ -67,6 +67,12 @@ impl Observer {
         })
     }
 
+    /// With the progress lines where others, who write beside them, know of them.
+    #[must_use]
+    pub fn with_lines(self, lines: MultiProgress) -> Self {
+        Self { lines, ..self }
+    }
+
     /// The counters.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -107,8 +113,12 @@ impl Observer {
     }
 
     /// The stage of `flow` has grown to `rows`.
-    pub fn staged(&self, flow: &str, _rows: u64) {
-        if let Some(line) = self.seen().flows.get(flow) {
+    pub fn staged(&self, flow: &str, rows: u64) {
+        if let Some(line) = self.seen().flows.get_mut(flow) {
+            // Of tables that are read whole, rows are counted as they are written.
+            if line.watch.sources.is_empty() {
+                line.rows = rows;
+            }
             line.show(self.started, "staging");
         }
     }
@@ -198,14 +208,10 @@ impl FlowLine {
     )]
     fn show(&self, started: Instant, step: &str) {
         let rate = (self.rows as f64 / started.elapsed().as_secs_f64().max(0.001)) as u64;
-        self.bar.set_message(format!(
-            "{}: {} rows, {}, {} rows/s, epoch {}, {step}",
-            self.watch.sink,
-            HumanCount(self.rows),
-            HumanBytes(self.bytes),
-            HumanCount(rate),
-            self.epoch,
-        ));
+        let epoch = if self.epoch == 0 { String::new() } else { format!(", up to epoch {}", self.epoch) };
+        let bytes = if self.bytes == 0 { String::new() } else { format!(", {}", HumanBytes(self.bytes)) };
+        let (sink, rows, rate) = (&self.watch.sink, HumanCount(self.rows), HumanCount(rate));
+        self.bar.set_message(format!("{sink}: {step}, {rows} rows{bytes}, {rate} rows/s{epoch}"));
         self.bar.tick();
     }
 }

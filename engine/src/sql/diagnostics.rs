@@ -81,7 +81,13 @@ impl Diagnostic {
     /// A connector's error in the statement at `statement`: at the option or column it names.
     pub fn from_connector(text: &str, statement: &Range<usize>, error: &connectors::Error) -> Self {
         let span = error.subject().and_then(|subject| find_word(text, statement, subject));
-        Self::new(error.to_string(), span.or_else(|| Some(first_line(text, statement))))
+        let diagnostic = Self::new(error.to_string(), span.or_else(|| Some(first_line(text, statement))));
+        match error {
+            connectors::Error::Transient { .. } | connectors::Error::Auth { .. } | connectors::Error::Storage { .. } => diagnostic.help(
+                "the table could not be looked at: check the network and what `engine config` shows under [lake], [s3] and [reddit]",
+            ),
+            _ => diagnostic,
+        }
     }
 
     /// As text: message, `file:line:column`, the line, a caret, what to try.

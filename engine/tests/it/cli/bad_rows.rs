@@ -56,6 +56,8 @@ async fn a_quarantined_record_is_in_a_table_of_its_own_once() {
     assert_eq!(bad[0][4], r#"{"title":"no id at all"}"#);
     assert!(bad[1][3].contains("'xx' has no 'created_utc'"), "{bad:?}");
 
+    assert!(bench.good(&["plan", "p.sql"]).contains("put aside in lake://bad/p/posts, up to 10 % of an epoch"));
+
     // What is on the page again is not put aside again, also not together with what is new.
     let again = bench.run(&pipeline(QUARANTINE));
     assert_eq!((&again["sinks"]["t"]["epochs"], &again["bad"]), (&0.into(), &json!({})), "{again}");

@@ -162,13 +162,13 @@ fn a_damaged_state_store_is_told_with_what_to_do() {
 }
 
 #[test]
-fn unknown_schemes_missing_variables_and_secrets_are_config_errors() {
+fn an_unknown_scheme_of_the_lake_names_the_setting() {
     let mut bench = Bench::new();
     bench.set("ENGINE_LAKE_URL", "gs://bucket/lake");
     bench.write("p.sql", pipeline());
     let ended = bench.engine(&["run", "p.sql"]);
     assert_eq!(ended.code, 1);
-    assert!(ended.stderr.contains("unknown scheme 'gs'"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("setting lake.url: location 'gs://bucket/lake': unknown scheme 'gs'"), "{}", ended.stderr);
 }
 
 /// Runs the binary in a mount namespace of its own, where `mount` was done before; `None` when this user may not.
@@ -205,5 +205,31 @@ fn a_read_only_lake_is_told() {
     let Some(ended) = with_mount(&bench, "mount -t tmpfs -o ro none lake") else { return };
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.contains("read-only"), "{}", ended.stderr);
+    assert!(bench.listing("lake").is_empty());
+}
+
+/// Runs the binary as a user who owns nothing; `None` when this user may not become another.
+fn as_nobody(bench: &Bench) -> Option<Ended> {
+    use std::os::unix::fs::PermissionsExt;
+    const NOBODY: u32 = 65_534;
+    let open = |name: &str, mode: u32| {
+        std::fs::set_permissions(bench.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    std::fs::create_dir_all(bench.path(".engine")).unwrap();
+    open("", 0o755);
+    open(".engine", 0o777);
+    let output = bench.command(&["run", "p.sql"]).uid(NOBODY).gid(NOBODY).output().ok()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some(Ended { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) })
+}
+
+#[test]
+fn a_lake_of_somebody_else_is_told() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("lake")).unwrap();
+    bench.write("p.sql", pipeline());
+    let Some(ended) = as_nobody(&bench) else { return };
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("permission denied: check who owns the folder"), "{}", ended.stderr);
     assert!(bench.listing("lake").is_empty());
 }
