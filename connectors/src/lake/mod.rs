@@ -9,6 +9,8 @@ mod files;
 mod object;
 mod parquet;
 mod schema;
+#[cfg(test)]
+mod testing;
 
 pub use delta::Delta;
 pub use parquet::Parquet;
