@@ -1,5 +1,6 @@
-//! How much memory staging takes: `cargo run --release -p connectors --example staging_memory -- ROWS [PARTITIONS]` stages rows of
-//! about 2 KB of text into a temporary folder and prints the process's peak.
+//! How much memory staging takes: `cargo run --release -p connectors --example staging_memory -- ROWS [PARTITIONS [MB]]` stages rows of
+//! about 2 KB of text into a temporary folder and prints the process's peak; MB is the size of
+//! a row group.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -63,8 +64,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stores = Stores::new(&folder.path().to_string_lossy(), S3Config::default())?;
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(64 << 20))).build_arc()?;
     let partition_by = if partitions > 1 { vec!["day".to_owned()] } else { Vec::new() };
-    let mut writer =
-        StagingWriter::new(stores.lake()?.join("staging"), schema(), &partition_by, StagingSizes::default(), &runtime)?;
+    let defaults = StagingSizes::default();
+    let row_group_bytes = number(3).map_or(Ok(defaults.row_group_bytes), |mb| usize::try_from(mb << 20))?;
+    let sizes = StagingSizes { row_group_bytes, ..defaults };
+    let mut writer = StagingWriter::new(stores.lake()?.join("staging"), schema(), &partition_by, sizes, &runtime)?;
     let started = Instant::now();
     for start in (0..rows).step_by(2048) {
         writer.write(batch(start, 2048.min(rows - start), partitions)?).await?;
