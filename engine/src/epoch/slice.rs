@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use arrow::datatypes::Schema;
@@ -96,6 +97,7 @@ async fn read(
     request: &SliceRequest,
     place: Location,
 ) -> Result<Slice> {
+    let started = Instant::now();
     let mut reader = source.read(offset, request).await?;
     let schema = projected(&source.schema(), request);
     let context = &scope.session.context;
@@ -112,6 +114,7 @@ async fn read(
         tracing::warn!(source = name, rows, %error, "slice ended early; what was read is kept");
     }
     let files = writer.finish().await?;
+    scope.observer.sliced(name, started.elapsed());
     let table: Arc<dyn TableProvider> =
         if files.is_empty() { Arc::new(EmptyTable::new(source.schema())) } else { Arc::new(files_as_table(source, &place)?) };
     Ok(Slice { table, rows, bytes, end })

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use connectors::faults::point;
@@ -66,6 +67,7 @@ async fn stage_one(
     tables: &BTreeMap<String, Arc<dyn TableProvider>>,
     place: Location,
 ) -> Result<StageCheckpoint> {
+    let started = Instant::now();
     let upsert = flow.mode == WriteMode::Upsert;
     let query = plan::with_tables(flow.query.clone(), tables)?;
     let query = plan::staged(query, &flow.sink_plan, upsert)?;
@@ -81,10 +83,11 @@ async fn stage_one(
         let batch =
             arrow::array::RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec()).map_err(connectors::Error::from)?;
         writer.write(batch).await?;
-        scope.observer.staged(&flow.id, writer.rows());
+        scope.observer.staging(&flow.id);
         point("stage-batch");
     }
     let files = writer.finish().await?;
+    scope.observer.staged(&flow.id, started.elapsed());
     Ok(StageCheckpoint::new(schema, flow.sink_plan.partition_by.clone(), files))
 }
 

@@ -21,6 +21,10 @@ pub struct Metrics {
     pub sink_bytes: IntCounterVec,
     /// Epochs committed, by pipeline and flow.
     pub epochs: IntCounterVec,
+    /// Seconds of reading a slice, by pipeline and source.
+    pub slice_seconds: HistogramVec,
+    /// Seconds of computing and staging an epoch's rows, by pipeline and flow.
+    pub stage_seconds: HistogramVec,
     /// Seconds of a commit, by pipeline and sink.
     pub commit_seconds: HistogramVec,
 }
@@ -48,7 +52,9 @@ impl Metrics {
             sink_files: counter("engine_sink_files_total", "Files committed", "sink")?,
             sink_bytes: counter("engine_sink_bytes_total", "Bytes committed", "sink")?,
             epochs: counter("engine_epochs_total", "Epochs committed", "flow")?,
-            commit_seconds,
+            slice_seconds: histogram("engine_slice_seconds", "Seconds of reading a slice", "source")?,
+            stage_seconds: histogram("engine_stage_seconds", "Seconds of computing and staging rows", "flow")?,
+            commit_seconds: histogram("engine_commit_seconds", "Seconds of a commit", "sink")?,
             registry,
         })
     }

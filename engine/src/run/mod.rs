@@ -168,8 +168,10 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
         }
     }
     let slices = slice::slice(scope, &group.offsets, &columns, limits(scope)?).await?;
-    if slices.rows() == 0 {
-        return Ok(slices.more() && !scope.stop.is_cancelled());
+    let moved = slices.by_source.iter().any(|(source, slice)| group.offsets.get(source).cloned().flatten().as_ref() != Some(&slice.end.offset));
+    // A source may have moved on without a row, to the end of what it had announced: that is progress too.
+    if slices.rows() == 0 && !moved {
+        return Ok(false);
     }
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
