@@ -12,17 +12,13 @@ use super::Scope;
 use crate::session::Session;
 use crate::state::{Checkpoint, FlowCheckpoint};
 
-/// Commits the flows of `checkpoint` that `wanted` names, in their order.
+/// Commits the flows of `checkpoint`, in their order; a flow that is committed already stays as it is.
 ///
 /// # Errors
 /// Names the sink; what was committed stays so, and the rest is committed by the next run.
-pub async fn commit(
-    scope: Scope<'_>,
-    checkpoint: &Checkpoint,
-    wanted: impl Fn(&FlowCheckpoint) -> bool,
-) -> Result<Vec<(String, Receipt)>> {
+pub async fn commit(scope: Scope<'_>, checkpoint: &Checkpoint) -> Result<Vec<(String, Receipt)>> {
     let mut receipts = Vec::new();
-    for flow in checkpoint.flows.iter().filter(|flow| wanted(flow)) {
+    for flow in &checkpoint.flows {
         point("commit-before");
         let started = Instant::now();
         let batch = checkpoint.batch(flow)?;

@@ -186,7 +186,7 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
         }
     });
     let checkpoint = record::record(scope, &progress, &folder_name, staged, records.collect()).await?;
-    commit::commit(scope, &checkpoint, |_| true).await?;
+    commit::commit(scope, &checkpoint).await?;
     advance::advance(scope, &checkpoint).await?;
     Ok(slices.more())
 }
@@ -251,7 +251,7 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     let rows_in = staged.stages.iter().map(crate::state::StageCheckpoint::rows).sum();
     let record = FlowRecord { flow: &current, rows_in, offsets: now.offsets, identities: now.identities };
     let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record]).await?;
-    commit::commit(scope, &checkpoint, |_| true).await?;
+    commit::commit(scope, &checkpoint).await?;
     advance::advance(scope, &checkpoint).await?;
     Ok(true)
 }
