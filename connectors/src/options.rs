@@ -66,6 +66,15 @@ impl Options {
         self.text(name).map(|text| text.trim().parse().map_err(|_| wrong(name, text, "a whole number, as in '1000'"))).transpose()
     }
 
+    /// A share, from 0 to 1.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when it is not one.
+    pub fn ratio(&self, name: &str) -> Result<Option<f64>> {
+        let parse = |text: &str| text.trim().parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+        self.text(name).map(|text| parse(text).ok_or_else(|| wrong(name, text, "a share from 0 to 1, as in '0.1'"))).transpose()
+    }
+
     /// A span of time.
     ///
     /// # Errors

@@ -43,7 +43,9 @@ pub fn explain(text: &str, statement: &Range<usize>, mut diagnostic: Diagnostic)
     let names: Vec<&str> = entries.iter().map(|entry| entry.key.trim_start_matches("pipeline.")).collect();
     diagnostic.span = find_word(text, statement, given).or(diagnostic.span);
     if names.contains(&given) {
-        diagnostic.message = format!("pipeline.{given} is {value}: {}", diagnostic.message);
+        let why =
+            if diagnostic.message.contains("invalid digit") { "expected a whole number" } else { diagnostic.message.as_str() };
+        diagnostic.message = format!("pipeline.{given} is {value}: {why}");
     } else {
         diagnostic.message = format!("unknown setting 'pipeline.{given}'");
         diagnostic.helps = vec![match nearest(given, names.iter().copied()) {
