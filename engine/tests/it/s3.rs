@@ -95,7 +95,7 @@ fn killed_on_s3_loses_and_doubles_nothing() {
 fn faults(kind: FaultKind, places: &[(Operation, &str)], times: usize) {
     let expected = expected(MIXED);
     for (operation, key) in places {
-        // The first request of the kind, and the next, when there is a table already.
+        // The first request of the kind, and the next, if there is one: there is a table already then.
         for after in [0, 1] {
             let context = format!("{kind:?} {times} times on {operation:?} of '{key}' after {after}");
             let s3 = server();
@@ -105,7 +105,8 @@ fn faults(kind: FaultKind, places: &[(Operation, &str)], times: usize) {
             let errors: Vec<_> = runs.iter().map(|run| String::from_utf8_lossy(&run.stderr).into_owned()).collect();
             assert!(runs.len() < ATTEMPTS, "{context}: {errors:#?}");
             assert!(runs.iter().all(|run| run.status.code() == Some(1)), "{context}: {errors:#?}");
-            assert!(s3.faults().outstanding().is_empty(), "{context}: never struck");
+            let has_struck = s3.faults().outstanding().is_empty();
+            assert!(has_struck || after > 0, "{context}: never struck");
             expected.holds(&mirror(&s3, MIXED), &context);
             assert!(s3.unfinished_uploads(BUCKET).is_empty(), "{context}");
             eprintln!("{context}: {} failed runs", errors.len());
