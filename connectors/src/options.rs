@@ -129,10 +129,16 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     let given = given.to_lowercase();
     known
         .into_iter()
-        .map(|name| (strsim::jaro_winkler(&given, &name.to_lowercase()), name))
+        .map(|name| (likeness(&given, &name.to_lowercase()), name))
         .filter(|(score, _)| *score >= 0.8)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, name)| name)
+}
+
+/// From 0 to 1. In a short name, one slip (`ulr` for `url`) changes too much for a measure by shares of letters.
+fn likeness(given: &str, name: &str) -> f64 {
+    let one_slip = given.len() >= 3 && name.len() >= 3 && strsim::osa_distance(given, name) == 1;
+    strsim::jaro_winkler(given, name).max(if one_slip { 0.8 } else { 0.0 })
 }
 
 /// Reads `"500ms"`, `"90s"`, `"15m"`, `"6 hours"`, `"1 day"`, `"2 weeks"`.
@@ -192,6 +198,12 @@ mod tests {
         let error = Options::parse("REDDIT", SPECS, &[("limti".into(), "1".into())]).unwrap_err();
         assert_eq!(error.to_string(), "unknown option 'limti' of REDDIT table; did you mean 'limit'?");
         assert_eq!(error.subject(), Some("limti"));
+    }
+
+    #[test]
+    fn one_slip_in_a_short_name_is_near() {
+        assert_eq!(nearest("ulr", ["url"]), Some("url"));
+        assert_eq!(nearest("t", ["u"]), None);
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn collect(body: &Bytes, listing: Listing<'_>, kind: Kind, depth: usize, childre
                     Ok(child) => {
                         format!("it is of kind '{}', expected '{}' in a listing of {}", child.kind, kind.prefix(), kind.plural())
                     }
-                    Err(error) => format!("it is no object with 'kind' and 'data': {error}"),
+                    Err(_) => "it is no object with 'kind' and 'data'".to_owned(),
                 };
                 children.push(Child::Other(body.slice_ref(raw.get().as_bytes()), why));
                 continue;

@@ -437,20 +437,28 @@ impl<'a> Builder<'a> {
             }
         }
         self.pipeline.flows.sort_by_key(|flow| flow.span.start);
-        for item in std::mem::take(&mut self.waiting) {
+        let failed = std::mem::take(&mut self.waiting);
+        for item in &failed {
             if let Parsed::Statement(sql) = &item.statement {
                 self.broken.extend(created(sql));
             }
-            let follows = item.error.as_ref().is_some_and(|error| self.follows_from_broken(error));
+        }
+        // A declared table that a failed flow would have made is missing for that reason; not for that flow itself.
+        let targets: Vec<_> = failed
+            .iter()
+            .map(|item| insert_target(&item.statement).filter(|name| self.pipeline.tables.contains_key(name)))
+            .collect();
+        for (index, item) in failed.into_iter().enumerate() {
+            let others = targets.iter().enumerate().filter(|(other, _)| *other != index).filter_map(|(_, name)| name.as_deref());
+            let follows = item.error.as_ref().is_some_and(|error| self.follows_from_broken(error) || is_missing(error, others));
             self.errors.extend(item.error.filter(|_| !follows));
         }
+        self.broken.extend(targets.into_iter().flatten());
     }
 
     /// Whether `error` is only that a table is missing whose own statement is reported already.
     fn follows_from_broken(&self, error: &Diagnostic) -> bool {
-        error.message.starts_with("table '")
-            && error.message.ends_with("not found")
-            && self.broken.iter().any(|name| error.message.contains(&format!("{name}'")))
+        is_missing(error, self.broken.iter().map(String::as_str))
     }
 
     async fn plan(&mut self, item: &Waiting) -> std::result::Result<(), Diagnostic> {
@@ -499,6 +507,13 @@ impl<'a> Builder<'a> {
 
 fn is_set(statement: &Parsed) -> bool {
     matches!(statement, Parsed::Statement(sql) if matches!(sql.as_ref(), SqlStatement::Set(_)))
+}
+
+/// Whether `error` says that one of `names` is not there.
+fn is_missing<'a>(error: &Diagnostic, names: impl IntoIterator<Item = &'a str>) -> bool {
+    let missing = error.message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
+    let missing = missing.and_then(|name| name.rsplit('.').next());
+    missing.is_some_and(|missing| names.into_iter().any(|name| name == missing))
 }
 
 /// The name that the statement gives to what it creates.

@@ -104,6 +104,7 @@ fn statements_that_are_wrong_are_all_reported() {
         ("no_semicolon", after_tables("INSERT INTO t SELECT id FROM posts\nINSERT INTO t SELECT id FROM posts;")),
         ("not_a_pipeline", "DROP TABLE t;\nDELETE FROM t;\nUPDATE t SET a = 1;\nCREATE SCHEMA x;\n".to_owned()),
         ("misspelt", after_tables("INSRT INTO t SELECT id FROM posts;")),
+        ("reads_what_it_makes", after_tables("INSERT INTO t SELECT id FROM t;")),
         ("two_mistakes", after_tables("INSERT INTO t SELECT idd FROM posts;\nSELECT nothing FROM t;")),
     ];
     snapshot!("check_statements", mistakes(&bench, &texts));

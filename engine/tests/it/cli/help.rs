@@ -20,6 +20,6 @@ fn wrong_usage_is_the_users_error() {
         assert_eq!(ended.code, 1, "{arguments:?}: {}", ended.stderr);
         assert!(ended.stdout.is_empty() && !ended.stderr.is_empty(), "{arguments:?}: {ended:?}");
     }
-    assert!(bench.engine(&["rnu"]).stderr.contains("similar subcommand exists: 'run'"));
+    assert!(bench.engine(&["chek"]).stderr.contains("similar subcommand exists: 'check'"));
     assert_eq!(bench.engine(&["--version"]).code, 0);
 }
