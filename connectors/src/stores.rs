@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -11,6 +12,7 @@ use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::faults::{AFTER_EFFECT, BEFORE_EFFECT, point};
 
 /// What [`Stores::build`] knows.
 const SCHEMES: [&str; 3] = ["file", "s3", "s3a"];
@@ -65,6 +67,41 @@ impl Location {
         url.set_path(&format!("{}/{relative}", self.url.path().trim_end_matches('/')));
         let path = self.path.parts().chain(Path::from(relative).parts()).collect();
         Self { url, store: Arc::clone(&self.store), path }
+    }
+
+    /// Removes what is below this place, but for what is below its part `keep`. What is gone already is no error.
+    ///
+    /// On the local disk the folders go too, and what a killed process was still writing: `object_store` gives such a file a
+    /// name with `#` and a number behind it, and does not list it.
+    ///
+    /// # Errors
+    /// When the store cannot be listed or written.
+    pub async fn clear(&self, keep: Option<&str>) -> Result<()> {
+        if self.url.scheme() == "file" {
+            return self.clear_folder(keep).await;
+        }
+        let keep = keep.map(|name| self.join(name).path);
+        let is_wanted = move |path: &Path| keep.as_ref().is_none_or(|keep| !path.prefix_matches(keep));
+        let found = self.store.list(Some(&self.path)).map_ok(|object| object.location);
+        let found = found.try_filter(move |path| std::future::ready(is_wanted(path)));
+        let mut removals = self.store.delete_stream(found.boxed());
+        while let Some(removed) = removals.next().await {
+            match removed {
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn clear_folder(&self, keep: Option<&str>) -> Result<()> {
+        let folder = self.url.to_file_path().map_err(|()| Error::internal(format!("'{}' is not a path", self.url)))?;
+        let keep = keep.map(|name| folder.join(name));
+        point(BEFORE_EFFECT);
+        let removal = tokio::task::spawn_blocking(move || remove_below(&folder, keep.as_deref()));
+        removal.await.map_err(|error| Error::internal(format!("removing files: {error}")))??;
+        point(AFTER_EFFECT);
+        Ok(())
     }
 
     /// Whether `other` is in the same store, so that objects can be copied without passing through here.
@@ -184,6 +221,25 @@ fn unknown_scheme(url: &Url) -> Error {
     Error::config(format!("location '{url}': unknown scheme '{scheme}'; there are lake://, s3://, file:// and plain paths"))
 }
 
+fn remove_below(folder: &std::path::Path, keep: Option<&std::path::Path>) -> std::io::Result<()> {
+    let gone = |result: std::io::Result<()>| match result {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    let Some(keep) = keep else { return gone(std::fs::remove_dir_all(folder)) };
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path != keep {
+            gone(if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) })?;
+        }
+    }
+    Ok(())
+}
+
 /// Scheme and bucket.
 fn store_root(url: &Url) -> String {
     format!("{}://{}", url.scheme(), url.authority())
@@ -206,6 +262,7 @@ mod faulty {
     use async_trait::async_trait;
     use bytes::Bytes;
     use futures::stream::BoxStream;
+    use futures::{FutureExt, StreamExt};
     use object_store::path::Path;
     use object_store::{
         CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
@@ -250,7 +307,7 @@ mod faulty {
 
         fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
             point(BEFORE_EFFECT);
-            self.0.delete_stream(locations)
+            self.0.delete_stream(locations).inspect(|_| point(AFTER_EFFECT)).boxed()
         }
 
         fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -281,7 +338,7 @@ mod faulty {
     impl MultipartUpload for FaultyUpload {
         fn put_part(&mut self, data: PutPayload) -> UploadPart {
             point(BEFORE_EFFECT);
-            self.0.put_part(data)
+            self.0.put_part(data).inspect(|_| point(AFTER_EFFECT)).boxed()
         }
 
         async fn complete(&mut self) -> Result<PutResult> {

@@ -52,7 +52,9 @@ impl Moto {
         let what = format!("starting moto with its log in {}", log.display());
         let output = File::create(&log).and_then(|file| Ok((file.try_clone()?, file)));
         let (stdout, stderr) = output.map_err(Error::io(what.clone()))?;
-        let child = Command::new(python.with_file_name("moto_server"))
+        // By its Python, not by its first line: that names the folder in which it was installed, and caches are moved.
+        let child = Command::new(python)
+            .arg(python.with_file_name("moto_server"))
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             .stdin(Stdio::null())
             .stdout(stdout)

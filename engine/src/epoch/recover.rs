@@ -25,11 +25,9 @@ pub struct FlowFact {
 /// What to do about a pending epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Commit these flows, then advance.
-    Finish {
-        /// Flows whose sinks do not have the batch.
-        commit: Vec<String>,
-    },
+    /// Commit every flow, then advance. A flow whose sink has the batch commits it once more, which writes nothing: what the
+    /// killed commit still had to tidy, as files that an overwrite replaced, is tidied now.
+    Finish,
     /// Rows that no sink has are gone: a person has to decide.
     Lost {
         /// The flow.
@@ -41,10 +39,10 @@ pub enum Decision {
 
 /// Decides from facts alone.
 pub fn decide(facts: &[FlowFact]) -> Decision {
-    let open = facts.iter().filter(|fact| !fact.committed);
-    match open.clone().find_map(|fact| fact.missing.clone().map(|file| (fact.flow.clone(), file))) {
+    let mut open = facts.iter().filter(|fact| !fact.committed);
+    match open.find_map(|fact| fact.missing.clone().map(|file| (fact.flow.clone(), file))) {
         Some((flow, file)) => Decision::Lost { flow, file },
-        None => Decision::Finish { commit: open.map(|fact| fact.flow.clone()).collect() },
+        None => Decision::Finish,
     }
 }
 
@@ -55,15 +53,15 @@ pub fn decide(facts: &[FlowFact]) -> Decision {
 pub async fn recover(scope: Scope<'_>, progress: &Progress) -> Result<bool> {
     let folder = staging_folder(scope.session, &scope.pipeline.name)?;
     let Some(checkpoint) = &progress.pending else {
-        advance::remove(&folder, None).await?;
+        folder.clear(None).await?;
         return Ok(false);
     };
     tracing::info!(pipeline = scope.pipeline.name, epoch = checkpoint.epoch, "finishing an epoch that an earlier run left");
-    advance::remove(&folder, Some(&checkpoint.folder)).await?;
+    folder.clear(Some(&checkpoint.folder)).await?;
     match decide(&facts(scope, checkpoint, &folder).await?) {
-        Decision::Finish { commit: flows } => {
+        Decision::Finish => {
             point("recover-decided");
-            commit::commit(scope, checkpoint, |flow| flows.contains(&flow.flow)).await?;
+            commit::commit(scope, checkpoint).await?;
             advance::advance(scope, checkpoint).await?;
             Ok(true)
         }
@@ -104,19 +102,16 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_not_committed_is_committed() {
-        let facts = [fact("a", true, None), fact("b", false, None), fact("c", false, None)];
-        assert_eq!(decide(&facts), Decision::Finish { commit: vec!["b".into(), "c".into()] });
-    }
-
-    #[test]
-    fn all_committed_only_advances() {
-        assert_eq!(decide(&[fact("a", true, None)]), Decision::Finish { commit: vec![] });
+    fn an_epoch_is_finished_whatever_part_of_it_is_committed() {
+        for committed in [[true, true], [true, false], [false, false]] {
+            let facts = committed.map(|committed| fact("a", committed, None));
+            assert_eq!(decide(&facts), Decision::Finish);
+        }
     }
 
     #[test]
     fn a_missing_file_matters_only_while_its_rows_are_nowhere_else() {
-        assert_eq!(decide(&[fact("a", true, Some("x"))]), Decision::Finish { commit: vec![] });
+        assert_eq!(decide(&[fact("a", true, Some("x"))]), Decision::Finish);
         let facts = [fact("a", false, None), fact("b", false, Some("x"))];
         assert_eq!(decide(&facts), Decision::Lost { flow: "b".into(), file: "x".into() });
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use arrow::datatypes::Schema;
@@ -106,6 +107,7 @@ async fn read(
     request: &SliceRequest,
     place: Location,
 ) -> Result<Slice> {
+    let started = Instant::now();
     let mut reader = source.read(offset, request).await?;
     let schema = projected(&source.schema(), request);
     let context = &scope.session.context;
@@ -126,6 +128,7 @@ async fn read(
     }
     let bad = bad.finish(records, source.max_bad_ratio()).await?;
     let files = writer.finish().await?;
+    scope.observer.sliced(name, started.elapsed());
     let table: Arc<dyn TableProvider> = if files.is_empty() {
         Arc::new(EmptyTable::new(source.schema()))
     } else {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use connectors::faults::point;
@@ -67,10 +68,13 @@ async fn stage_one(
     tables: &BTreeMap<String, Arc<dyn TableProvider>>,
     place: Location,
 ) -> Result<StageCheckpoint> {
+    let started = Instant::now();
     let upsert = flow.mode == WriteMode::Upsert;
     let query = plan::with_tables(flow.query.clone(), tables)?;
     let query = plan::staged(query, &flow.sink_plan, upsert)?;
-    write_stage(scope, query, &flow.sink_plan, upsert, place, |rows| scope.observer.staged(&flow.id, rows)).await
+    let stage = write_stage(scope, query, &flow.sink_plan, upsert, place, |rows| scope.observer.staging(&flow.id, rows)).await?;
+    scope.observer.staged(&flow.id, started.elapsed());
+    Ok(stage)
 }
 
 /// Runs `query`, whose columns are those of `sink_plan`, and stages its rows at `place`.

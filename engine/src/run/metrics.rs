@@ -23,6 +23,10 @@ pub struct Metrics {
     pub sink_bytes: IntCounterVec,
     /// Epochs committed, by pipeline and flow.
     pub epochs: IntCounterVec,
+    /// Seconds of reading a slice, by pipeline and source.
+    pub slice_seconds: HistogramVec,
+    /// Seconds of computing and staging an epoch's rows, by pipeline and flow.
+    pub stage_seconds: HistogramVec,
     /// Seconds of a commit, by pipeline and sink.
     pub commit_seconds: HistogramVec,
 }
@@ -39,9 +43,11 @@ impl Metrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
-        let commit_seconds =
-            HistogramVec::new(HistogramOpts::new("engine_commit_seconds", "Seconds a commit took"), &["pipeline", "sink"])?;
-        registry.register(Box::new(commit_seconds.clone()))?;
+        let histogram = |name: &str, help: &str, label: &str| -> Result<HistogramVec> {
+            let histogram = HistogramVec::new(HistogramOpts::new(name, help), &["pipeline", label])?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok(histogram)
+        };
         Ok(Self {
             source_rows: counter("engine_source_rows_total", "Rows read", "source")?,
             source_bytes: counter("engine_source_bytes_total", "Bytes received", "source")?,
@@ -51,7 +57,9 @@ impl Metrics {
             sink_files: counter("engine_sink_files_total", "Files committed", "sink")?,
             sink_bytes: counter("engine_sink_bytes_total", "Bytes committed", "sink")?,
             epochs: counter("engine_epochs_total", "Epochs committed", "flow")?,
-            commit_seconds,
+            slice_seconds: histogram("engine_slice_seconds", "Seconds of reading a slice", "source")?,
+            stage_seconds: histogram("engine_stage_seconds", "Seconds of computing and staging rows", "flow")?,
+            commit_seconds: histogram("engine_commit_seconds", "Seconds of a commit", "sink")?,
             registry,
         })
     }

@@ -168,8 +168,13 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
         }
     }
     let slices = slice::slice(scope, &group.offsets, &columns, limits(scope)?).await?;
-    if slices.is_empty() {
-        return Ok(slices.more() && !scope.stop.is_cancelled());
+    let moved = slices
+        .by_source
+        .iter()
+        .any(|(source, slice)| group.offsets.get(source).cloned().flatten().as_ref() != Some(&slice.end.offset));
+    // A source may have moved on without a row, to the end of what it had announced: that is progress too.
+    if slices.is_empty() && !moved {
+        return Ok(false);
     }
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
@@ -186,7 +191,7 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
         }
     });
     let checkpoint = record::record(scope, &progress, &folder_name, staged, records.collect(), quarantined).await?;
-    commit::commit(scope, &checkpoint, |_| true).await?;
+    commit::commit(scope, &checkpoint).await?;
     advance::advance(scope, &checkpoint).await?;
     Ok(slices.more())
 }
@@ -251,7 +256,7 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     let rows_in = staged.stages.iter().map(crate::state::StageCheckpoint::rows).sum();
     let record = FlowRecord { flow: &current, rows_in, bad_rows: 0, offsets: now.offsets, identities: now.identities };
     let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record], Vec::new()).await?;
-    commit::commit(scope, &checkpoint, |_| true).await?;
+    commit::commit(scope, &checkpoint).await?;
     advance::advance(scope, &checkpoint).await?;
     Ok(true)
 }

@@ -107,13 +107,14 @@ impl Observer {
         }
     }
 
-    /// The slices of an epoch are complete; what is read next is another slice.
-    pub fn sliced(&self) {
-        self.seen().slices.clear();
+    /// The slice of `source` is complete; what is read of it next is another slice.
+    pub fn sliced(&self, source: &str, took: Duration) {
+        self.seen().slices.remove(source);
+        self.metrics.slice_seconds.with_label_values(&[&self.pipeline, source]).observe(took.as_secs_f64());
     }
 
     /// The stage of `flow` has grown to `rows`.
-    pub fn staged(&self, flow: &str, rows: u64) {
+    pub fn staging(&self, flow: &str, rows: u64) {
         if let Some(line) = self.seen().flows.get_mut(flow) {
             // Of tables that are read whole, rows are counted as they are written.
             if line.watch.sources.is_empty() {
@@ -121,6 +122,11 @@ impl Observer {
             }
             line.show(self.started, "staging");
         }
+    }
+
+    /// The stage of `flow` is complete.
+    pub fn staged(&self, flow: &str, took: Duration) {
+        self.metrics.stage_seconds.with_label_values(&[&self.pipeline, flow]).observe(took.as_secs_f64());
     }
 
     /// A flow's epoch is committed.

@@ -1,4 +1,20 @@
-//! The engine as its users meet it.
+//! The engine as its users meet it: the command line, and a process that is killed, raced, signalled, and on stores that misbehave.
 
 #[cfg(test)]
+mod checks;
+#[cfg(test)]
 mod cli;
+#[cfg(all(test, feature = "failpoints"))]
+mod kill;
+#[cfg(test)]
+mod lab;
+#[cfg(test)]
+mod leases;
+#[cfg(test)]
+mod pipelines;
+#[cfg(test)]
+mod random_kills;
+#[cfg(test)]
+mod s3;
+#[cfg(test)]
+mod signals;

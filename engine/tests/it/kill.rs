@@ -1,0 +1,128 @@
+//! Killed with SIGKILL at every point of the epoch protocol and around every change outside, then run again: nothing is lost,
+//! nothing comes twice, nothing is left lying about.
+
+use std::collections::BTreeMap;
+
+use engine::faults::POINTS;
+use testkit::python::{DELTA_PACKAGES, delta_counts, venv_with};
+
+use crate::checks::Expected;
+use crate::lab::Lab;
+use crate::pipelines::{MIXED, MIXED_EDITED_TEXT, REDDIT, Subject, Table};
+
+/// Passes of one point at which a run is killed. Of more, the first, the last and some evenly spread between them are taken: the
+/// shipped pipeline puts and copies a file for each of 30 days, which repeat each other. Of [`MIXED`] every pass is tried.
+const MOST_PASSES: u64 = 42;
+
+/// Where the first of two kills strikes: a pending epoch that is committed nowhere, and one that is committed in part.
+const BEFORE_RECOVERY: [(&str, u64); 2] = [("recorded", 2), ("table-commit-after", 2)];
+
+/// The passes of a point at which a run is killed.
+fn passes(count: u64) -> Vec<u64> {
+    if count <= MOST_PASSES {
+        return (1..=count).collect();
+    }
+    (0..MOST_PASSES).map(|index| 1 + index * (count - 1) / (MOST_PASSES - 1)).collect()
+}
+
+/// Kills a run of `start` at every point that an undisturbed one passes, and runs it again each time. Returns the last lab.
+fn sweep(start: impl Fn() -> Lab, expected: &Expected, counts: &BTreeMap<String, u64>) -> Lab {
+    let (mut kills, mut last) = (0, None);
+    for (point, count) in counts {
+        for nth in passes(*count) {
+            let context = format!("killed at {point}={nth} of {count}");
+            let lab = start();
+            assert!(lab.run_killed_at(point, nth), "{context}: was not reached");
+            expected.whole_epochs(&lab, &context);
+            lab.run_well(&context);
+            expected.holds(&lab, &context);
+            (kills, last) = (kills + 1, Some(lab));
+        }
+    }
+    eprintln!("{kills} kills at {} points, {} passes in all", counts.len(), counts.values().sum::<u64>());
+    let last = last.unwrap();
+    nothing_is_new(&last);
+    last
+}
+
+fn nothing_is_new(lab: &Lab) {
+    let output = lab.run_well("run once more");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("nothing new"), "{text}");
+}
+
+fn sweep_fresh(subject: Subject) -> Lab {
+    let undisturbed = Lab::local(subject);
+    let counts = undisturbed.run_counting();
+    let expected = Expected::of(&undisturbed);
+    expected.holds(&undisturbed, "undisturbed");
+    sweep(|| Lab::local(subject), &expected, &counts)
+}
+
+/// The Python package `deltalake` counts what the engine counts.
+fn an_independent_reader_agrees(lab: &Lab, table: &Table, expected: u64) {
+    let python = match venv_with(DELTA_PACKAGES) {
+        Ok(python) => python,
+        Err(error) => return crate::checks::skipped("the Python package deltalake", &error),
+    };
+    let folder = lab.lake().join(table.path);
+    let counts = delta_counts(&python, folder.to_str().unwrap(), table.key, []).unwrap();
+    assert_eq!(counts, (expected, expected), "rows and different keys of {}", table.path);
+}
+
+#[test]
+fn reddit_killed_anywhere_loses_and_doubles_nothing() {
+    let lab = sweep_fresh(REDDIT);
+    let posts = connectors::reddit::sample_posts(REDDIT.replay_posts).count();
+    an_independent_reader_agrees(&lab, &REDDIT.tables[0], u64::try_from(posts).unwrap());
+}
+
+#[test]
+fn every_verb_and_sink_killed_anywhere_loses_and_doubles_nothing() {
+    let lab = sweep_fresh(MIXED);
+    an_independent_reader_agrees(&lab, &MIXED.tables[0], MIXED.replay_posts);
+}
+
+#[test]
+fn an_overwrite_killed_anywhere_leaves_the_old_rows_or_the_new() {
+    let base = Lab::local(MIXED);
+    base.run_well("base");
+    let before = Expected::of(&base);
+    base.edit(MIXED_EDITED_TEXT);
+    let undisturbed = base.copy();
+    let counts = undisturbed.run_counting();
+    assert!(counts.contains_key(connectors::faults::BEFORE_REPLACED_REMOVED), "{counts:?}");
+    let expected = before.then(&undisturbed);
+    expected.holds(&undisturbed, "undisturbed");
+    sweep(|| base.copy(), &expected, &counts);
+}
+
+#[test]
+fn the_recovering_run_killed_at_every_point_is_recovered_by_the_next() {
+    let undisturbed = Lab::local(MIXED);
+    undisturbed.run_well("undisturbed");
+    let expected = Expected::of(&undisturbed);
+    let mut kills = 0;
+    for (first, pass) in BEFORE_RECOVERY {
+        let base = Lab::local(MIXED);
+        assert!(base.run_killed_at(first, pass));
+        for point in POINTS {
+            let context = format!("killed at {first}={pass}, then at {point}=1");
+            let lab = base.copy();
+            kills += u32::from(lab.run_killed_at(point, 1));
+            expected.whole_epochs(&lab, &context);
+            lab.run_well(&context);
+            expected.holds(&lab, &context);
+        }
+    }
+    eprintln!("{kills} kills of recovering runs");
+    assert!(kills > u32::try_from(POINTS.len()).unwrap());
+}
+
+#[test]
+fn all_points_are_passed_by_some_pipeline() {
+    let (reddit, mixed) = (Lab::local(REDDIT).run_counting(), Lab::local(MIXED).run_counting());
+    let never: Vec<_> = POINTS.iter().filter(|point| !reddit.contains_key(**point) && !mixed.contains_key(**point)).collect();
+    // Only a run that finds a pending epoch decides about it.
+    assert_eq!(never, [&"recover-decided"]);
+}

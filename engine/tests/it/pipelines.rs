@@ -1,0 +1,78 @@
+//! The pipelines under test, and the tables they feed.
+
+/// A table that a pipeline writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    /// `STORED AS`.
+    pub(crate) connector: &'static str,
+    /// Below the lake.
+    pub(crate) path: &'static str,
+    /// A column that is unique in it.
+    pub(crate) key: &'static str,
+}
+
+/// A pipeline, small enough to be run hundreds of times, and large enough for several epochs and partitions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject {
+    /// File stem.
+    pub(crate) name: &'static str,
+    /// The file.
+    pub(crate) text: &'static str,
+    /// `run.epoch_rows`.
+    pub(crate) epoch_rows: u64,
+    /// `reddit.replay_posts`.
+    pub(crate) replay_posts: u64,
+    /// What it writes.
+    pub(crate) tables: &'static [Table],
+}
+
+/// Posts of each subreddit: three pages, and an epoch ends with a page at the earliest.
+const POSTS: u64 = 201;
+
+/// The shipped pipeline: upsert and complete overwrite of DELTA, three sources.
+pub(crate) const REDDIT: Subject = Subject {
+    name: "reddit",
+    text: include_str!("../../../queries/reddit.sql"),
+    epoch_rows: 3,
+    replay_posts: POSTS,
+    tables: &[
+        Table { connector: "DELTA", path: "reddit/posts", key: "id" },
+        Table { connector: "DELTA", path: "reddit/days", key: "CAST(created_date AS VARCHAR) || subreddit" },
+    ],
+};
+
+const MIXED_TEXT: &str = "
+CREATE EXTERNAL TABLE posts STORED AS REDDIT LOCATION 'r/rust/new';
+CREATE VIEW banded AS SELECT id, title, score, CASE WHEN score > 20 THEN 'high' ELSE 'low' END AS band FROM posts;
+
+CREATE EXTERNAL TABLE appended STORED AS DELTA   LOCATION 'lake://mixed/appended' PARTITIONED BY (band);
+CREATE EXTERNAL TABLE files    STORED AS PARQUET LOCATION 'lake://mixed/files'    PARTITIONED BY (band);
+CREATE EXTERNAL TABLE latest   STORED AS DELTA   LOCATION 'lake://mixed/latest'   OPTIONS ('key' 'band');
+CREATE EXTERNAL TABLE totals   STORED AS PARQUET LOCATION 'lake://mixed/totals';
+
+INSERT INTO appended SELECT * FROM banded;
+INSERT INTO files    SELECT * FROM banded;
+-- Every epoch has a row for a band that is there: the files of the epochs before are written anew.
+REPLACE INTO latest  SELECT * FROM banded;
+INSERT OVERWRITE totals SELECT band, count(*) AS posts, sum(score) AS score FROM appended GROUP BY band;
+";
+
+const MIXED_TABLES: &[Table] = &[
+    Table { connector: "DELTA", path: "mixed/appended", key: "id" },
+    Table { connector: "PARQUET", path: "mixed/files", key: "id" },
+    Table { connector: "DELTA", path: "mixed/latest", key: "band" },
+    Table { connector: "PARQUET", path: "mixed/totals", key: "band" },
+];
+
+/// Every verb on every sink that takes it.
+pub(crate) const MIXED: Subject =
+    Subject { name: "mixed", text: MIXED_TEXT, epoch_rows: 1, replay_posts: POSTS, tables: MIXED_TABLES };
+
+/// [`MIXED`] with another last query: run after it, this overwrites a table that has rows.
+pub(crate) const MIXED_EDITED_TEXT: &str = "
+CREATE EXTERNAL TABLE appended STORED AS DELTA   LOCATION 'lake://mixed/appended' PARTITIONED BY (band);
+CREATE EXTERNAL TABLE totals   STORED AS PARQUET LOCATION 'lake://mixed/totals';
+CREATE EXTERNAL TABLE days     STORED AS DELTA   LOCATION 'lake://mixed/latest';
+INSERT OVERWRITE totals SELECT band, 2 * count(*) AS posts, sum(score) AS score FROM appended GROUP BY band;
+INSERT OVERWRITE days   SELECT id, title, score, 'edited' || id AS band FROM appended;
+";

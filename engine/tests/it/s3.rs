@@ -1,0 +1,174 @@
+//! The lake on S3: a plain run, runs that are killed, and a server that refuses, breaks off, dawdles and loses its answers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use testkit::moto::Moto;
+use testkit::s3::{BUCKET, Fault, FaultKind, Operation, S3Server};
+
+use crate::checks::Expected;
+use crate::lab::{Lab, block_on};
+use crate::pipelines::{MIXED, REDDIT, Subject};
+
+/// Runs that a fault may cost.
+const ATTEMPTS: usize = 4;
+
+/// The settings that say what the environment variables of AWS clients say.
+fn settings(environment: Vec<(String, String)>) -> BTreeMap<String, String> {
+    let name = |aws: &str| match aws {
+        "AWS_ENDPOINT_URL" => Some("ENGINE_S3_ENDPOINT"),
+        "AWS_REGION" => Some("ENGINE_S3_REGION"),
+        "AWS_ACCESS_KEY_ID" => Some("ENGINE_S3_ACCESS_KEY_ID"),
+        "AWS_SECRET_ACCESS_KEY" => Some("ENGINE_S3_SECRET_ACCESS_KEY"),
+        _ => None,
+    };
+    environment.into_iter().filter_map(|(aws, value)| Some((name(&aws)?.to_owned(), value))).collect()
+}
+
+fn server() -> S3Server {
+    S3Server::builder().start().unwrap()
+}
+
+fn lab_on(s3: &S3Server, subject: Subject) -> Lab {
+    Lab::remote(subject, &format!("s3://{BUCKET}/some/lake"), settings(s3.environment()))
+}
+
+/// The lake, as files on the local disk: what is left on S3 is checked as what is left on a disk.
+fn mirror(s3: &S3Server, subject: Subject) -> Lab {
+    let lab = Lab::local(subject);
+    for key in s3.object_keys(BUCKET) {
+        let file = lab.lake().join(key.strip_prefix("some/lake/").unwrap());
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, s3.object(BUCKET, &key).unwrap()).unwrap();
+    }
+    lab
+}
+
+fn expected(subject: Subject) -> Expected {
+    let lab = Lab::local(subject);
+    lab.run_well("undisturbed");
+    Expected::of(&lab)
+}
+
+#[test]
+fn a_run_on_s3_writes_what_a_run_on_disk_writes() {
+    for subject in [REDDIT, MIXED] {
+        let (s3, expected) = (server(), expected(subject));
+        let lab = lab_on(&s3, subject);
+        lab.run_well("on S3");
+        expected.same_rows(&lab, "read from S3");
+        expected.holds(&mirror(&s3, subject), "mirrored");
+        assert!(s3.unfinished_uploads(BUCKET).is_empty());
+        let again = lab.run_well("again");
+        assert!(String::from_utf8_lossy(&again.stdout).contains("nothing new"));
+    }
+}
+
+/// Passes of each point at which a run on S3 is killed: the first, the middle one, the last.
+#[cfg(feature = "failpoints")]
+fn passes(count: u64) -> std::collections::BTreeSet<u64> {
+    [1, count.div_ceil(2), count].into()
+}
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn killed_on_s3_loses_and_doubles_nothing() {
+    let expected = expected(MIXED);
+    let counts = lab_on(&server(), MIXED).run_counting();
+    let mut kills = 0;
+    for (point, count) in counts {
+        for nth in passes(count) {
+            let context = format!("on S3, killed at {point}={nth} of {count}");
+            let s3 = server();
+            let lab = lab_on(&s3, MIXED);
+            assert!(lab.run_killed_at(&point, nth), "{context}: was not reached");
+            expected.whole_epochs(&mirror(&s3, MIXED), &context);
+            lab.run_well(&context);
+            expected.holds(&mirror(&s3, MIXED), &context);
+            kills += 1;
+        }
+    }
+    eprintln!("{kills} kills on S3");
+}
+
+/// Orders faults of one kind, runs until a run succeeds, and looks at what is there.
+fn faults(kind: FaultKind, places: &[(Operation, &str)], times: usize) {
+    let expected = expected(MIXED);
+    for (operation, key) in places {
+        // The first request of the kind, and the next, if there is one: there is a table already then.
+        for after in [0, 1] {
+            let context = format!("{kind:?} {times} times on {operation:?} of '{key}' after {after}");
+            let s3 = server();
+            let lab = lab_on(&s3, MIXED);
+            s3.faults().push(Fault::new(kind).on(*operation).key(*key).after(after).times(times));
+            let runs: Vec<_> = (0..ATTEMPTS).map(|_| lab.run()).take_while(|run| !run.status.success()).collect();
+            let errors: Vec<_> = runs.iter().map(|run| String::from_utf8_lossy(&run.stderr).into_owned()).collect();
+            assert!(runs.len() < ATTEMPTS, "{context}: {errors:#?}");
+            assert!(runs.iter().all(|run| run.status.code() == Some(1)), "{context}: {errors:#?}");
+            let has_struck = s3.faults().outstanding().is_empty();
+            assert!(has_struck || after > 0, "{context}: never struck");
+            expected.holds(&mirror(&s3, MIXED), &context);
+            assert!(s3.unfinished_uploads(BUCKET).is_empty(), "{context}");
+            eprintln!("{context}: {} failed runs", errors.len());
+        }
+    }
+}
+
+/// Every request that changes something, by what it changes: staged files, a table's files, the logs, copies, removals.
+const CHANGES: &[(Operation, &str)] = &[
+    (Operation::PutObject, ".engine/staging/"),
+    (Operation::PutObject, "mixed/latest/mixed-"),
+    (Operation::PutObject, "_delta_log/"),
+    (Operation::PutObject, "_engine/"),
+    (Operation::CopyObject, ""),
+    (Operation::DeleteObjects, ""),
+];
+
+#[test]
+fn answers_lost_after_the_change_was_made_double_nothing() {
+    faults(FaultKind::AnswerLost, CHANGES, 1);
+}
+
+#[test]
+fn errors_after_the_change_was_made_double_nothing() {
+    faults(FaultKind::ErrorAfterCommit, CHANGES, 1);
+}
+
+#[test]
+fn connections_reset_before_the_change_lose_nothing() {
+    faults(FaultKind::Reset, CHANGES, 1);
+}
+
+#[test]
+fn storms_of_503_lose_nothing() {
+    faults(
+        FaultKind::SlowDown,
+        &[(Operation::PutObject, "_delta_log/"), (Operation::CopyObject, ""), (Operation::GetObject, "")],
+        4,
+    );
+}
+
+#[test]
+fn slow_answers_and_broken_bodies_lose_nothing() {
+    faults(FaultKind::Delay(Duration::from_millis(300)), &[(Operation::PutObject, ""), (Operation::GetObject, "")], 3);
+    faults(FaultKind::BodyCut(100), &[(Operation::GetObject, "")], 1);
+}
+
+#[test]
+fn a_run_on_moto_writes_what_a_run_on_disk_writes() {
+    block_on(async {
+        let moto = match Moto::start().await {
+            Ok(moto) => moto,
+            Err(error) => return crate::checks::skipped("moto", &error),
+        };
+        moto.create_bucket(BUCKET).await.unwrap();
+        let environment = moto.environment();
+        // The engine is waited for: not on this runtime.
+        let run = move || {
+            let lab = Lab::remote(REDDIT, &format!("s3://{BUCKET}/lake"), settings(environment));
+            lab.run_well("on moto");
+            expected(REDDIT).same_rows(&lab, "on moto");
+        };
+        tokio::task::spawn_blocking(run).await.unwrap();
+    });
+}
