@@ -143,7 +143,8 @@ mod tests {
     fn stored_progress_is_read_back_and_written_the_same() {
         let entry = Entry { mark: mark(1_456_821_458.0, "48fbm9"), hash: Some("ab".into()) };
         let walk = Walk { after: Some("t3_48fbm9".into()), fresh: vec![entry.clone()], walked: 1, ..Walk::default() };
-        let progress = Progress { posts: 1, seen: vec![entry], floor: Some(mark(1.5, "a")), walk: Some(walk) };
+        let progress =
+            Progress { posts: 1, seen: vec![entry], floor: Some(mark(1.5, "a")), bad: vec!["b".into()], walk: Some(walk) };
         let text = progress.store().unwrap();
         let again = Progress::load(Some(&text)).unwrap();
         assert_eq!(again, progress);

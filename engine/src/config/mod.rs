@@ -102,17 +102,26 @@ impl Settings {
     }
 
     /// The value of a key that has a default.
+    ///
+    /// # Errors
+    /// When it is not set.
     pub fn required(&self, path: &str) -> Result<&str> {
         self.text(path).ok_or_else(|| anyhow!("setting {path} is not set"))
     }
 
     /// A size in bytes.
+    ///
+    /// # Errors
+    /// When it is not set, or is none.
     pub fn bytes(&self, path: &str) -> Result<u64> {
         let text = self.required(path)?;
         parse_bytes(text).ok_or_else(|| anyhow!("setting {path} is '{text}', expected a size"))
     }
 
     /// A whole number.
+    ///
+    /// # Errors
+    /// When it is not set, or is none.
     pub fn number(&self, path: &str) -> Result<u64> {
         let text = self.required(path)?;
         text.parse().map_err(|_| anyhow!("setting {path} is '{text}', expected a whole number"))
