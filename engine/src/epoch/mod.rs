@@ -12,6 +12,7 @@ pub mod record;
 pub mod recover;
 pub mod slice;
 pub mod stage;
+mod unique;
 
 use anyhow::Result;
 use connectors::stores::Location;

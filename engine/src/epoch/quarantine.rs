@@ -104,7 +104,7 @@ pub async fn stage(
         let sink_plan = sink.plan(&plan::query_schema(&query), WriteMode::Append).await.with_context(what)?;
         let query = plan::staged(query, &sink_plan, false)?;
         let place = folder.join(&format!("stage-{}", staged.stages.len()));
-        staged.stages.push(write_stage(scope, query, &sink_plan, false, place, |_| {}).await.with_context(what)?);
+        staged.stages.push(write_stage(scope, query, &sink_plan, place, |_| {}).await.with_context(what)?);
         flows.push(FlowCheckpoint {
             flow: flow_id(source),
             sink: table,

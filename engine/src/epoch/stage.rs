@@ -18,6 +18,7 @@ use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
 
 use super::Scope;
+use super::unique::KeyWatch;
 use crate::flow::{Flow, plan};
 use crate::state::StageCheckpoint;
 
@@ -69,10 +70,25 @@ async fn stage_one(
     place: Location,
 ) -> Result<StageCheckpoint> {
     let started = Instant::now();
-    let upsert = flow.mode == WriteMode::Upsert;
+    let sink = &flow.sink_plan;
     let query = plan::with_tables(flow.query.clone(), tables)?;
-    let query = plan::staged(query, &flow.sink_plan, upsert)?;
-    let stage = write_stage(scope, query, &flow.sink_plan, upsert, place, |rows| scope.observer.staging(&flow.id, rows)).await?;
+    let written = |rows| scope.observer.staging(&flow.id, rows);
+    let plain = plan::staged(query.clone(), sink, false)?;
+    let stage = if flow.mode == WriteMode::Upsert {
+        let keys = KeyWatch::new(&sink.schema, &sink.key, &scope.session.context.runtime.memory_pool)?;
+        match write_unique(scope, plain, sink, place.clone(), keys, written).await? {
+            Some(stage) => stage,
+            None => {
+                place.clear(None).await?;
+                let last_rows = plan::staged(query, sink, true)?;
+                write(scope, session_state(scope, true), last_rows, sink, place, None, written)
+                    .await?
+                    .unwrap_or_else(|| empty(sink))
+            }
+        }
+    } else {
+        write_stage(scope, plain, sink, place, written).await?
+    };
     scope.observer.staged(&flow.id, started.elapsed());
     Ok(stage)
 }
@@ -82,11 +98,38 @@ pub(super) async fn write_stage(
     scope: Scope<'_>,
     query: LogicalPlan,
     sink_plan: &SinkPlan,
-    in_order: bool,
     place: Location,
     written: impl Fn(u64),
 ) -> Result<StageCheckpoint> {
-    let state = session_state(scope, in_order);
+    let stage = write(scope, session_state(scope, false), query, sink_plan, place, None, written).await?;
+    Ok(stage.unwrap_or_else(|| empty(sink_plan)))
+}
+
+/// The same for rows that should be unique by a key; `None`, with files left at `place`, when they are not.
+async fn write_unique(
+    scope: Scope<'_>,
+    query: LogicalPlan,
+    sink_plan: &SinkPlan,
+    place: Location,
+    keys: KeyWatch,
+    written: impl Fn(u64),
+) -> Result<Option<StageCheckpoint>> {
+    write(scope, session_state(scope, false), query, sink_plan, place, Some(keys), written).await
+}
+
+fn empty(sink_plan: &SinkPlan) -> StageCheckpoint {
+    StageCheckpoint::new(&sink_plan.schema, sink_plan.partition_by.clone(), Vec::new())
+}
+
+async fn write(
+    scope: Scope<'_>,
+    state: SessionState,
+    query: LogicalPlan,
+    sink_plan: &SinkPlan,
+    place: Location,
+    mut keys: Option<KeyWatch>,
+    written: impl Fn(u64),
+) -> Result<Option<StageCheckpoint>> {
     let physical = state.create_physical_plan(&query).await.map_err(connectors::Error::from)?;
     let mut rows = execute_stream(physical, state.task_ctx()).map_err(connectors::Error::from)?;
     let context = &scope.session.context;
@@ -96,12 +139,18 @@ pub(super) async fn write_stage(
         // Nullability is the sink's to say; the columns and their types are the same.
         let batch =
             arrow::array::RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec()).map_err(connectors::Error::from)?;
+        if let Some(keys) = &mut keys
+            && !keys.are_new(&batch)?
+        {
+            writer.abort().await?;
+            return Ok(None);
+        }
         writer.write(batch).await?;
         written(writer.rows());
         point("stage-batch");
     }
     let files = writer.finish().await?;
-    Ok(StageCheckpoint::new(schema, sink_plan.partition_by.clone(), files))
+    Ok(Some(StageCheckpoint::new(schema, sink_plan.partition_by.clone(), files)))
 }
 
 /// The order in which rows arrived decides between two rows of one key, so an upsert is computed in one partition.
