@@ -66,6 +66,15 @@ impl Options {
         self.text(name).map(|text| text.trim().parse().map_err(|_| wrong(name, text, "a whole number, as in '1000'"))).transpose()
     }
 
+    /// A share, from 0 to 1.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when it is not one.
+    pub fn ratio(&self, name: &str) -> Result<Option<f64>> {
+        let parse = |text: &str| text.trim().parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+        self.text(name).map(|text| parse(text).ok_or_else(|| wrong(name, text, "a share from 0 to 1, as in '0.1'"))).transpose()
+    }
+
     /// A span of time.
     ///
     /// # Errors
@@ -120,10 +129,16 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     let given = given.to_lowercase();
     known
         .into_iter()
-        .map(|name| (strsim::jaro_winkler(&given, &name.to_lowercase()), name))
+        .map(|name| (likeness(&given, &name.to_lowercase()), name))
         .filter(|(score, _)| *score >= 0.8)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, name)| name)
+}
+
+/// From 0 to 1. In a short name, one slip (`ulr` for `url`) changes too much for a measure by shares of letters.
+fn likeness(given: &str, name: &str) -> f64 {
+    let one_slip = given.len() >= 3 && name.len() >= 3 && strsim::osa_distance(given, name) == 1;
+    strsim::jaro_winkler(given, name).max(if one_slip { 0.8 } else { 0.0 })
 }
 
 /// Reads `"500ms"`, `"90s"`, `"15m"`, `"6 hours"`, `"1 day"`, `"2 weeks"`.
@@ -183,6 +198,12 @@ mod tests {
         let error = Options::parse("REDDIT", SPECS, &[("limti".into(), "1".into())]).unwrap_err();
         assert_eq!(error.to_string(), "unknown option 'limti' of REDDIT table; did you mean 'limit'?");
         assert_eq!(error.subject(), Some("limti"));
+    }
+
+    #[test]
+    fn one_slip_in_a_short_name_is_near() {
+        assert_eq!(nearest("ulr", ["url"]), Some("url"));
+        assert_eq!(nearest("t", ["u"]), None);
     }
 
     #[test]

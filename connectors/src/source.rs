@@ -59,6 +59,12 @@ pub trait Source: Send + Sync + Debug {
     /// table is pointed elsewhere, it is read from the beginning.
     fn identity(&self) -> String;
 
+    /// The share of the records of a slice that may be bad ([`SliceRead::take_bad`]) before its epoch fails; between 0 and 1.
+    /// 0 where a bad record is an error of [`SliceRead::next_batch`].
+    fn max_bad_ratio(&self) -> f64 {
+        0.0
+    }
+
     /// How long `--follow` waits before it asks again, after there was nothing more.
     fn poll_interval(&self) -> Duration;
 
@@ -78,12 +84,34 @@ pub trait SliceRead: Send {
     /// Any [`Error`], before the first row.
     async fn next_batch(&mut self) -> Result<Option<RecordBatch>>;
 
+    /// The records found since the last call that are no rows: handed over once, and covered by the offset like the rows of
+    /// the batches returned so far. The engine commits them with the epoch's rows.
+    fn take_bad(&mut self) -> Vec<BadRecord> {
+        Vec::new()
+    }
+
+    /// Records received so far: those that are rows, those that are bad, and those that had been read before.
+    fn records(&self) -> u64 {
+        0
+    }
+
     /// Bytes received so far, as they came over the wire.
     fn bytes(&self) -> u64;
 
     /// Closes the slice. The offset covers the batches returned so far and no others, also when the slice was not read
     /// to its end.
     fn end(self: Box<Self>) -> SliceEnd;
+}
+
+/// A record that cannot be made into a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRecord {
+    /// Its bytes, as received.
+    pub raw: Vec<u8>,
+    /// Where it was found: `"r/rust/new page 3 child 17"`.
+    pub position: String,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// How a slice ended.

@@ -2,16 +2,25 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStore;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 use url::Url;
 
 use crate::error::{Error, Result};
 use crate::faults::{AFTER_EFFECT, BEFORE_EFFECT, point};
+
+/// A request to S3 is tried again for this long: a bucket that throttles or a server that starts anew is back by then, and
+/// an endpoint that is wrong is not waited for in vain.
+const RETRY_FOR: Duration = Duration::from_secs(20);
+/// And at most this often.
+const RETRIES: usize = 10;
+/// The first and the longest pause between two tries.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// `[s3]`: how S3 is reached. What is not set comes from the AWS environment variables.
 #[derive(Clone, Default)]
@@ -135,7 +144,10 @@ impl Stores {
     pub fn locate(&self, location: &str) -> Result<Location> {
         match location.strip_prefix("lake://") {
             Some(relative) => Ok(self.lake()?.join(relative.trim_matches('/'))),
-            None => self.open_url(parse_url(location)?),
+            None => parse_url(location).and_then(|url| self.open_url(url)).map_err(|error| match error {
+                Error::Config { message, subject: None } => Error::config_at(location, message),
+                other => other,
+            }),
         }
     }
 
@@ -169,7 +181,14 @@ impl Stores {
         let bucket = url
             .host_str()
             .ok_or_else(|| Error::config(format!("location '{url}' has no bucket; expected s3://bucket/prefix")))?;
-        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_conditional_put(S3ConditionalPut::ETagMatch);
+        let mut builder = AmazonS3Builder::from_env()
+            .with_bucket_name(bucket)
+            .with_conditional_put(S3ConditionalPut::ETagMatch)
+            .with_retry(RetryConfig {
+                backoff: BackoffConfig { init_backoff: PAUSES.0, max_backoff: PAUSES.1, base: 2. },
+                max_retries: RETRIES,
+                retry_timeout: RETRY_FOR,
+            });
         let settings = [
             (AmazonS3ConfigKey::Endpoint, &self.s3.endpoint),
             (AmazonS3ConfigKey::Region, &self.s3.region),

@@ -1,14 +1,16 @@
 //! Tables of files on local disk or S3: DELTA and PARQUET.
 //!
-//! Both are written from staged files alone, and agree on which types they store ([`schema`]) and on how a staged file gets
-//! into the table's folder ([`files`]). They differ in what makes a file part of the table: Delta's log, or the records of
-//! [`parquet`].
+//! Both are written from staged files alone, and agree on which types they store (`schema`) and on how a staged file gets
+//! into the table's folder (`files`). They differ in what makes a file part of the table: Delta's log, or the records of
+//! `parquet`.
 
 mod delta;
 mod files;
 mod object;
 mod parquet;
 mod schema;
+#[cfg(test)]
+mod testing;
 
 pub use delta::Delta;
 pub use parquet::Parquet;

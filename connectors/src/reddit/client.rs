@@ -20,6 +20,9 @@ use crate::error::{Error, Result};
 
 /// Attempts at one request, the first included.
 const ATTEMPTS: u32 = 6;
+/// The same while no connection comes about at all: an address that is wrong or a network that is down is better told
+/// early, and the run can be repeated.
+const CONNECT_ATTEMPTS: u32 = 3;
 /// The first pause is at most this long; each further one at most twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// No pause of our own choice is longer.
@@ -29,7 +32,7 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(900);
 /// A page of a hundred posts of 40,000 characters each, with room.
 const LARGEST_BODY: usize = 64 << 20;
 /// Reaching a server that is there takes well under this.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A number in `0.0..1.0`: what randomises the pauses.
 type Random = Arc<dyn Fn() -> f64 + Send + Sync>;
@@ -181,9 +184,16 @@ impl Client {
     /// One attempt, to the end of the body.
     async fn attempt(&self, request: RequestBuilder, what: &str) -> Result<Received> {
         let failed = |error: reqwest::Error| {
+            let host = error.url().and_then(|url| url.host_str()).unwrap_or("reddit").to_owned();
             let source = error.without_url();
-            let how = if source.is_timeout() { "no answer in time" } else { "connection failed" };
-            Error::Transient { message: format!("{what}: {how}: {source}"), source: Some(Box::new(source)) }
+            let (how, next) = match (source.is_connect(), source.is_timeout()) {
+                (true, _) => {
+                    (format!("{host} cannot be reached"), "; check the network, and api_url and token_url under [reddit]")
+                }
+                (false, true) => (format!("no answer from {host} in time"), ""),
+                (false, false) => (format!("the connection to {host} failed"), ""),
+            };
+            Error::Transient { message: format!("{what}: {how}: {}{next}", root_cause(&source)), source: Some(Box::new(source)) }
         };
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status();
@@ -216,11 +226,12 @@ impl Client {
         if !error.retry() || wait.is_some_and(|wait| wait > LONGEST_RETRY_AFTER) {
             return Err(error);
         }
-        if attempt >= ATTEMPTS {
-            return Err(error.context(format!("after {ATTEMPTS} attempts")));
+        let attempts = if is_unreachable(&error) { CONNECT_ATTEMPTS } else { ATTEMPTS };
+        if attempt >= attempts {
+            return Err(error.context(format!("after {attempt} attempts")));
         }
         let pause = wait.map_or_else(|| backoff(attempt, (self.random)()), |wait| wait.max(Duration::from_millis(1)));
-        tracing::debug!(attempt, wait_ms = pause.as_millis(), %error, "asking reddit again");
+        tracing::warn!(attempt, attempts, wait_ms = pause.as_millis(), %error, "asking reddit again");
         self.clock.sleep(pause).await;
         Ok(())
     }
@@ -237,6 +248,21 @@ impl Received {
 fn backoff(attempt: u32, random: f64) -> Duration {
     let longest = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
     longest.mul_f64(random.clamp(0.0, 1.0))
+}
+
+/// Whether the fault is that no connection came about.
+fn is_unreachable(error: &Error) -> bool {
+    let Error::Transient { source: Some(source), .. } = error else { return false };
+    source.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
+}
+
+/// The last cause is the one that says something: those before it are the layers that it went through.
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
 }
 
 fn cause(error: reqwest::Error) -> String {

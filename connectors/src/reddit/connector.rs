@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use super::location::{Listing, Order, TIMES};
-use super::source::{Feed, RedditSource};
+use super::source::{Feed, OnBad, RedditSource};
 use super::walk::{Bounds, Rules};
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
@@ -19,6 +19,9 @@ use crate::source::Source;
 const OVERLAP: Duration = Duration::from_secs(3_600);
 /// A listing gains a few posts a minute at most; one request a minute is well within any rate limit.
 const POLL: Duration = Duration::from_secs(60);
+
+/// The share of bad records that is tolerated when they are quarantined, when the table does not say.
+const MAX_BAD_RATIO: f64 = 0.1;
 
 /// `STORED AS REDDIT`: posts and comments.
 ///
@@ -56,6 +59,19 @@ const OPTIONS: &[OptionSpec] = &[
         name: "query",
         default: "the 'q' in LOCATION",
         help: "what to search for, in Reddit's search syntax, as in 'title:delta'; only with 'r/<subreddit>/search'",
+    },
+    OptionSpec {
+        name: "on_error",
+        default: "'fail'",
+        help: "what happens to a record that cannot be made into a row (no id, no time, no object): 'fail' stops the run before \
+               anything is written; 'quarantine' puts it, with its bytes, position and reason, into the Delta table \
+               lake://bad/<pipeline>/<table>, in the same epoch",
+    },
+    OptionSpec {
+        name: "max_bad_ratio",
+        default: "'0.1'",
+        help: "with on_error 'quarantine': the share of the records received in an epoch that may be bad before the run fails, \
+               from 0 to 1",
     },
     OptionSpec {
         name: "poll",
@@ -106,6 +122,7 @@ impl Connector for Reddit {
             refresh: options.duration("refresh")?.map(|age| age.as_secs_f64()),
             bounds: Bounds::STANDARD,
         };
+        let on_bad = on_bad(&options)?;
         context.reddit.grant()?;
         Ok(Arc::new(RedditSource {
             poll: options.duration("poll")?.unwrap_or(POLL),
@@ -113,10 +130,23 @@ impl Connector for Reddit {
                 listing,
                 time,
                 rules,
+                on_bad,
                 config: context.reddit.clone(),
                 clock: Arc::clone(&context.clock),
                 connection: OnceCell::new(),
             }),
         }))
+    }
+}
+
+fn on_bad(options: &Options) -> Result<OnBad> {
+    let ratio = options.ratio("max_bad_ratio")?;
+    match options.choice("on_error", &["fail", "quarantine"])? {
+        Some("quarantine") => Ok(OnBad::Quarantine { max_ratio: ratio.unwrap_or(MAX_BAD_RATIO) }),
+        _ if ratio.is_some() => Err(Error::config_at(
+            "max_bad_ratio",
+            "option 'max_bad_ratio' applies only with on_error 'quarantine': with 'fail', the first bad record ends the run",
+        )),
+        _ => Ok(OnBad::Fail),
     }
 }

@@ -84,6 +84,9 @@ pub(super) struct Progress {
     /// The newest post that no longer fits into `seen`: what is not newer counts as read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) floor: Option<Mark>,
+    /// Fingerprints of the bad children that were handed over last, oldest first: each is handed over once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) bad: Vec<String>,
     /// The walk that goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) walk: Option<Walk>,

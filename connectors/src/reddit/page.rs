@@ -16,10 +16,19 @@ const DEEPEST: usize = 100;
 pub(super) struct Page {
     /// The cursor of the next page; none ends the listing.
     pub(super) after: Option<String>,
-    /// What it holds, as sent: the `data` of every child.
-    pub(super) children: Vec<Bytes>,
+    /// What it holds, in its order.
+    pub(super) children: Vec<Child>,
     /// Size of the body.
     pub(super) bytes: u64,
+}
+
+/// One child of a listing, as sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Child {
+    /// The `data` of a child of the kind asked for.
+    Data(Bytes),
+    /// Something else: all of it, and what is wrong.
+    Other(Bytes, String),
 }
 
 #[derive(Deserialize)]
@@ -33,11 +42,11 @@ struct Listing<'a> {
     #[serde(default)]
     after: Option<String>,
     #[serde(borrow)]
-    children: Vec<Child<'a>>,
+    children: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Child<'a> {
+struct Thing<'a> {
     kind: String,
     #[serde(borrow)]
     data: &'a RawValue,
@@ -54,7 +63,8 @@ impl Page {
     /// that stand for comments not sent (`more`) are left out.
     ///
     /// # Errors
-    /// [`Error::Transient`] for what is no JSON (an HTML page, a body cut short); [`Error::Data`] for JSON of another shape.
+    /// [`Error::Transient`] for what is no JSON (an HTML page, a body cut short); [`Error::Data`] for JSON that is no
+    /// listing. A child of another shape is no error here: it is [`Child::Other`].
     pub(super) fn parse(body: &Bytes, kind: Kind) -> Result<Self> {
         let bytes = body.len() as u64;
         let mut children = Vec::new();
@@ -71,21 +81,23 @@ impl Page {
     }
 }
 
-fn collect(body: &Bytes, listing: Listing<'_>, kind: Kind, depth: usize, children: &mut Vec<Bytes>) -> Result<()> {
-    for child in listing.children {
-        if child.kind == "more" {
-            continue;
-        }
-        if child.kind != kind.prefix() {
-            return Err(Error::data(format!(
-                "child {} is of kind '{}', expected '{}' in a listing of {}",
-                children.len(),
-                child.kind,
-                kind.prefix(),
-                kind.plural()
-            )));
-        }
-        children.push(body.slice_ref(child.data.get().as_bytes()));
+fn collect(body: &Bytes, listing: Listing<'_>, kind: Kind, depth: usize, children: &mut Vec<Child>) -> Result<()> {
+    for raw in listing.children {
+        let child = match serde_json::from_str::<Thing<'_>>(raw.get()) {
+            Ok(child) if child.kind == "more" => continue,
+            Ok(child) if child.kind == kind.prefix() => child,
+            other => {
+                let why = match other {
+                    Ok(child) => {
+                        format!("it is of kind '{}', expected '{}' in a listing of {}", child.kind, kind.prefix(), kind.plural())
+                    }
+                    Err(_) => "it is no object with 'kind' and 'data'".to_owned(),
+                };
+                children.push(Child::Other(body.slice_ref(raw.get().as_bytes()), why));
+                continue;
+            }
+        };
+        children.push(Child::Data(body.slice_ref(child.data.get().as_bytes())));
         if kind == Kind::Comment && depth < DEEPEST {
             // A comment that is no object at all is reported when it is decoded.
             let replies = serde_json::from_str::<Replies<'_>>(child.data.get()).ok().and_then(|comment| comment.replies);
@@ -119,7 +131,7 @@ mod tests {
         let text = r#"{"kind":"Listing","data":{"after":"t3_b","children":[{"kind":"t3","data":{"id": "b" }}]}}"#;
         let page = parse(text, Kind::Post).unwrap();
         assert_eq!((page.after.as_deref(), page.bytes), (Some("t3_b"), text.len() as u64));
-        assert_eq!(page.children, [Bytes::from_static(br#"{"id": "b" }"#)]);
+        assert_eq!(page.children, [Child::Data(Bytes::from_static(br#"{"id": "b" }"#))]);
     }
 
     #[test]
@@ -132,7 +144,12 @@ mod tests {
         let ids: Vec<String> = page
             .children
             .iter()
-            .map(|child| serde_json::from_slice::<serde_json::Value>(child).unwrap()["id"].as_str().unwrap().to_owned())
+            .map(|child| match child {
+                Child::Data(data) => {
+                    serde_json::from_slice::<serde_json::Value>(data).unwrap()["id"].as_str().unwrap().to_owned()
+                }
+                Child::Other(_, why) => panic!("{why}"),
+            })
             .collect();
         assert_eq!(ids, ["a", "b", "c"]);
     }
@@ -142,7 +159,16 @@ mod tests {
         assert!(parse("<html>down</html>", Kind::Post).unwrap_err().retry());
         assert!(parse(r#"{"kind":"Listing","data":{"children":[{"kind":"t3","#, Kind::Post).unwrap_err().retry());
         assert!(matches!(parse(r#"{"error":500}"#, Kind::Post).unwrap_err(), Error::Data { .. }));
-        let other = r#"{"data":{"children":[{"kind":"t5","data":{}}]}}"#;
-        assert!(parse(other, Kind::Post).unwrap_err().to_string().contains("kind 't5', expected 't3'"));
+    }
+
+    #[test]
+    fn a_child_of_another_shape_stands_among_the_others() {
+        let text = r#"{"data":{"children":[{"kind":"t5","data":{}},{"kind":"t3","data":{}},null,{"kind":"t3"}]}}"#;
+        let page = parse(text, Kind::Post).unwrap();
+        let Child::Other(raw, why) = &page.children[0] else { panic!("a subreddit is no post") };
+        assert_eq!(raw, br#"{"kind":"t5","data":{}}"#.as_slice());
+        assert!(why.contains("kind 't5', expected 't3'"), "{why}");
+        assert!(matches!(page.children[1], Child::Data(_)));
+        assert!(matches!((&page.children[2], &page.children[3]), (Child::Other(..), Child::Other(..))));
     }
 }

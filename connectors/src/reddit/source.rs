@@ -6,8 +6,8 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use bytes::Bytes;
 use chrono::DateTime;
+use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use super::batch::{Projection, name};
@@ -16,13 +16,13 @@ use super::config::RedditConfig;
 use super::decode::{Fields, float, text};
 use super::location::Listing;
 use super::offset::{Entry, Mark, Progress};
-use super::page::Page;
+use super::page::{Child, Page};
 use super::replay::Replay;
 use super::schema::{columns, schema};
 use super::walk::{Item, Rules, Step, Walker};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::source::{Offset, SliceEnd, SliceLimits, SliceRead, SliceRequest, Source};
+use crate::source::{BadRecord, Offset, SliceEnd, SliceLimits, SliceRead, SliceRequest, Source};
 
 /// A listing of Reddit, read incrementally.
 #[derive(Debug)]
@@ -37,9 +37,19 @@ pub(super) struct Feed {
     pub(super) listing: Listing,
     pub(super) time: Option<&'static str>,
     pub(super) rules: Rules,
+    pub(super) on_bad: OnBad,
     pub(super) config: RedditConfig,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) connection: OnceCell<Connection>,
+}
+
+/// What happens to a child that cannot be made into a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum OnBad {
+    /// The slice fails.
+    Fail,
+    /// It is handed over; the epoch fails when there are more of them than this share.
+    Quarantine { max_ratio: f64 },
 }
 
 /// The client and, without credentials, the server it talks to.
@@ -95,9 +105,19 @@ impl Source for RedditSource {
             start,
             pages: 0,
             rows: 0,
+            records: 0,
             bytes: 0,
+            bad: Vec::new(),
+            bad_rows: 0,
             interrupted: None,
         }))
+    }
+
+    fn max_bad_ratio(&self) -> f64 {
+        match self.feed.on_bad {
+            OnBad::Fail => 0.0,
+            OnBad::Quarantine { max_ratio } => max_ratio,
+        }
     }
 
     fn poll_interval(&self) -> Duration {
@@ -131,14 +151,35 @@ struct Slice {
     start: Offset,
     pages: u64,
     rows: u64,
+    records: u64,
     bytes: u64,
+    /// Bad children that were not handed over yet, and how many there were in all.
+    bad: Vec<BadRecord>,
+    bad_rows: u64,
     interrupted: Option<Error>,
 }
 
+/// A child as a row needs it.
+struct Decoded<'a> {
+    raw: &'a str,
+    fields: Fields<'a>,
+    item: Item,
+}
+
+/// Why a child is no row, and its id if it has one.
+struct Refused {
+    reason: String,
+    id: Option<String>,
+}
+
 impl Slice {
-    /// A slice that has no rows yet is never full: an offset moves on with rows only, or polls would not come to rest.
+    /// Whether it has anything to hand over: an offset moves on with that only, or polls would not come to rest.
+    fn has_some(&self) -> bool {
+        self.rows + self.bad_rows > 0
+    }
+
     fn is_full(&self) -> bool {
-        self.rows > 0 && (self.rows >= self.limits.rows || self.bytes >= self.limits.bytes)
+        self.has_some() && (self.rows + self.bad_rows >= self.limits.rows || self.bytes >= self.limits.bytes)
     }
 
     /// One page. Progress is noted and the rows are handed out without an await between: a read that is dropped half-way
@@ -147,20 +188,25 @@ impl Slice {
         let page = self.feed.fetch(step, self.pages).await?;
         self.pages += 1;
         self.bytes += page.bytes;
-        let texts = page.children.iter().enumerate().map(|(place, child)| self.text(child, place)).collect::<Result<Vec<_>>>()?;
-        let fields = texts
-            .iter()
-            .enumerate()
-            .map(|(place, raw)| Fields::parse(raw, &self.projection.keys).map_err(|error| self.bad(place, &error.to_string())))
-            .collect::<Result<Vec<_>>>()?;
-        let items = fields.iter().enumerate().map(|(place, fields)| self.item(fields, place)).collect::<Result<Vec<_>>>()?;
+        self.records += page.children.len() as u64;
+        let mut decoded = Vec::with_capacity(page.children.len());
+        for (place, child) in page.children.iter().enumerate() {
+            match self.decode(child) {
+                Ok(row) => decoded.push(row),
+                Err(refused) => self.refuse(child, place, refused)?,
+            }
+        }
+        let items: Vec<Item> = decoded.iter().map(|row| row.item.clone()).collect();
         let wanted = match step {
             Step::Refresh(_) => self.walker.accept_refreshed(&items),
+            _ if items.is_empty() && !page.children.is_empty() => {
+                self.walker.pass(page.after.as_deref());
+                Vec::new()
+            }
             _ => self.walker.accept(&items, page.after.as_deref()),
         };
-        let chosen = texts.iter().zip(&fields).zip(&wanted);
-        let rows: Vec<(&str, &Fields<'_>)> =
-            chosen.filter(|(_, wanted)| **wanted).map(|((raw, fields), _)| (*raw, fields)).collect();
+        let chosen = decoded.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+        let rows: Vec<(&str, &Fields<'_>)> = chosen.map(|(row, _)| (row.raw, &row.fields)).collect();
         if rows.is_empty() {
             return Ok(None);
         }
@@ -169,22 +215,45 @@ impl Slice {
         Ok(Some(batch))
     }
 
-    fn text<'a>(&self, child: &'a Bytes, place: usize) -> Result<&'a str> {
-        std::str::from_utf8(child).map_err(|error| self.bad(place, &error.to_string()))
-    }
-
-    fn item(&self, fields: &Fields<'_>, place: usize) -> Result<Item> {
+    fn decode<'a>(&self, child: &'a Child) -> Result<Decoded<'a>, Refused> {
+        let refused = |reason: String| Refused { reason, id: None };
+        let data = match child {
+            Child::Data(data) => data,
+            Child::Other(_, why) => return Err(refused(why.clone())),
+        };
+        let raw = std::str::from_utf8(data).map_err(|error| refused(error.to_string()))?;
         let keys = &self.projection.keys;
+        let fields = Fields::parse(raw, keys).map_err(|error| refused(error.to_string()))?;
         let id = fields.value(keys.slot("id")).and_then(text).filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| self.bad(place, "it has no 'id', which must be a text"))?.into_owned();
-        let at = fields.value(keys.slot("created_utc")).and_then(float);
-        let at = at.ok_or_else(|| self.bad(place, &format!("'{id}' has no 'created_utc', which must be a unix time")))?;
+        let id = id.ok_or_else(|| refused("it has no 'id', which must be a text".to_owned()))?.into_owned();
+        let Some(at) = fields.value(keys.slot("created_utc")).and_then(float) else {
+            let reason = format!("'{id}' has no 'created_utc', which must be a unix time");
+            return Err(Refused { reason, id: Some(id) });
+        };
         let hash = self.feed.rules.refresh.map(|_| fields.fingerprint(keys));
-        Ok(Item { name: name(fields, keys, self.feed.rules.kind), entry: Entry { mark: Mark { at, id }, hash } })
+        let item = Item { name: name(&fields, keys, self.feed.rules.kind), entry: Entry { mark: Mark { at, id }, hash } };
+        Ok(Decoded { raw, fields, item })
     }
 
-    fn bad(&self, place: usize, why: &str) -> Error {
-        Error::data(format!("{} page {} child {}: {why}", self.feed.listing, self.pages, place + 1))
+    /// Keeps a bad child, unless it was handed over before.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where bad children are not quarantined.
+    fn refuse(&mut self, child: &Child, place: usize, refused: Refused) -> Result<()> {
+        let position = format!("{} page {} child {}", self.feed.listing, self.pages, place + 1);
+        if self.feed.on_bad == OnBad::Fail {
+            return Err(Error::data(format!(
+                "{position}: {}; to put such records aside and go on, add OPTIONS ('on_error' 'quarantine')",
+                refused.reason
+            )));
+        }
+        let (Child::Data(raw) | Child::Other(raw, _)) = child;
+        let fingerprint = refused.id.unwrap_or_else(|| hex::encode(&Sha256::digest(raw)[..8]));
+        if self.walker.accept_bad(fingerprint) {
+            self.bad.push(BadRecord { raw: raw.to_vec(), position, reason: refused.reason });
+            self.bad_rows += 1;
+        }
+        Ok(())
     }
 }
 
@@ -199,10 +268,18 @@ impl SliceRead for Slice {
             match self.page(&step).await {
                 Ok(Some(batch)) => return Ok(Some(batch)),
                 Ok(None) => {}
-                Err(error) if self.rows > 0 => self.interrupted = Some(error),
+                Err(error) if self.has_some() => self.interrupted = Some(error),
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn take_bad(&mut self) -> Vec<BadRecord> {
+        std::mem::take(&mut self.bad)
+    }
+
+    fn records(&self) -> u64 {
+        self.records
     }
 
     fn bytes(&self) -> u64 {
@@ -210,7 +287,7 @@ impl SliceRead for Slice {
     }
 
     fn end(self: Box<Self>) -> SliceEnd {
-        let unchanged = self.rows == 0 && !self.walker.resumed();
+        let unchanged = !self.has_some() && !self.walker.resumed();
         let offset = if unchanged { Ok(self.start.clone()) } else { self.walker.progress().store() };
         let more = self.interrupted.is_some() || self.walker.more();
         match offset {

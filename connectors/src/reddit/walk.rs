@@ -33,11 +33,13 @@ pub(super) struct Bounds {
     pub(super) recent: usize,
     /// Posts of a ranked listing that one walk reads: what Reddit serves at most. Twice as many are remembered.
     pub(super) ranked: usize,
+    /// Bad children remembered, so that none is handed over at every poll.
+    pub(super) bad: usize,
 }
 
 impl Bounds {
     /// What is used outside tests.
-    pub(super) const STANDARD: Self = Self { seen: 1_000, recent: 300, ranked: 1_000 };
+    pub(super) const STANDARD: Self = Self { seen: 1_000, recent: 300, ranked: 1_000, bad: 1_000 };
 }
 
 /// What the table asks for.
@@ -179,6 +181,31 @@ impl Walker {
             self.progress.walk = Some(walk);
         }
         new
+    }
+
+    /// Takes a page that holds nothing but bad children: no cursor was lost, and nothing on it is new.
+    pub(super) fn pass(&mut self, after: Option<&str>) {
+        let Some(mut walk) = self.progress.walk.take() else { return };
+        self.barren += 1;
+        match after.filter(|_| self.barren < BARREN_PAGES) {
+            Some(cursor) => {
+                walk.after = Some(cursor.to_owned());
+                self.progress.walk = Some(walk);
+            }
+            None => self.complete(walk),
+        }
+    }
+
+    /// Notes a bad child by its fingerprint, and says whether it is new.
+    pub(super) fn accept_bad(&mut self, fingerprint: String) -> bool {
+        let bad = &mut self.progress.bad;
+        if bad.contains(&fingerprint) {
+            return false;
+        }
+        bad.push(fingerprint);
+        let surplus = bad.len().saturating_sub(self.rules.bounds.bad);
+        bad.drain(..surplus);
+        true
     }
 
     /// Takes what `/api/info` says of the names asked for, and says which have changed.

@@ -15,7 +15,7 @@ fn rules(order: Order) -> Rules {
         overlap: 3.0,
         limit: None,
         refresh: None,
-        bounds: Bounds { seen: 6, recent: 40, ranked: 1_000 },
+        bounds: Bounds { seen: 6, recent: 40, ranked: 1_000, bad: 3 },
     }
 }
 
@@ -287,4 +287,21 @@ proptest! {
             prop_assert!(committed.binary_search(&post).is_ok(), "post {} was lost", post);
         }
     }
+}
+
+#[test]
+fn a_bad_child_is_handed_over_once_within_the_bound() {
+    let mut walker = Walker::begin(rules(Order::Newest), Progress::default(), DateTime::from_timestamp(1_000, 0).unwrap());
+    let new: Vec<bool> = ["a", "b", "a", "c", "d", "b"].map(|print| walker.accept_bad(print.to_owned())).into();
+    assert_eq!(new, [true, true, false, true, true, false]);
+    assert_eq!(walker.progress().bad, ["b", "c", "d"]);
+}
+
+#[test]
+fn a_page_of_nothing_but_bad_children_is_walked_past() {
+    let mut walker = Walker::begin(rules(Order::Newest), Progress::default(), DateTime::from_timestamp(1_000, 0).unwrap());
+    walker.pass(Some("t3_x"));
+    assert_eq!(walker.step(), Step::Page(Some("t3_x".into())));
+    walker.pass(None);
+    assert_eq!(walker.step(), Step::Done);
 }

@@ -26,6 +26,12 @@ const PARTS_IN_FLIGHT: usize = 1;
 /// Encoded bytes are handed over in pieces of this size, so that no buffer of a whole row group is ever grown.
 const PIECE_BYTES: usize = 1 << 20;
 
+/// What a column's compressor holds once it has compressed a page, until its row group is closed. Parquet's encoder does not count it.
+const COMPRESSOR_BYTES: usize = 512 << 10;
+
+/// Bytes of a page, before compression.
+const PAGE_BYTES: usize = 256 << 10;
+
 /// Rows encoded between two looks at the memory.
 const SLICE_ROWS: usize = 1024;
 
@@ -36,7 +42,7 @@ pub(crate) fn writer_properties() -> Result<WriterProperties> {
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_dictionary_page_size_limit(256 << 10)
-        .set_data_page_size_limit(256 << 10)
+        .set_data_page_size_limit(PAGE_BYTES)
         // A page is cut at the end of a mini batch only: with 1,024 values of 2 KB it would hold 2 MB.
         .set_write_batch_size(128)
         .set_created_by(concat!("engine version ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -84,6 +90,7 @@ pub(crate) struct ParquetFile {
     upload: BufWriter,
     handed_over: usize,
     rows: u64,
+    columns: usize,
     row_group_bytes: usize,
 }
 
@@ -112,7 +119,8 @@ impl ParquetFile {
     ) -> Result<Self> {
         let encoder = ArrowWriter::try_new(Pieces::default(), Arc::clone(schema), Some(properties))?;
         let upload = BufWriter::with_capacity(Arc::clone(store), path.clone(), PART_BYTES).with_max_concurrency(PARTS_IN_FLIGHT);
-        Ok(Self { path, encoder, upload, handed_over: 0, rows: 0, row_group_bytes })
+        let columns = schema.flattened_fields().len();
+        Ok(Self { path, encoder, upload, handed_over: 0, rows: 0, columns, row_group_bytes })
     }
 
     /// Adds rows, and closes row groups as they get large enough. How rows come in batches makes no difference to the
@@ -143,7 +151,8 @@ impl ParquetFile {
 
     /// Bytes held for the row group that is open; a flush turns them into fewer.
     pub(crate) fn row_group_memory(&self) -> usize {
-        self.encoder.memory_size()
+        let held = self.encoder.memory_size();
+        held + COMPRESSOR_BYTES * (held / (2 * PAGE_BYTES)).min(self.columns)
     }
 
     /// Encoded bytes so far, the open row group estimated.

@@ -33,7 +33,7 @@ pub(crate) struct Spill {
     pass: u32,
     schema: SchemaRef,
     runtime: Arc<RuntimeEnv>,
-    buckets: [Option<(Arc<dyn SpillFile>, IpcWriter)>; BUCKETS],
+    buckets: Vec<Option<(Arc<dyn SpillFile>, IpcWriter)>>,
 }
 
 impl std::fmt::Debug for Spill {
@@ -54,7 +54,7 @@ impl Spill {
         if pass > MAX_PASSES {
             return Err(Error::internal(format!("rows were spilled {MAX_PASSES} times without getting into a file")));
         }
-        Ok(Self { pass, schema: Arc::clone(schema), runtime: Arc::clone(runtime), buckets: [const { None }; BUCKETS] })
+        Ok(Self { pass, schema: Arc::clone(schema), runtime: Arc::clone(runtime), buckets: (0..BUCKETS).map(|_| None).collect() })
     }
 
     /// Adds rows of one partition. Blocks on local disk as DataFusion's own spilling does: the page cache takes them.

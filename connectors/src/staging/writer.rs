@@ -12,7 +12,7 @@ use object_store::path::Path;
 use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Result};
-use crate::staging::file::{ParquetFile, writer_properties};
+use crate::staging::file::{PART_BYTES, ParquetFile, writer_properties};
 use crate::staging::partition::{PartitionValues, Partitioner, hive_path};
 use crate::staging::spill::Spill;
 use crate::staging::{StagedFile, StagingSizes};
@@ -21,7 +21,7 @@ use crate::stores::Location;
 /// Row groups below this are not worth flushing for their memory while there are others.
 const SMALL_ROW_GROUP: usize = 1 << 20;
 
-/// All open files together hold at most this many row groups' bytes, whatever the pool would allow.
+/// All open files together hold at most this many row groups' bytes and one part, whatever the pool would allow.
 const ROW_GROUPS_IN_MEMORY: usize = 2;
 
 /// Writes the rows of one flow and epoch as Parquet files that are called
@@ -192,7 +192,9 @@ impl StagingWriter {
     }
 
     async fn close_all(&mut self) -> Result<()> {
-        while let Some(values) = self.open.keys().next().cloned() {
+        // A borrow of the map must not live across the await: encoders are not `Sync`.
+        let open: Vec<PartitionValues> = self.open.keys().cloned().collect();
+        for values in open {
             self.close(&values).await?;
         }
         self.reservation.free();
@@ -201,7 +203,7 @@ impl StagingWriter {
 
     /// Takes from the pool what the open files hold, and makes them hold less until it is granted.
     async fn account(&mut self) -> Result<()> {
-        let limit = self.sizes.row_group_bytes * ROW_GROUPS_IN_MEMORY;
+        let limit = self.sizes.row_group_bytes * ROW_GROUPS_IN_MEMORY + PART_BYTES;
         loop {
             let held = self.open.values().map(ParquetFile::memory).sum();
             let refused = match self.reservation.try_resize(held) {

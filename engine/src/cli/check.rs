@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use super::Status;
 use super::printer::Printer;
 use crate::session::Session;
-use crate::sql::{Diagnostic, Pipeline};
+use crate::sql::{Diagnostic, Pipeline, script};
 
 /// Arguments of `engine check`.
 #[derive(Debug, clap::Args)]
@@ -26,13 +26,16 @@ pub(super) struct CheckArguments {
 pub(super) async fn check(arguments: CheckArguments, session: &Session, printer: &mut Printer) -> Result<Status> {
     let mut status = Status::Done;
     for file in files(&arguments.paths)? {
-        match Pipeline::load(&file, session).await? {
-            Ok(pipeline) => printer.data(&describe(&file, &pipeline)),
-            Err(errors) => {
-                report(&file, &errors, printer)?;
-                status = Status::Failed;
+        match Pipeline::load(&file, session).await {
+            Ok(Ok(pipeline)) => {
+                printer.data(&describe(&file, &pipeline));
+                continue;
             }
+            Ok(Err(errors)) => report(&file, &errors, printer)?,
+            // The other files are checked all the same.
+            Err(error) => printer.error(&super::one_line(&error)),
         }
+        status = Status::Failed;
     }
     Ok(status)
 }
@@ -47,7 +50,7 @@ fn describe(file: &Path, pipeline: &Pipeline) -> String {
 
 /// Prints what is wrong with `file`.
 pub(super) fn report(file: &Path, errors: &[Diagnostic], printer: &mut Printer) -> Result<()> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text = script::read(file)?;
     let name = file.display().to_string();
     for error in errors {
         printer.error(&format!("{}\n", error.render(&name, &text)));

@@ -13,12 +13,14 @@ pub(super) enum Format {
     Json,
 }
 
-/// Starts logging; `ENGINE_LOG` (`engine=debug,connectors=trace`) overrides `verbose`.
-pub(super) fn start(format: Format, verbose: u8) {
+/// Starts logging; `ENGINE_LOG` (`engine=debug,connectors=trace`) overrides `verbose`. `epochs`: every committed epoch is
+/// an event worth telling even if nothing more is asked for. That S3 is asked again always is.
+pub(super) fn start(format: Format, verbose: u8, epochs: bool) {
     let default = match (verbose, format) {
-        (0, Format::Text) => "engine=warn,connectors=warn",
-        (0, Format::Json) | (1, _) => "engine=info,connectors=info",
-        _ => "engine=debug,connectors=debug",
+        (0, Format::Text) if epochs => "engine=warn,connectors=warn,engine::run=info,object_store::client::retry=info",
+        (0, Format::Text) => "engine=warn,connectors=warn,object_store::client::retry=info",
+        (0, Format::Json) | (1, _) => "engine=info,connectors=info,object_store::client::retry=info",
+        _ => "engine=debug,connectors=debug,object_store::client::retry=info",
     };
     let filter = EnvFilter::try_from_env("ENGINE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let builder =

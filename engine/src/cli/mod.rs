@@ -76,9 +76,18 @@ enum Command {
 
 /// Runs the command line and says how it ended.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    logging::start(arguments.log, arguments.verbose);
-    let mut printer = Printer::new();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are what was asked for; anything else is the user's to repair.
+            let status = if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
+            drop(error.print());
+            return status;
+        }
+    };
+    let follows = matches!(&arguments.command, Command::Run(run) if run.follows());
+    let mut printer = Printer::new(arguments.log == logging::Format::Json);
+    logging::start(arguments.log, arguments.verbose, follows && !printer.is_interactive());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -97,7 +106,7 @@ pub fn main() -> ExitCode {
         Ok(Status::Failed) => ExitCode::from(1),
         Ok(Status::Aborted) => ExitCode::from(130),
         Err(error) => {
-            printer.error(&format!("{error:#}"));
+            printer.error(&one_line(&error));
             ExitCode::from(if is_ours(&error) { 2 } else { 1 })
         }
     }
@@ -117,6 +126,14 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
         Command::Plan(plan) => plan::plan(plan, &session, printer).await,
         Command::Config(_) => Ok(Status::Done),
     }
+}
+
+/// The error and its causes, each said once: many causes are in the text of what they caused already.
+fn one_line(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }
 
 /// Whether the error is a bug of ours rather than something the user can repair.

@@ -53,6 +53,12 @@ pub(super) struct RunArguments {
     metrics: Option<PathBuf>,
 }
 
+impl RunArguments {
+    pub(super) fn follows(&self) -> bool {
+        self.follow
+    }
+}
+
 pub(super) async fn run(arguments: RunArguments, session: &Session, printer: &mut Printer) -> Result<Status> {
     let pipeline = match Pipeline::load(&arguments.file, session).await? {
         Ok(pipeline) => pipeline,
@@ -71,7 +77,7 @@ pub(super) async fn run(arguments: RunArguments, session: &Session, printer: &mu
         printer.note(&notice);
     }
     let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(&session.state_folder.join("state.db")).await?);
-    let observer = Observer::new(&pipeline.name, std::io::stderr().is_terminal())?;
+    let observer = Observer::new(&pipeline.name, printer.is_interactive())?;
     let interrupts = Interrupts::default();
     let options = RunOptions { follow: arguments.follow, from_scratch: arguments.from_scratch };
     let work = run::run(pipeline, session, store, options, &observer, &interrupts.stop);
@@ -83,6 +89,7 @@ pub(super) async fn run(arguments: RunArguments, session: &Session, printer: &mu
         }
         () = interrupts.listen(|text| tracing::warn!("{text}")) => return Ok(Status::Aborted),
     };
+    observer.close();
     if let Some(path) = &arguments.metrics {
         std::fs::write(path, observer.metrics().text()?).with_context(|| format!("cannot write {}", path.display()))?;
     }

@@ -7,6 +7,7 @@
 pub mod advance;
 pub mod commit;
 pub mod lease;
+pub mod quarantine;
 pub mod record;
 pub mod recover;
 pub mod slice;

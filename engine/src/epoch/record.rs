@@ -18,6 +18,8 @@ pub struct FlowRecord<'a> {
     pub flow: &'a Flow,
     /// Rows it read.
     pub rows_in: u64,
+    /// Records of its sources that are no rows.
+    pub bad_rows: u64,
     /// Where it stands once the epoch is committed.
     pub offsets: BTreeMap<String, Offset>,
     /// What its sources are.
@@ -34,18 +36,26 @@ pub async fn record(
     folder: &str,
     staged: Staged,
     flows: Vec<FlowRecord<'_>>,
+    quarantined: Vec<FlowCheckpoint>,
 ) -> Result<Checkpoint> {
     let flows = flows
         .into_iter()
-        .map(|FlowRecord { flow, rows_in, offsets, identities }| FlowCheckpoint {
+        .map(|FlowRecord { flow, rows_in, bad_rows, offsets, identities }| FlowCheckpoint {
             flow: flow.id.clone(),
             sink: flow.table.clone(),
             mode: flow.mode,
             key: flow.sink_plan.key.clone(),
             stage: staged.stage_of.get(&flow.id).copied().unwrap_or_default(),
             rows_in,
-            progress: FlowProgress { fingerprint: flow.fingerprint.clone(), sink: flow.table.name.clone(), offsets, identities },
+            bad_rows,
+            progress: Some(FlowProgress {
+                fingerprint: flow.fingerprint.clone(),
+                sink: flow.table.name.clone(),
+                offsets,
+                identities,
+            }),
         })
+        .chain(quarantined)
         .collect();
     let checkpoint = Checkpoint {
         pipeline: scope.pipeline.name.clone(),

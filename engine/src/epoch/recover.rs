@@ -76,7 +76,7 @@ pub async fn recover(scope: Scope<'_>, progress: &Progress) -> Result<bool> {
 async fn facts(scope: Scope<'_>, checkpoint: &Checkpoint, folder: &Location) -> Result<Vec<FlowFact>> {
     let mut facts = Vec::new();
     for flow in &checkpoint.flows {
-        let sink = commit::open(scope.session, flow).await?;
+        let sink = commit::open(scope.session, &flow.sink).await?;
         let committed = sink.committed(&checkpoint.batch_id(&flow.flow)).await?;
         let mut missing = None;
         if !committed {

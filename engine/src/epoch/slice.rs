@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use arrow::datatypes::Schema;
@@ -18,6 +19,7 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 
 use super::Scope;
+use super::quarantine::BadRows;
 
 /// One source's slice.
 #[derive(Debug)]
@@ -28,8 +30,17 @@ pub struct Slice {
     pub rows: u64,
     /// Bytes received.
     pub bytes: u64,
+    /// Its bad records and how many there are.
+    pub bad: Option<(Arc<dyn TableProvider>, u64)>,
     /// How it ended.
     pub end: SliceEnd,
+}
+
+impl Slice {
+    /// Records that are no rows.
+    pub fn bad_rows(&self) -> u64 {
+        self.bad.as_ref().map_or(0, |(_, rows)| *rows)
+    }
 }
 
 /// The slices of an epoch, by source. Their files go when this is dropped.
@@ -41,9 +52,9 @@ pub struct Slices {
 }
 
 impl Slices {
-    /// Rows of all sources.
-    pub fn rows(&self) -> u64 {
-        self.by_source.values().map(|slice| slice.rows).sum()
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.by_source.values().all(|slice| slice.rows == 0 && slice.bad_rows() == 0)
     }
 
     /// Whether any source has more right now.
@@ -96,25 +107,34 @@ async fn read(
     request: &SliceRequest,
     place: Location,
 ) -> Result<Slice> {
+    let started = Instant::now();
     let mut reader = source.read(offset, request).await?;
     let schema = projected(&source.schema(), request);
     let context = &scope.session.context;
-    let mut writer = StagingWriter::new(place.clone(), schema, &[], context.sizes, &context.runtime)?;
+    let mut writer = StagingWriter::new(place.join("rows"), schema, &[], context.sizes, &context.runtime)?;
+    let mut bad = BadRows::new(scope, name, place.join("bad"))?;
     while !scope.stop.is_cancelled() {
-        let Some(batch) = reader.next_batch().await? else { break };
+        let batch = reader.next_batch().await?;
+        bad.write(scope, reader.take_bad()).await?;
+        let Some(batch) = batch else { break };
         writer.write(batch).await?;
         scope.observer.read(name, writer.rows(), reader.bytes());
         point("slice-batch");
     }
-    let (rows, bytes) = (writer.rows(), reader.bytes());
+    let (rows, bytes, records) = (writer.rows(), reader.bytes(), reader.records());
     let end = reader.end();
     if let Some(error) = &end.interrupted {
         tracing::warn!(source = name, rows, %error, "slice ended early; what was read is kept");
     }
+    let bad = bad.finish(records, source.max_bad_ratio()).await?;
     let files = writer.finish().await?;
-    let table: Arc<dyn TableProvider> =
-        if files.is_empty() { Arc::new(EmptyTable::new(source.schema())) } else { Arc::new(files_as_table(source, &place)?) };
-    Ok(Slice { table, rows, bytes, end })
+    scope.observer.sliced(name, started.elapsed());
+    let table: Arc<dyn TableProvider> = if files.is_empty() {
+        Arc::new(EmptyTable::new(source.schema()))
+    } else {
+        Arc::new(files_as_table(&source.schema(), &place.join("rows"))?)
+    };
+    Ok(Slice { table, rows, bytes, bad, end })
 }
 
 fn projected(schema: &Schema, request: &SliceRequest) -> Arc<Schema> {
@@ -125,11 +145,11 @@ fn projected(schema: &Schema, request: &SliceRequest) -> Arc<Schema> {
     }
 }
 
-fn files_as_table(source: &Arc<dyn Source>, place: &Location) -> Result<ListingTable> {
+pub(super) fn files_as_table(schema: &Schema, place: &Location) -> Result<ListingTable> {
     let url = ListingTableUrl::parse(format!("{}/", place.url))?;
     let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
     // Columns that no flow uses are not in the files: whatever the source says of them, here they are NULL.
-    let fields: Vec<_> = source.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let fields: Vec<_> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
     let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(Arc::new(Schema::new(fields)));
     Ok(ListingTable::try_new(config)?)
 }

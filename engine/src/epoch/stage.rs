@@ -4,14 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use connectors::faults::point;
-use connectors::sink::WriteMode;
+use connectors::sink::{SinkPlan, WriteMode};
 use connectors::staging::StagingWriter;
 use connectors::stores::Location;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
 
@@ -66,26 +68,40 @@ async fn stage_one(
     tables: &BTreeMap<String, Arc<dyn TableProvider>>,
     place: Location,
 ) -> Result<StageCheckpoint> {
+    let started = Instant::now();
     let upsert = flow.mode == WriteMode::Upsert;
     let query = plan::with_tables(flow.query.clone(), tables)?;
     let query = plan::staged(query, &flow.sink_plan, upsert)?;
-    let state = session_state(scope, upsert);
+    let stage = write_stage(scope, query, &flow.sink_plan, upsert, place, || scope.observer.staging(&flow.id)).await?;
+    scope.observer.staged(&flow.id, started.elapsed());
+    Ok(stage)
+}
+
+/// Runs `query`, whose columns are those of `sink_plan`, and stages its rows at `place`.
+pub(super) async fn write_stage(
+    scope: Scope<'_>,
+    query: LogicalPlan,
+    sink_plan: &SinkPlan,
+    in_order: bool,
+    place: Location,
+    written: impl Fn(),
+) -> Result<StageCheckpoint> {
+    let state = session_state(scope, in_order);
     let physical = state.create_physical_plan(&query).await.map_err(connectors::Error::from)?;
     let mut rows = execute_stream(physical, state.task_ctx()).map_err(connectors::Error::from)?;
     let context = &scope.session.context;
-    let schema = &flow.sink_plan.schema;
-    let mut writer =
-        StagingWriter::new(place, Arc::clone(schema), &flow.sink_plan.partition_by, context.sizes, &context.runtime)?;
+    let schema = &sink_plan.schema;
+    let mut writer = StagingWriter::new(place, Arc::clone(schema), &sink_plan.partition_by, context.sizes, &context.runtime)?;
     while let Some(batch) = rows.try_next().await.map_err(connectors::Error::from)? {
         // Nullability is the sink's to say; the columns and their types are the same.
         let batch =
             arrow::array::RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec()).map_err(connectors::Error::from)?;
         writer.write(batch).await?;
-        scope.observer.staged(&flow.id, writer.rows());
+        written();
         point("stage-batch");
     }
     let files = writer.finish().await?;
-    Ok(StageCheckpoint::new(schema, flow.sink_plan.partition_by.clone(), files))
+    Ok(StageCheckpoint::new(schema, sink_plan.partition_by.clone(), files))
 }
 
 /// The order in which rows arrived decides between two rows of one key, so an upsert is computed in one partition.

@@ -69,7 +69,11 @@ impl PartitionStream for Peek {
                 Some(reader) => reader,
                 None => source.read(None, &request).await?,
             };
-            match reader.next_batch().await? {
+            let batch = reader.next_batch().await?;
+            for bad in reader.take_bad() {
+                tracing::warn!(position = bad.position, reason = bad.reason, "a bad record is left out of the result");
+            }
+            match batch {
                 Some(batch) => Ok(Some((batch, (Some(reader), source, request)))),
                 None => match reader.end().interrupted {
                     Some(error) => Err(DataFusionError::from(error)),

@@ -11,6 +11,8 @@ pub struct Metrics {
     pub source_rows: IntCounterVec,
     /// Bytes received, by pipeline and source.
     pub source_bytes: IntCounterVec,
+    /// Bad records committed, by pipeline and source's table of bad records.
+    pub bad_rows: IntCounterVec,
     /// Rows staged, by pipeline and flow.
     pub flow_rows: IntCounterVec,
     /// Rows committed, by pipeline and sink.
@@ -21,6 +23,10 @@ pub struct Metrics {
     pub sink_bytes: IntCounterVec,
     /// Epochs committed, by pipeline and flow.
     pub epochs: IntCounterVec,
+    /// Seconds of reading a slice, by pipeline and source.
+    pub slice_seconds: HistogramVec,
+    /// Seconds of computing and staging an epoch's rows, by pipeline and flow.
+    pub stage_seconds: HistogramVec,
     /// Seconds of a commit, by pipeline and sink.
     pub commit_seconds: HistogramVec,
 }
@@ -37,18 +43,23 @@ impl Metrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
-        let commit_seconds =
-            HistogramVec::new(HistogramOpts::new("engine_commit_seconds", "Seconds a commit took"), &["pipeline", "sink"])?;
-        registry.register(Box::new(commit_seconds.clone()))?;
+        let histogram = |name: &str, help: &str, label: &str| -> Result<HistogramVec> {
+            let histogram = HistogramVec::new(HistogramOpts::new(name, help), &["pipeline", label])?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok(histogram)
+        };
         Ok(Self {
             source_rows: counter("engine_source_rows_total", "Rows read", "source")?,
             source_bytes: counter("engine_source_bytes_total", "Bytes received", "source")?,
+            bad_rows: counter("engine_bad_rows_total", "Bad records put aside", "sink")?,
             flow_rows: counter("engine_flow_rows_total", "Rows staged", "flow")?,
             sink_rows: counter("engine_sink_rows_total", "Rows committed", "sink")?,
             sink_files: counter("engine_sink_files_total", "Files committed", "sink")?,
             sink_bytes: counter("engine_sink_bytes_total", "Bytes committed", "sink")?,
             epochs: counter("engine_epochs_total", "Epochs committed", "flow")?,
-            commit_seconds,
+            slice_seconds: histogram("engine_slice_seconds", "Seconds of reading a slice", "source")?,
+            stage_seconds: histogram("engine_stage_seconds", "Seconds of computing and staging rows", "flow")?,
+            commit_seconds: histogram("engine_commit_seconds", "Seconds of a commit", "sink")?,
             registry,
         })
     }

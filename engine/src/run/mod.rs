@@ -22,7 +22,7 @@ use summary::Summary;
 
 use crate::epoch::lease::HeldLease;
 use crate::epoch::record::FlowRecord;
-use crate::epoch::{Scope, advance, commit, record, recover, slice, stage, staging_folder};
+use crate::epoch::{Scope, advance, commit, quarantine, record, recover, slice, stage, staging_folder};
 use crate::flow::{Class, Flow, assign, plan};
 use crate::session::Session;
 use crate::sql::Pipeline;
@@ -168,22 +168,29 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
         }
     }
     let slices = slice::slice(scope, &group.offsets, &columns, limits(scope)?).await?;
-    if slices.rows() == 0 {
-        return Ok(slices.more() && !scope.stop.is_cancelled());
+    let moved = slices
+        .by_source
+        .iter()
+        .any(|(source, slice)| group.offsets.get(source).cloned().flatten().as_ref() != Some(&slice.end.offset));
+    // A source may have moved on without a row, to the end of what it had announced: that is progress too.
+    if slices.is_empty() && !moved {
+        return Ok(false);
     }
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
-    let staged = stage::stage(scope, &group.flows, &slices.tables(), &folder).await?;
+    let mut staged = stage::stage(scope, &group.flows, &slices.tables(), &folder).await?;
+    let quarantined = quarantine::stage(scope, &slices, progress.next_epoch, &folder, &mut staged).await?;
     let records = group.flows.iter().map(|flow| {
         let read = flow.sources.iter().filter_map(|source| Some((source, slices.by_source.get(source)?)));
         FlowRecord {
             flow,
             rows_in: read.clone().map(|(_, slice)| slice.rows).sum(),
+            bad_rows: read.clone().map(|(_, slice)| slice.bad_rows()).sum(),
             identities: flow.sources.iter().map(|source| (source.clone(), identity(scope.pipeline, source))).collect(),
             offsets: read.map(|(source, slice)| (source.clone(), slice.end.offset.clone())).collect(),
         }
     });
-    let checkpoint = record::record(scope, &progress, &folder_name, staged, records.collect()).await?;
+    let checkpoint = record::record(scope, &progress, &folder_name, staged, records.collect(), quarantined).await?;
     commit::commit(scope, &checkpoint).await?;
     advance::advance(scope, &checkpoint).await?;
     Ok(slices.more())
@@ -247,8 +254,8 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
     let staged = stage::stage(scope, &[&current], &BTreeMap::new(), &folder).await?;
     let rows_in = staged.stages.iter().map(crate::state::StageCheckpoint::rows).sum();
-    let record = FlowRecord { flow: &current, rows_in, offsets: now.offsets, identities: now.identities };
-    let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record]).await?;
+    let record = FlowRecord { flow: &current, rows_in, bad_rows: 0, offsets: now.offsets, identities: now.identities };
+    let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record], Vec::new()).await?;
     commit::commit(scope, &checkpoint).await?;
     advance::advance(scope, &checkpoint).await?;
     Ok(true)

@@ -9,7 +9,7 @@ use connectors::sink::Receipt;
 use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::metrics::Metrics;
-use super::summary::{SinkSummary, Summary, peak_memory_bytes};
+use super::summary::{BadSummary, SinkSummary, Summary, peak_memory_bytes};
 use crate::state::FlowCheckpoint;
 
 /// A flow to watch.
@@ -39,6 +39,7 @@ struct Seen {
     /// Rows and bytes of the slice that is being read, by source.
     slices: BTreeMap<String, (u64, u64)>,
     sinks: BTreeMap<String, SinkSummary>,
+    bad: BTreeMap<String, BadSummary>,
 }
 
 #[derive(Debug)]
@@ -100,22 +101,42 @@ impl Observer {
         }
     }
 
-    /// The slices of an epoch are complete; what is read next is another slice.
-    pub fn sliced(&self) {
-        self.seen().slices.clear();
+    /// The slice of `source` is complete; what is read of it next is another slice.
+    pub fn sliced(&self, source: &str, took: Duration) {
+        self.seen().slices.remove(source);
+        self.metrics.slice_seconds.with_label_values(&[&self.pipeline, source]).observe(took.as_secs_f64());
     }
 
-    /// The stage of `flow` has grown to `rows`.
-    pub fn staged(&self, flow: &str, _rows: u64) {
+    /// The stage of `flow` grows.
+    pub fn staging(&self, flow: &str) {
         if let Some(line) = self.seen().flows.get(flow) {
             line.show(self.started, "staging");
         }
+    }
+
+    /// The stage of `flow` is complete.
+    pub fn staged(&self, flow: &str, took: Duration) {
+        self.metrics.stage_seconds.with_label_values(&[&self.pipeline, flow]).observe(took.as_secs_f64());
     }
 
     /// A flow's epoch is committed.
     pub fn committed(&self, flow: &FlowCheckpoint, epoch: u64, receipt: &Receipt, took: Duration) {
         let mut seen = self.seen();
         let labels = [self.pipeline.as_str(), flow.sink.name.as_str()];
+        if flow.progress.is_none() {
+            self.metrics.bad_rows.with_label_values(&labels).inc_by(receipt.rows);
+            let bad = seen.bad.entry(flow.sink.name.clone()).or_default();
+            bad.rows += receipt.rows;
+            bad.location.clone_from(&flow.sink.location);
+            tracing::warn!(
+                pipeline = self.pipeline,
+                epoch,
+                rows = receipt.rows,
+                location = bad.location,
+                "bad records put aside"
+            );
+            return;
+        }
         self.metrics.sink_rows.with_label_values(&labels).inc_by(receipt.rows);
         self.metrics.sink_files.with_label_values(&labels).inc_by(receipt.files);
         self.metrics.sink_bytes.with_label_values(&labels).inc_by(receipt.bytes);
@@ -126,6 +147,7 @@ impl Observer {
         let sink = seen.sinks.entry(flow.sink.name.clone()).or_default();
         sink.rows_in += flow.rows_in;
         sink.rows_written += receipt.rows;
+        sink.bad_rows += flow.bad_rows;
         sink.bytes += receipt.bytes;
         sink.files += receipt.files;
         sink.epochs += 1;
@@ -147,16 +169,22 @@ impl Observer {
         );
     }
 
-    /// The totals so far; the progress lines go.
-    pub fn summary(&self, pipeline: &str, last_epoch: u64) -> Summary {
-        let seen = self.seen();
-        for line in seen.flows.values() {
+    /// The progress lines go.
+    pub fn close(&self) {
+        for line in self.seen().flows.values() {
             line.bar.finish_and_clear();
         }
+    }
+
+    /// The totals so far; the progress lines go.
+    pub fn summary(&self, pipeline: &str, last_epoch: u64) -> Summary {
+        self.close();
+        let seen = self.seen();
         Summary {
             pipeline: pipeline.to_owned(),
             last_epoch,
             sinks: seen.sinks.clone(),
+            bad: seen.bad.clone(),
             seconds: self.started.elapsed().as_secs_f64(),
             peak_memory_bytes: peak_memory_bytes(),
         }

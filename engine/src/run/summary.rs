@@ -13,6 +13,8 @@ pub struct SinkSummary {
     pub rows_in: u64,
     /// Rows it committed.
     pub rows_written: u64,
+    /// Records of its sources that are no rows, and were put aside.
+    pub bad_rows: u64,
     /// Bytes of the data files.
     pub bytes: u64,
     /// Data files.
@@ -21,6 +23,15 @@ pub struct SinkSummary {
     pub epochs: u64,
     /// Seconds its commits took.
     pub seconds: f64,
+}
+
+/// The bad records of one source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct BadSummary {
+    /// Records.
+    pub rows: u64,
+    /// The Delta table they are in.
+    pub location: String,
 }
 
 /// Totals of a run.
@@ -32,6 +43,8 @@ pub struct Summary {
     pub last_epoch: u64,
     /// By sink.
     pub sinks: BTreeMap<String, SinkSummary>,
+    /// Bad records that were put aside, by table.
+    pub bad: BTreeMap<String, BadSummary>,
     /// Seconds the run took.
     pub seconds: f64,
     /// The most memory the process had resident; `None` where the system does not tell.
@@ -58,17 +71,21 @@ impl fmt::Display for Summary {
         let width = self.sinks.keys().map(String::len).max().unwrap_or(0).max("sink".len());
         writeln!(
             f,
-            "{:width$}  {:>10}  {:>12}  {:>10}  {:>6}  {:>6}  {:>8}",
-            "sink", "rows in", "rows written", "bytes", "files", "epochs", "commit s"
+            "{:width$}  {:>10}  {:>12}  {:>8}  {:>10}  {:>6}  {:>6}  {:>8}",
+            "sink", "rows in", "rows written", "bad rows", "bytes", "files", "epochs", "commit s"
         )?;
         for (name, sink) in &self.sinks {
             let bytes = HumanBytes(sink.bytes).to_string();
+            let bad_rows = HumanCount(sink.bad_rows).to_string();
             let (rows_in, rows_written) = (HumanCount(sink.rows_in).to_string(), HumanCount(sink.rows_written).to_string());
             writeln!(
                 f,
-                "{name:width$}  {rows_in:>10}  {rows_written:>12}  {bytes:>10}  {:>6}  {:>6}  {:>8.2}",
+                "{name:width$}  {rows_in:>10}  {rows_written:>12}  {bad_rows:>8}  {bytes:>10}  {:>6}  {:>6}  {:>8.2}",
                 sink.files, sink.epochs, sink.seconds
             )?;
+        }
+        for bad in self.bad.values() {
+            writeln!(f, "{} bad records are in the Delta table {}, with what is wrong with them", bad.rows, bad.location)?;
         }
         writeln!(f, "{}: up to epoch {} in {:.2} s, peak memory {memory}", self.pipeline, self.last_epoch, self.seconds)
     }

@@ -54,6 +54,13 @@ impl Diagnostic {
                 Self::new(message, span)
             }
         };
+        if let Some(name) = result.message.strip_prefix("Invalid function ") {
+            result.message = format!("function {name} not found");
+            for help in &mut result.helps {
+                *help =
+                    help.strip_prefix("Possible function ").map_or_else(|| help.clone(), |name| format!("did you mean {name}?"));
+            }
+        }
         result.helps.dedup();
         if let DataFusionError::SchemaError(schema_error, _) = root(error)
             && let SchemaError::FieldNotFound { field, valid_fields } = schema_error.as_ref()
@@ -79,6 +86,10 @@ impl Diagnostic {
 
     /// As text: message, `file:line:column`, the line, a caret, what to try.
     pub fn render(&self, file: &str, text: &str) -> String {
+        if self.span.is_none() {
+            let helps: Vec<String> = self.helps.iter().map(|help| format!("\n  = help: {help}")).collect();
+            return format!("error: {file}: {}{}", self.message, helps.concat());
+        }
         let mut report = Group::with_title(Level::ERROR.primary_title(self.message.as_str()));
         if let Some(span) = &self.span {
             let snippet = Snippet::source(text).path(file).annotation(AnnotationKind::Primary.span(span.clone()));

@@ -26,11 +26,16 @@ pub(super) async fn flow(
     insert: &Insert,
 ) -> Result<Flow, Diagnostic> {
     let text = &pipeline.text;
-    let from_connector = |error: connectors::Error| Diagnostic::from_connector(text, span, &error);
-    let from_datafusion = |error| Diagnostic::from_datafusion(text, span, &error);
+    let from_datafusion = |error| pipeline.planning_error(span, &error);
     let mode = mode(insert);
     let name = target(insert).ok_or_else(|| Diagnostic::new("expected the name of a table after INTO", Some(span.clone())))?;
     let table = pipeline.tables.get(&name).ok_or_else(|| unknown_table(pipeline, span, &name))?;
+    // What is wrong may stand in the query or, as a key does, in the table's own statement.
+    let from_connector = |error: connectors::Error| {
+        let in_table = error.subject().filter(|subject| find_word(text, span, subject).is_none());
+        let at = in_table.and_then(|subject| find_word(text, &table.span, subject));
+        at.map_or_else(|| Diagnostic::from_connector(text, span, &error), |at| Diagnostic::new(error.to_string(), Some(at)))
+    };
     let TableKind::Lake(connector) = &table.kind else {
         let at = find_word(text, span, &name);
         return Err(Diagnostic::new(format!("table '{name}' ({}) can only be read", table.spec.connector), at));

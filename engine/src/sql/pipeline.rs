@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use connectors::context::TableSpec;
 use connectors::options::nearest;
 use connectors::registry::{Connector, connector};
@@ -102,7 +102,7 @@ impl Pipeline {
     /// # Errors
     /// When the file cannot be read.
     pub async fn load(path: &Path, session: &Session) -> Result<std::result::Result<Self, Vec<Diagnostic>>> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = script::read(path)?;
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Builder::new(name, path.to_owned(), text, session).build().await)
     }
@@ -110,6 +110,21 @@ impl Pipeline {
     /// The line of `span`, from 1.
     pub fn line(&self, span: &Range<usize>) -> usize {
         self.text[..span.start].matches('\n').count() + 1
+    }
+
+    /// A planning error, with the nearest name of a table that is there.
+    pub(super) fn planning_error(&self, span: &Range<usize>, error: &datafusion::error::DataFusionError) -> Diagnostic {
+        let mut diagnostic = Diagnostic::from_datafusion(&self.text, span, error);
+        let missing = diagnostic.message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
+        if let Some(missing) = missing.and_then(|name| name.rsplit('.').next()) {
+            let schema = self.context.catalog("datafusion").and_then(|catalog| catalog.schema("public"));
+            let names = schema.map(|schema| schema.table_names()).unwrap_or_default();
+            if let Some(near) = nearest(missing, names.iter().map(String::as_str)) {
+                let help = format!("did you mean '{near}'?");
+                diagnostic.helps.push(help);
+            }
+        }
+        diagnostic
     }
 
     /// The table that a flow's source name stands for.
@@ -198,6 +213,8 @@ struct Builder<'a> {
     /// Tables whose own statement is wrong: what uses them is not reported as well.
     broken: BTreeSet<String>,
     waiting: Vec<Waiting>,
+    /// Some statements could not be parsed, so it is not known which tables are written.
+    unparsed: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -213,12 +230,18 @@ impl<'a> Builder<'a> {
             queries: Vec::new(),
             context: session.datafusion(),
         };
-        Self { pipeline, session, errors: Vec::new(), targets: BTreeSet::new(), broken: BTreeSet::new(), waiting: Vec::new() }
+        let (targets, broken) = (BTreeSet::new(), BTreeSet::new());
+        Self { pipeline, session, errors: Vec::new(), targets, broken, waiting: Vec::new(), unparsed: false }
     }
 
     async fn build(mut self) -> std::result::Result<Pipeline, Vec<Diagnostic>> {
         let script = script::parse(&self.pipeline.text);
+        self.unparsed = !script.errors.is_empty();
         self.errors.extend(script.errors);
+        if script.statements.is_empty() && self.errors.is_empty() {
+            let help = "an example is queries/reddit.sql: tables, and an INSERT INTO from one into the other";
+            return Err(vec![Diagnostic::new("there is no statement in this file", None).help(help)]);
+        }
         self.targets = script.statements.iter().filter_map(|statement| insert_target(&statement.parsed)).collect();
         let (first, second): (Vec<Statement>, Vec<Statement>) = script
             .statements
@@ -291,7 +314,7 @@ impl<'a> Builder<'a> {
         match run.await {
             Ok(_) => Ok(()),
             Err(error) => {
-                let diagnostic = self.planning_error(span, &error);
+                let diagnostic = self.pipeline.planning_error(span, &error);
                 Err(settings::explain(text, span, diagnostic))
             }
         }
@@ -359,7 +382,7 @@ impl<'a> Builder<'a> {
             Some(table) => {
                 self.pipeline.context.register_table(quoted(&spec.name), table.provider).map_err(from_datafusion)?;
             }
-            None if is_target => {}
+            None if is_target || self.unparsed => {}
             None => {
                 let at = find_word(text, span, &spec.location);
                 let message = format!("table '{}': there is no {} table at '{}'", spec.name, connector.name(), spec.location);
@@ -414,20 +437,28 @@ impl<'a> Builder<'a> {
             }
         }
         self.pipeline.flows.sort_by_key(|flow| flow.span.start);
-        for item in std::mem::take(&mut self.waiting) {
+        let failed = std::mem::take(&mut self.waiting);
+        for item in &failed {
             if let Parsed::Statement(sql) = &item.statement {
                 self.broken.extend(created(sql));
             }
-            let follows = item.error.as_ref().is_some_and(|error| self.follows_from_broken(error));
+        }
+        // A declared table that a failed flow would have made is missing for that reason; not for that flow itself.
+        let targets: Vec<_> = failed
+            .iter()
+            .map(|item| insert_target(&item.statement).filter(|name| self.pipeline.tables.contains_key(name)))
+            .collect();
+        for (index, item) in failed.into_iter().enumerate() {
+            let others = targets.iter().enumerate().filter(|(other, _)| *other != index).filter_map(|(_, name)| name.as_deref());
+            let follows = item.error.as_ref().is_some_and(|error| self.follows_from_broken(error) || is_missing(error, others));
             self.errors.extend(item.error.filter(|_| !follows));
         }
+        self.broken.extend(targets.into_iter().flatten());
     }
 
     /// Whether `error` is only that a table is missing whose own statement is reported already.
     fn follows_from_broken(&self, error: &Diagnostic) -> bool {
-        error.message.starts_with("table '")
-            && error.message.ends_with("not found")
-            && self.broken.iter().any(|name| error.message.contains(&format!("{name}'")))
+        is_missing(error, self.broken.iter().map(String::as_str))
     }
 
     async fn plan(&mut self, item: &Waiting) -> std::result::Result<(), Diagnostic> {
@@ -449,27 +480,12 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Planning errors, with the nearest name of a table that is there.
-    fn planning_error(&self, span: &Range<usize>, error: &datafusion::error::DataFusionError) -> Diagnostic {
-        let mut diagnostic = Diagnostic::from_datafusion(&self.pipeline.text, span, error);
-        let missing = diagnostic.message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
-        if let Some(missing) = missing.and_then(|name| name.rsplit('.').next()) {
-            let schema = self.pipeline.context.catalog("datafusion").and_then(|catalog| catalog.schema("public"));
-            let names = schema.map(|schema| schema.table_names()).unwrap_or_default();
-            if let Some(near) = nearest(missing, names.iter().map(String::as_str)) {
-                let help = format!("did you mean '{near}'?");
-                diagnostic.helps.push(help);
-            }
-        }
-        diagnostic
-    }
-
     async fn check_queries(&mut self) {
         for query in &self.pipeline.queries {
             let planned: datafusion::error::Result<LogicalPlan> =
                 self.pipeline.context.state().statement_to_plan(query.statement.clone()).await;
             if let Err(error) = planned {
-                let error = self.planning_error(&query.span, &error);
+                let error = self.pipeline.planning_error(&query.span, &error);
                 if !self.follows_from_broken(&error) {
                     self.errors.push(error);
                 }
@@ -491,6 +507,13 @@ impl<'a> Builder<'a> {
 
 fn is_set(statement: &Parsed) -> bool {
     matches!(statement, Parsed::Statement(sql) if matches!(sql.as_ref(), SqlStatement::Set(_)))
+}
+
+/// Whether `error` says that one of `names` is not there.
+fn is_missing<'a>(error: &Diagnostic, names: impl IntoIterator<Item = &'a str>) -> bool {
+    let missing = error.message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
+    let missing = missing.and_then(|name| name.rsplit('.').next());
+    missing.is_some_and(|missing| names.into_iter().any(|name| name == missing))
 }
 
 /// The name that the statement gives to what it creates.

@@ -3,7 +3,9 @@
 //! Statements are parsed one by one so that one mistake does not hide the next.
 
 use std::ops::Range;
+use std::path::Path;
 
+use anyhow::{Context as _, Result, bail};
 use connectors::options::nearest;
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement as Parsed};
@@ -33,6 +35,27 @@ pub struct Script {
     pub errors: Vec<Diagnostic>,
 }
 
+/// Reads a pipeline file, without a byte order mark.
+///
+/// # Errors
+/// When it cannot be read, or is not UTF-8: then with the place.
+pub fn read(path: &Path) -> Result<String> {
+    if path.is_dir() {
+        bail!("{} is a folder; name a .sql file in it", path.display());
+    }
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let before = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+            bail!("{}:{line}:{column}: the file is not UTF-8; save it as UTF-8", path.display())
+        }
+    }
+}
+
 /// Parses a file.
 pub fn parse(text: &str) -> Script {
     let mut script = Script::default();
@@ -56,15 +79,15 @@ pub fn parse(text: &str) -> Script {
     script
 }
 
-fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>, Diagnostic> {
+fn tokenize(text: &str) -> std::result::Result<Vec<TokenWithSpan>, Diagnostic> {
     Tokenizer::new(&GenericDialect {}, text).tokenize_with_location().map_err(|error| {
         let at = start_of(text, error.location);
-        Diagnostic::new(error.message, Some(at..at + 1))
+        Diagnostic::new(error.message, Some(word_at(text, at)))
     })
 }
 
 /// Parses the statement at `span` with everything before it blanked out, so that places in errors are those of the file.
-fn parse_one(text: &str, span: &Range<usize>) -> Result<Parsed, Diagnostic> {
+fn parse_one(text: &str, span: &Range<usize>) -> std::result::Result<Parsed, Diagnostic> {
     let blank: String = text[..span.start].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
     let padded = format!("{blank}{}", &text[span.clone()]);
     let parsed = DFParserBuilder::new(padded.as_str())
@@ -94,10 +117,23 @@ fn parse_error(text: &str, span: &Range<usize>, error: &DataFusionError) -> Diag
             let at_word = word_at(text, place);
             let near = if at_word.start == span.start { nearest(&text[at_word.clone()], FIRST_WORDS) } else { None };
             let diagnostic = Diagnostic::new(message[..at].trim_start_matches("sql parser error: "), Some(at_word));
-            near.into_iter().fold(diagnostic, |diagnostic, word| diagnostic.help(format!("did you mean {word}?")))
+            let diagnostic =
+                near.into_iter().fold(diagnostic, |diagnostic, word| diagnostic.help(format!("did you mean {word}?")));
+            match next_statement(text, span, place) {
+                Some((word, line)) => diagnostic.help(format!("is a ';' missing before {word} on line {line}?")),
+                None => diagnostic,
+            }
         }
         None => Diagnostic::new(message.trim_start_matches("sql parser error: "), Some(end_of(text, span))),
     }
+}
+
+/// The first word of the line of `place` when it begins another statement than the one at `span`, and the line.
+fn next_statement(text: &str, span: &Range<usize>, place: usize) -> Option<(String, usize)> {
+    let start = text[..place].rfind('\n').map_or(0, |newline| newline + 1);
+    let word = text[start..].split_whitespace().next()?.to_uppercase();
+    let begins = start > span.start && FIRST_WORDS.contains(&word.as_str()) && word != "SELECT";
+    begins.then(|| (word, text[..start].matches('\n').count() + 1))
 }
 
 /// The last character of a statement: where something is missing.
@@ -161,6 +197,13 @@ mod tests {
         assert_eq!(script.statements.len(), 1);
         let places: Vec<&str> = script.errors.iter().map(|e| &text[e.span.clone().unwrap()]).collect();
         assert_eq!(places, ["SELEC", "x", "4"]);
+    }
+
+    #[test]
+    fn what_is_not_closed_is_reported_at_the_end_of_the_text_too() {
+        let script = parse("SELECT 1; /* no end");
+        assert_eq!(script.errors.len(), 1);
+        assert!(script.errors[0].render("x.sql", "SELECT 1; /* no end").contains("x.sql:1"), "{:?}", script.errors);
     }
 
     #[test]

@@ -1,18 +1,20 @@
 //! `SET pipeline.* = ...`: a DataFusion config extension, so that `SET`, `SHOW` and `information_schema` work as everywhere.
 
-use std::ops::Range;
+use std::any::Any;
+use std::ops::{Deref, Range};
 
 use connectors::options::nearest;
 use datafusion::common::config::{ConfigExtension, ExtensionOptions};
 use datafusion::common::extensions_options;
-use datafusion::config::ConfigOptions;
+use datafusion::config::{ConfigEntry, ConfigOptions};
+use datafusion::error::Result;
 
 use super::Diagnostic;
 use super::script::find_word;
 
 extensions_options! {
-    /// What a pipeline file sets about itself.
-    pub struct PipelineOptions {
+    /// The settings without their prefix.
+    pub struct PipelineFields {
         /// Cron expression of five fields, in UTC. Recorded and shown by `engine plan`; `engine run` runs at once.
         pub schedule: Option<String>, default = None
         /// How often a run tries an epoch again after a fault that may pass.
@@ -21,6 +23,43 @@ extensions_options! {
         pub epoch_rows: u64, default = 0
         /// Bytes received after which an epoch is committed; 0: the setting [run] epoch_bytes.
         pub epoch_bytes: u64, default = 0
+    }
+}
+
+/// What a pipeline file sets about itself.
+///
+/// Settings are listed under their whole name: `SHOW pipeline.retries` looks for that.
+#[derive(Debug, Clone, Default)]
+pub struct PipelineOptions(PipelineFields);
+
+impl Deref for PipelineOptions {
+    type Target = PipelineFields;
+
+    fn deref(&self) -> &PipelineFields {
+        &self.0
+    }
+}
+
+impl ExtensionOptions for PipelineOptions {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(self.clone())
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        self.0.set(key, value)
+    }
+
+    fn entries(&self) -> Vec<ConfigEntry> {
+        let whole = |entry: ConfigEntry| ConfigEntry { key: format!("{}.{}", Self::PREFIX, entry.key), ..entry };
+        self.0.entries().into_iter().map(whole).collect()
     }
 }
 
@@ -43,7 +82,9 @@ pub fn explain(text: &str, statement: &Range<usize>, mut diagnostic: Diagnostic)
     let names: Vec<&str> = entries.iter().map(|entry| entry.key.trim_start_matches("pipeline.")).collect();
     diagnostic.span = find_word(text, statement, given).or(diagnostic.span);
     if names.contains(&given) {
-        diagnostic.message = format!("pipeline.{given} is {value}: {}", diagnostic.message);
+        let why =
+            if diagnostic.message.contains("invalid digit") { "expected a whole number" } else { diagnostic.message.as_str() };
+        diagnostic.message = format!("pipeline.{given} is {value}: {why}");
     } else {
         diagnostic.message = format!("unknown setting 'pipeline.{given}'");
         diagnostic.helps = vec![match nearest(given, names.iter().copied()) {

@@ -60,8 +60,11 @@ pub struct FlowCheckpoint {
     pub stage: usize,
     /// Rows that the flow read of its sources.
     pub rows_in: u64,
-    /// The progress that holds once the epoch is committed.
-    pub progress: FlowProgress,
+    /// Records of its sources that are no rows.
+    #[serde(default)]
+    pub bad_rows: u64,
+    /// The progress that holds once the epoch is committed; none of the bad records of a source, which no flow makes.
+    pub progress: Option<FlowProgress>,
 }
 
 impl StageCheckpoint {
@@ -118,12 +121,12 @@ impl Checkpoint {
 
     /// Offsets by flow, as they are after this epoch.
     pub fn progress(&self) -> BTreeMap<String, FlowProgress> {
-        self.flows.iter().map(|flow| (flow.flow.clone(), flow.progress.clone())).collect()
+        self.flows.iter().filter_map(|flow| Some((flow.flow.clone(), flow.progress.clone()?))).collect()
     }
 
     /// Offsets of one flow and source.
     pub fn offset(&self, flow: &str, source: &str) -> Option<&Offset> {
-        self.flows.iter().find(|candidate| candidate.flow == flow)?.progress.offsets.get(source)
+        self.flows.iter().find(|candidate| candidate.flow == flow)?.progress.as_ref()?.offsets.get(source)
     }
 }
 

@@ -14,6 +14,18 @@ use super::{Acquired, Checkpoint, FlowProgress, Holder, Lease, Progress, Result,
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
+/// What to try when the file cannot be opened.
+fn advice(path: &Path, error: &str) -> String {
+    if error.contains("not a database") || error.contains("malformed") {
+        return format!(
+            "the file is damaged: restore it from a backup, or move it away ({}); the next run then reads the sources from the \
+             beginning: what REPLACE INTO writes stays right, INSERT INTO adds its rows again",
+            path.display()
+        );
+    }
+    "check that [state] url names a folder that can be written".to_owned()
+}
+
 /// How long a writer waits for another one's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -42,10 +54,7 @@ impl SqliteStore {
     /// [`StateError::Unavailable`] with the path.
     pub async fn open(path: &Path) -> Result<Self> {
         let unavailable = |error: String, source| StateError::Unavailable {
-            message: format!(
-                "state store {}: {error}; check that [state] url names a folder that can be written",
-                path.display()
-            ),
+            message: format!("state store {}: {error}; {}", path.display(), advice(path, &error)),
             source,
         };
         if let Some(folder) = path.parent() {

@@ -1,7 +1,9 @@
-//! The engine as a process: killed, raced, signalled, and on stores that misbehave.
+//! The engine as its users meet it: the command line, and a process that is killed, raced, signalled, and on stores that misbehave.
 
 #[cfg(test)]
 mod checks;
+#[cfg(test)]
+mod cli;
 #[cfg(all(test, feature = "failpoints"))]
 mod kill;
 #[cfg(test)]

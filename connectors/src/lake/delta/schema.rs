@@ -70,12 +70,14 @@ pub(crate) fn check_partitions(table: &str, snapshot: &EagerSnapshot, wanted: &[
     if there.len() == wanted.len() && there.iter().zip(wanted).all(|(a, b)| a.eq_ignore_ascii_case(b)) {
         return Ok(());
     }
-    let show = |names: &[String]| if names.is_empty() { "not partitioned".to_owned() } else { format!("({})", names.join(", ")) };
+    let show = |names: &[String]| {
+        if names.is_empty() { "not partitioned".to_owned() } else { format!("partitioned by ({})", names.join(", ")) }
+    };
     let message = format!(
-        "table '{table}' exists and its partitions are {}, declared are {}; make PARTITIONED BY say what the table has, or write to \
-         a new location",
+        "table '{table}' exists and is {}, but is declared as {}; make PARTITIONED BY say what the table has, or write to a new \
+         location",
         show(there),
         show(wanted)
     );
-    Err(Error::config_at(wanted.first().or(there.first()).cloned().unwrap_or_default(), message))
+    Err(Error::config_at("PARTITIONED", message))
 }

@@ -1,1 +1,182 @@
-//! x
+//! DELTA keeps the contract; an upsert is what a map would do; what the log says of a file is so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::prelude::SessionContext;
+use proptest::prelude::*;
+
+use crate::context::{Context, TableSpec};
+use crate::error::Error;
+use crate::lake::Delta;
+use crate::lake::testing::local_lake;
+use crate::registry::Connector;
+use crate::sink::{Batch, BatchId, WriteMode};
+use crate::staging::StagingSizes;
+use crate::testing::{SinkCase, read_rows, sink_contract, stage};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delta_keeps_the_sink_contract() {
+    let (_folder, context) = local_lake();
+    let modes = [WriteMode::Append, WriteMode::Overwrite, WriteMode::Upsert];
+    let case = SinkCase { connector: &Delta, context: &context, location: "lake://t".into(), modes: &modes };
+    sink_contract(&case).await.unwrap();
+}
+
+fn spec(name: &str, partition_by: &[&str], key: &str) -> TableSpec {
+    TableSpec {
+        name: name.into(),
+        connector: "DELTA".into(),
+        location: format!("lake://{name}"),
+        partition_by: partition_by.iter().map(|name| (*name).to_owned()).collect(),
+        columns: None,
+        primary_key: Vec::new(),
+        options: if key.is_empty() { Vec::new() } else { vec![("key".into(), key.into())] },
+    }
+}
+
+async fn batch_of(context: &Context, table: &TableSpec, epoch: u64, mode: WriteMode, rows: RecordBatch) -> Batch {
+    let sink = Delta.sink(table, context).await.unwrap();
+    let plan = sink.plan(&rows.schema(), mode).await.unwrap();
+    let folder = format!("{}/{epoch}", table.name);
+    // Small batches, so that files have several pages and positions do not start at zero.
+    let pieces = (0..rows.num_rows()).step_by(7).map(|start| rows.slice(start, 7.min(rows.num_rows() - start))).collect();
+    let files = stage(context, &folder, &plan.schema, &plan.partition_by, pieces).await.unwrap();
+    let id = BatchId { pipeline: "p".into(), incarnation: "i".into(), flow: "f".into(), epoch };
+    Batch { id, mode, schema: plan.schema, partition_by: plan.partition_by, key: plan.key, files }
+}
+
+type Model = BTreeMap<(i64, String), (String, i64)>;
+
+fn model_rows(rows: &BTreeMap<(i64, String), (String, i64)>) -> RecordBatch {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("b", DataType::Utf8, true),
+        Field::new("day", DataType::Utf8, true),
+        Field::new("v", DataType::Int64, true),
+    ]));
+    RecordBatch::try_new(
+        schema,
+        vec![
+            Arc::new(Int64Array::from_iter_values(rows.keys().map(|key| key.0))),
+            Arc::new(StringArray::from_iter_values(rows.keys().map(|key| &key.1))),
+            Arc::new(StringArray::from_iter_values(rows.values().map(|value| &value.0))),
+            Arc::new(Int64Array::from_iter_values(rows.values().map(|value| value.1))),
+        ],
+    )
+    .unwrap()
+}
+
+async fn upserts_match(batches: &[Model], partition_by: &[&str]) {
+    let (_folder, mut context) = local_lake();
+    context.sizes = StagingSizes { row_group_bytes: 600, file_bytes: 2_000, open_partitions: 3 };
+    let table = spec("model", partition_by, "a, b");
+    let sink = Delta.sink(&table, &context).await.unwrap();
+    let mut model = Model::new();
+    for (epoch, rows) in (1..).zip(batches) {
+        let batch = batch_of(&context, &table, epoch, WriteMode::Upsert, model_rows(rows)).await;
+        sink.commit(&batch).await.unwrap();
+        model.extend(rows.clone());
+        let mut expected: Vec<String> = model.iter().map(|((a, b), (day, v))| format!("{a}|{b}|{day}|{v}")).collect();
+        expected.sort();
+        let found = read_rows(&Delta, &table, &context, &["a", "b", "day", "v"]).await.unwrap().unwrap();
+        assert_eq!(found, expected, "epoch {epoch}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #[test]
+    fn upserts_are_what_a_map_would_do(
+        batches in prop::collection::vec(
+            prop::collection::btree_map((0_i64..40, "[ab]"), ("[xyz]", 0_i64..1000), 0..60), 1..5),
+        partitioning in 0..3,
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let partition_by: &[&str] = match partitioning { 0 => &[], 1 => &["day"], _ => &["b"] };
+        runtime.block_on(upserts_match(&batches, partition_by));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn null_in_the_key_is_refused_and_changes_nothing() {
+    let (_folder, context) = local_lake();
+    let table = spec("nulls", &[], "id");
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+    let rows = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![Some(1), None]))]).unwrap();
+    let sink = Delta.sink(&table, &context).await.unwrap();
+    let first = batch_of(&context, &table, 1, WriteMode::Append, rows.clone()).await;
+    sink.commit(&first).await.unwrap();
+    let error = sink.commit(&batch_of(&context, &table, 2, WriteMode::Upsert, rows).await).await.unwrap_err();
+    assert!(matches!(&error, Error::Data { message } if message.contains("column 'id'")), "{error}");
+    assert_eq!(read_rows(&Delta, &table, &context, &["id"]).await.unwrap().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn upsert_without_key_says_what_to_add() {
+    let (_folder, context) = local_lake();
+    let sink = Delta.sink(&spec("keyless", &[], ""), &context).await.unwrap();
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+    let error = sink.plan(&schema, WriteMode::Upsert).await.unwrap_err();
+    assert!(error.to_string().contains("OPTIONS ('key' 'id')"), "{error}");
+}
+
+/// All types whose bounds the log says, and a partition value that needs escaping.
+fn typed_rows() -> RecordBatch {
+    let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        Field::new("id", DataType::Int64, true),
+        Field::new("at", utc, true),
+        Field::new("on", DataType::Date32, true),
+        Field::new("price", DataType::Decimal128(10, 2), true),
+        Field::new("text", DataType::Utf8, true),
+        Field::new("part", DataType::Utf8, true),
+    ]));
+    RecordBatch::try_new(
+        schema,
+        vec![
+            Arc::new(Int64Array::from(vec![Some(5), None, Some(-3)])),
+            Arc::new(TimestampMicrosecondArray::from(vec![1_500, 2_001_001, -1]).with_timezone("UTC")),
+            Arc::new(Date32Array::from(vec![0, 20_778, 3])),
+            Arc::new(Decimal128Array::from(vec![110, -5, 3]).with_precision_and_scale(10, 2).unwrap()),
+            Arc::new(StringArray::from(vec!["ü".repeat(60), "b".into(), "a".into()])),
+            Arc::new(StringArray::from(vec!["a/b c%:="; 3])),
+        ],
+    )
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn log_says_values_sizes_and_statistics_of_each_file() {
+    let (folder, context) = local_lake();
+    let table = spec("typed", &["part"], "");
+    let sink = Delta.sink(&table, &context).await.unwrap();
+    sink.commit(&batch_of(&context, &table, 1, WriteMode::Append, typed_rows()).await).await.unwrap();
+
+    let log = std::fs::read_to_string(folder.path().join("typed/_delta_log/00000000000000000000.json")).unwrap();
+    let actions: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let add = actions.iter().find_map(|action| action.get("add")).unwrap();
+    assert_eq!(add["partitionValues"]["part"], "a/b c%:=");
+    let stats: serde_json::Value = serde_json::from_str(add["stats"].as_str().unwrap()).unwrap();
+    assert_eq!(stats["numRecords"], 3);
+    assert_eq!(stats["nullCount"]["id"], 1);
+    assert_eq!((&stats["minValues"]["id"], &stats["maxValues"]["id"]), (&(-3).into(), &5.into()));
+    assert_eq!(stats["minValues"]["at"], "1969-12-31T23:59:59.999Z");
+    assert_eq!(stats["maxValues"]["at"], "1970-01-01T00:00:02.002Z");
+    assert_eq!(stats["maxValues"]["on"], "2026-11-21");
+    assert_eq!((&stats["minValues"]["price"], &stats["maxValues"]["price"]), (&(-0.05).into(), &1.1.into()));
+    assert!(stats["maxValues"]["text"].as_str().unwrap() >= "ü".repeat(60).as_str());
+    assert!(actions.iter().any(|action| action["txn"]["appId"] == "engine:p:i:f" && action["txn"]["version"] == 1));
+
+    let session = SessionContext::new();
+    let provider = Delta.table(&table, &context).await.unwrap().unwrap().provider;
+    session.register_table("t", provider).unwrap();
+    for (filter, count) in
+        [("id > 4", 1), ("\"on\" = DATE '2026-11-21'", 1), ("price < 0", 1), ("part = 'a/b c%:='", 3), ("id > 5", 0)]
+    {
+        let rows = session.sql(&format!("SELECT * FROM t WHERE {filter}")).await.unwrap().count().await.unwrap();
+        assert_eq!(rows, count, "{filter}");
+    }
+}

@@ -1,6 +1,6 @@
 //! `STORED AS PARQUET`: a folder of Parquet files, Hive partitions inside; append and overwrite.
 //!
-//! Which files are the table is said by the records in its folder `_engine` ([`log`]). Whoever reads through the engine sees a
+//! Which files are the table is said by the records in its folder `_engine` (`log`). Whoever reads through the engine sees a
 //! batch whole or not at all. A tool that reads the folder itself sees whole files only, but may see some files of a batch before the
 //! others, and for a moment both the old and the new files of an overwrite: use DELTA where that matters.
 

@@ -1,0 +1,150 @@
+//! Bad records: kept beside the slices while they are read, staged like the rows of a flow, committed with the epoch.
+//!
+//! Each source has a Delta table of its own for them, `lake://bad/<pipeline>/<table>`, to which an epoch appends. A record
+//! that is read again, by a flow that starts from the beginning, is in it again with the later epoch.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use connectors::context::TableSpec;
+use connectors::sink::WriteMode;
+use connectors::source::BadRecord;
+use connectors::staging::StagingWriter;
+use connectors::stores::Location;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
+use datafusion::prelude::col;
+
+use super::slice::{Slices, files_as_table};
+use super::stage::{Staged, write_stage};
+use super::{Scope, commit};
+use crate::flow::plan;
+use crate::state::FlowCheckpoint;
+
+/// The bad records of one slice.
+#[derive(Debug)]
+pub(super) struct BadRows {
+    source: String,
+    place: Location,
+    writer: StagingWriter,
+    /// The first of them, for a message.
+    first: Option<String>,
+}
+
+impl BadRows {
+    pub(super) fn new(scope: Scope<'_>, source: &str, place: Location) -> Result<Self> {
+        let context = &scope.session.context;
+        let writer = StagingWriter::new(place.clone(), schema(), &[], context.sizes, &context.runtime)?;
+        Ok(Self { source: source.to_owned(), place, writer, first: None })
+    }
+
+    pub(super) async fn write(&mut self, scope: Scope<'_>, records: Vec<BadRecord>) -> Result<()> {
+        let Some(first) = records.first() else { return Ok(()) };
+        self.first.get_or_insert_with(|| format!("{}: {}", first.position, first.reason));
+        let seen_at = scope.session.context.clock.now().timestamp_micros();
+        let texts = |of: fn(&BadRecord) -> &str| Arc::new(StringArray::from_iter_values(records.iter().map(of))) as ArrayRef;
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(records.iter().map(|_| &self.source))),
+            texts(|record| &record.position),
+            texts(|record| &record.reason),
+            Arc::new(BinaryArray::from_iter_values(records.iter().map(|record| &record.raw))),
+            Arc::new(TimestampMicrosecondArray::from(vec![seen_at; records.len()]).with_timezone("UTC")),
+        ];
+        Ok(self.writer.write(RecordBatch::try_new(schema(), columns)?).await?)
+    }
+
+    /// The records as a table, and how many there are; none when there are none.
+    ///
+    /// # Errors
+    /// When more than `max_ratio` of the `received` records are bad.
+    pub(super) async fn finish(self, received: u64, max_ratio: f64) -> Result<Option<(Arc<dyn TableProvider>, u64)>> {
+        let bad = self.writer.rows();
+        if bad == 0 {
+            return Ok(None);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a share of some thousand records")]
+        let ratio = bad as f64 / received.max(bad) as f64;
+        if ratio > max_ratio {
+            return Err(connectors::Error::data(format!(
+                "{bad} of {} records are bad, more than max_bad_ratio {max_ratio} allows, the first being {}; nothing was \
+                 written; raise 'max_bad_ratio' if that is to be expected",
+                received.max(bad),
+                self.first.unwrap_or_default()
+            ))
+            .into());
+        }
+        self.writer.finish().await?;
+        Ok(Some((Arc::new(files_as_table(&schema(), &self.place)?), bad)))
+    }
+}
+
+/// Stages the bad records of all slices.
+///
+/// # Errors
+/// When their table cannot be read, or the store refuses.
+pub async fn stage(
+    scope: Scope<'_>,
+    slices: &Slices,
+    epoch: u64,
+    folder: &Location,
+    staged: &mut Staged,
+) -> Result<Vec<FlowCheckpoint>> {
+    let mut flows = Vec::new();
+    for (source, slice) in &slices.by_source {
+        let Some((rows, count)) = &slice.bad else { continue };
+        let table = table(&scope.pipeline.name, source);
+        let what = || format!("bad records of '{source}'");
+        let sink = commit::open(scope.session, &table).await.with_context(what)?;
+        let epoch = lit(i64::try_from(epoch).unwrap_or(i64::MAX)).alias("epoch");
+        let columns: Vec<Expr> = std::iter::once(epoch).chain(schema().fields().iter().map(|field| col(field.name()))).collect();
+        let query = LogicalPlanBuilder::scan("bad", provider_as_source(Arc::clone(rows)), None)?.project(columns)?.build()?;
+        let sink_plan = sink.plan(&plan::query_schema(&query), WriteMode::Append).await.with_context(what)?;
+        let query = plan::staged(query, &sink_plan, false)?;
+        let place = folder.join(&format!("stage-{}", staged.stages.len()));
+        staged.stages.push(write_stage(scope, query, &sink_plan, false, place, || {}).await.with_context(what)?);
+        flows.push(FlowCheckpoint {
+            flow: flow_id(source),
+            sink: table,
+            mode: WriteMode::Append,
+            key: Vec::new(),
+            stage: staged.stages.len() - 1,
+            rows_in: *count,
+            bad_rows: *count,
+            progress: None,
+        });
+    }
+    Ok(flows)
+}
+
+/// Where the bad records of a source go.
+pub fn table(pipeline: &str, source: &str) -> TableSpec {
+    TableSpec {
+        name: format!("{source}$bad"),
+        connector: "DELTA".to_owned(),
+        location: format!("lake://bad/{pipeline}/{source}"),
+        partition_by: Vec::new(),
+        columns: None,
+        primary_key: Vec::new(),
+        options: Vec::new(),
+    }
+}
+
+/// No flow has such an id: theirs end in a name or in `-<number>`.
+fn flow_id(source: &str) -> String {
+    let safe: String = source.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
+    format!("{safe}-bad")
+}
+
+fn schema() -> SchemaRef {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    Arc::new(Schema::new(vec![
+        Field::new("source", DataType::Utf8, true),
+        Field::new("position", DataType::Utf8, true),
+        Field::new("reason", DataType::Utf8, true),
+        Field::new("raw", DataType::Binary, true),
+        Field::new("seen_at", time, true),
+    ]))
+}
