@@ -4,7 +4,8 @@
 mod checks;
 #[cfg(test)]
 mod cli;
-#[cfg(all(test, feature = "failpoints"))]
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod kill;
 #[cfg(test)]
 mod lab;

@@ -76,3 +76,18 @@ CREATE EXTERNAL TABLE days     STORED AS DELTA   LOCATION 'lake://mixed/latest';
 INSERT OVERWRITE totals SELECT band, 2 * count(*) AS posts, sum(score) AS score FROM appended GROUP BY band;
 INSERT OVERWRITE days   SELECT id, title, score, 'edited' || id AS band FROM appended;
 ";
+
+/// Tables in another bucket than the lake: staged files are streamed to them, in multipart uploads.
+pub(crate) const ELSEWHERE: Subject = Subject {
+    name: "elsewhere",
+    text: "
+CREATE EXTERNAL TABLE posts    STORED AS REDDIT  LOCATION 'r/rust/new';
+CREATE EXTERNAL TABLE appended STORED AS DELTA   LOCATION 's3://elsewhere/appended';
+CREATE EXTERNAL TABLE files    STORED AS PARQUET LOCATION 's3://elsewhere/files';
+INSERT INTO appended SELECT id, title, score FROM posts;
+INSERT INTO files    SELECT id, title, score FROM posts;
+",
+    epoch_rows: 1,
+    replay_posts: POSTS,
+    tables: &[],
+};

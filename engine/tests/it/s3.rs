@@ -8,7 +8,7 @@ use testkit::s3::{BUCKET, Fault, FaultKind, Operation, S3Server};
 
 use crate::checks::Expected;
 use crate::lab::{Lab, block_on};
-use crate::pipelines::{MIXED, REDDIT, Subject};
+use crate::pipelines::{ELSEWHERE, MIXED, REDDIT, Subject};
 
 /// Runs that a fault may cost.
 const ATTEMPTS: usize = 4;
@@ -152,6 +152,34 @@ fn storms_of_503_lose_nothing() {
 fn slow_answers_and_broken_bodies_lose_nothing() {
     faults(FaultKind::Delay(Duration::from_millis(300)), &[(Operation::PutObject, ""), (Operation::GetObject, "")], 3);
     faults(FaultKind::BodyCut(100), &[(Operation::GetObject, "")], 1);
+}
+
+#[test]
+fn uploads_whose_completion_fails_or_is_lost_lose_and_double_nothing() {
+    let both = |lab: &Lab| {
+        [("DELTA", "appended"), ("PARQUET", "files")]
+            .map(|(name, table)| lab.rows_at(name, &format!("s3://{}/{table}", ELSEWHERE.name)).unwrap())
+    };
+    let ids: std::collections::BTreeSet<_> = connectors::reddit::sample_posts(ELSEWHERE.replay_posts)
+        .filter(|post| post.subreddit == "rust")
+        .map(|post| post.id)
+        .collect();
+    for kind in [FaultKind::AnswerLost, FaultKind::ErrorAfterCommit, FaultKind::Reset, FaultKind::SlowDown] {
+        for operation in [Operation::CreateMultipartUpload, Operation::UploadPart, Operation::CompleteMultipartUpload] {
+            let context = format!("{kind:?} on {operation:?}");
+            let s3 = S3Server::builder().bucket(BUCKET).bucket(ELSEWHERE.name).start().unwrap();
+            let lab = lab_on(&s3, ELSEWHERE);
+            s3.faults().push(Fault::new(kind).on(operation).after(1));
+            let failed = (0..ATTEMPTS).map(|_| lab.run()).take_while(|run| !run.status.success()).count();
+            assert!(failed < ATTEMPTS, "{context}");
+            assert!(s3.faults().outstanding().is_empty(), "{context}: never struck");
+            for rows in both(&lab) {
+                let found: Vec<_> = rows.iter().map(|row| row.split(" | ").next().unwrap().to_owned()).collect();
+                assert_eq!(found, ids.iter().cloned().collect::<Vec<_>>(), "{context}");
+            }
+            eprintln!("{context}: {failed} failed runs, unfinished uploads: {:?}", s3.unfinished_uploads(ELSEWHERE.name));
+        }
+    }
 }
 
 #[test]
