@@ -175,6 +175,7 @@ fn sizes(settings: &Settings) -> Result<StagingSizes> {
         file_bytes: settings.bytes("run.file_bytes")?,
         row_group_bytes: usize::try_from(settings.bytes("run.row_group_bytes")?)?,
         open_partitions: usize::try_from(settings.number("run.open_partitions")?)?,
+        ..StagingSizes::default()
     })
 }
 

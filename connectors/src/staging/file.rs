@@ -16,9 +16,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use tokio::io::AsyncWriteExt;
 
 use crate::error::{Error, Result};
-
-/// Bytes of one part of a multipart upload; smaller files are put in one request.
-pub(crate) const PART_BYTES: usize = 8 << 20;
+use crate::staging::StagingSizes;
 
 /// Parts of one file in flight: one is sent while the next is encoded.
 const PARTS_IN_FLIGHT: usize = 1;
@@ -92,6 +90,7 @@ pub(crate) struct ParquetFile {
     rows: u64,
     columns: usize,
     row_group_bytes: usize,
+    part_bytes: usize,
 }
 
 impl std::fmt::Debug for ParquetFile {
@@ -115,12 +114,13 @@ impl ParquetFile {
         path: Path,
         schema: &SchemaRef,
         properties: WriterProperties,
-        row_group_bytes: usize,
+        sizes: &StagingSizes,
     ) -> Result<Self> {
+        let StagingSizes { row_group_bytes, part_bytes, .. } = *sizes;
         let encoder = ArrowWriter::try_new(Pieces::default(), Arc::clone(schema), Some(properties))?;
-        let upload = BufWriter::with_capacity(Arc::clone(store), path.clone(), PART_BYTES).with_max_concurrency(PARTS_IN_FLIGHT);
+        let upload = BufWriter::with_capacity(Arc::clone(store), path.clone(), part_bytes).with_max_concurrency(PARTS_IN_FLIGHT);
         let columns = schema.flattened_fields().len();
-        Ok(Self { path, encoder, upload, handed_over: 0, rows: 0, columns, row_group_bytes })
+        Ok(Self { path, encoder, upload, handed_over: 0, rows: 0, columns, row_group_bytes, part_bytes })
     }
 
     /// Adds rows, and closes row groups as they get large enough. How rows come in batches makes no difference to the
@@ -179,7 +179,7 @@ impl ParquetFile {
     }
 
     fn part_memory(&self) -> usize {
-        if self.handed_over < PART_BYTES { self.handed_over } else { self.handed_over % PART_BYTES }
+        if self.handed_over < self.part_bytes { self.handed_over } else { self.handed_over % self.part_bytes }
     }
 
     async fn hand_over(&mut self) -> Result<()> {

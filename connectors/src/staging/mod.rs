@@ -22,15 +22,25 @@ pub struct StagingSizes {
     pub file_bytes: u64,
     /// A row group is closed when it is estimated to reach this many bytes, encoded.
     pub row_group_bytes: usize,
+    /// A larger file is uploaded in parts of this many bytes; S3 takes none below 5 MiB but the last.
+    pub part_bytes: usize,
     /// Partitions that are written at the same time; rows of others are spilled and written after them.
     pub open_partitions: usize,
+}
+
+impl StagingSizes {
+    /// For files that stay on the local disk for a short time: small buffers, because several are written at once.
+    #[must_use]
+    pub fn temporary(self) -> Self {
+        Self { row_group_bytes: 1 << 20, part_bytes: 1 << 20, ..self }
+    }
 }
 
 impl Default for StagingSizes {
     /// Chosen by `examples/staging_memory.rs`: every open file costs its row group, a part of its upload and, for each column,
     /// buffers of the encoder and the compressor that no setting makes smaller.
     fn default() -> Self {
-        Self { file_bytes: 128 << 20, row_group_bytes: 8 << 20, open_partitions: 16 }
+        Self { file_bytes: 128 << 20, row_group_bytes: 4 << 20, part_bytes: 8 << 20, open_partitions: 16 }
     }
 }
 

@@ -103,7 +103,7 @@ impl Staged {
 #[tokio::test]
 async fn row_groups_and_files_are_cut_by_bytes() {
     let staged = Staged::new(None);
-    let sizes = StagingSizes { file_bytes: 4 << 20, row_group_bytes: 1 << 20, open_partitions: 4 };
+    let sizes = StagingSizes { file_bytes: 4 << 20, row_group_bytes: 1 << 20, open_partitions: 4, ..StagingSizes::default() };
     let mut writer = staged.writer(&[], sizes);
     for start in 0..10 {
         writer.write(rows(start * 2000, 2000, 1)).await.unwrap();

@@ -12,7 +12,7 @@ use object_store::path::Path;
 use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Result};
-use crate::staging::file::{PART_BYTES, ParquetFile, writer_properties};
+use crate::staging::file::{ParquetFile, writer_properties};
 use crate::staging::partition::{PartitionValues, Partitioner, hive_path};
 use crate::staging::spill::Spill;
 use crate::staging::{StagedFile, StagingSizes};
@@ -176,7 +176,7 @@ impl StagingWriter {
         *part += 1;
         let path = Path::parse(&path).map_err(|error| Error::data(format!("partition value cannot be a folder: {error}")))?;
         let schema = self.partitioner.file_schema();
-        ParquetFile::create(&self.folder.store, path, schema, self.properties.clone(), self.sizes.row_group_bytes)
+        ParquetFile::create(&self.folder.store, path, schema, self.properties.clone(), &self.sizes)
     }
 
     async fn close(&mut self, values: &PartitionValues) -> Result<()> {
@@ -203,7 +203,7 @@ impl StagingWriter {
 
     /// Takes from the pool what the open files hold, and makes them hold less until it is granted.
     async fn account(&mut self) -> Result<()> {
-        let limit = self.sizes.row_group_bytes * ROW_GROUPS_IN_MEMORY + PART_BYTES;
+        let limit = self.sizes.row_group_bytes * ROW_GROUPS_IN_MEMORY + self.sizes.part_bytes;
         loop {
             let held = self.open.values().map(ParquetFile::memory).sum();
             let refused = match self.reservation.try_resize(held) {

@@ -37,7 +37,7 @@ pub(super) struct BadRows {
 impl BadRows {
     pub(super) fn new(scope: Scope<'_>, source: &str, place: Location) -> Result<Self> {
         let context = &scope.session.context;
-        let writer = StagingWriter::new(place.clone(), schema(), &[], context.sizes, &context.runtime)?;
+        let writer = StagingWriter::new(place.clone(), schema(), &[], context.sizes.temporary(), &context.runtime)?;
         Ok(Self { source: source.to_owned(), place, writer, first: None })
     }
 

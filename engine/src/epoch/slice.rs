@@ -111,7 +111,7 @@ async fn read(
     let mut reader = source.read(offset, request).await?;
     let schema = projected(&source.schema(), request);
     let context = &scope.session.context;
-    let mut writer = StagingWriter::new(place.join("rows"), schema, &[], context.sizes, &context.runtime)?;
+    let mut writer = StagingWriter::new(place.join("rows"), schema, &[], context.sizes.temporary(), &context.runtime)?;
     let mut bad = BadRows::new(scope, name, place.join("bad"))?;
     while !scope.stop.is_cancelled() {
         let batch = reader.next_batch().await?;

@@ -154,7 +154,7 @@ impl DeltaSink {
                     keys: &keys,
                     columns,
                     properties: &properties,
-                    row_group_bytes: self.sizes.row_group_bytes,
+                    sizes: self.sizes,
                 };
                 let mut written = Vec::new();
                 let actions = upsert.run(snapshot, &mut written).await;

@@ -71,7 +71,7 @@ fn model_rows(rows: &BTreeMap<(i64, String), (String, i64)>) -> RecordBatch {
 
 async fn upserts_match(batches: &[Model], partition_by: &[&str]) {
     let (_folder, mut context) = local_lake();
-    context.sizes = StagingSizes { row_group_bytes: 600, file_bytes: 2_000, open_partitions: 3 };
+    context.sizes = StagingSizes { row_group_bytes: 600, file_bytes: 2_000, open_partitions: 3, ..StagingSizes::default() };
     let table = spec("model", partition_by, "a, b");
     let sink = Delta.sink(&table, &context).await.unwrap();
     let mut model = Model::new();

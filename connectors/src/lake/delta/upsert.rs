@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::lake::delta::keys::KeySet;
 use crate::lake::delta::reader::{DataFile, KeyReader, partition_scalar};
 use crate::lake::delta::stats;
+use crate::staging::StagingSizes;
 use crate::staging::file::{ParquetFile, WrittenFile};
 
 /// One upsert against one snapshot.
@@ -29,7 +30,7 @@ pub(crate) struct Upsert<'a> {
     /// Columns of the table, partition columns among them.
     pub(crate) columns: &'a SchemaRef,
     pub(crate) properties: &'a WriterProperties,
-    pub(crate) row_group_bytes: usize,
+    pub(crate) sizes: StagingSizes,
 }
 
 impl Upsert<'_> {
@@ -117,7 +118,7 @@ impl Upsert<'_> {
         // Row groups are cut by their own size alone, not by what the pool has left: two processes that try the same batch
         // write the same bytes under the same name, and either's commit describes both.
         let schema = reader.file_schema();
-        let mut file = ParquetFile::create(&old.store, path, schema, self.properties.clone(), self.row_group_bytes)?;
+        let mut file = ParquetFile::create(&old.store, path, schema, self.properties.clone(), &self.sizes)?;
         let mut batches = reader.remaining(selection(hits, rows)?)?;
         loop {
             let step = match batches.try_next().await {
