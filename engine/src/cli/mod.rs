@@ -122,7 +122,7 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
     let purpose = if matches!(arguments.command, Command::Run(_)) { Purpose::Run } else { Purpose::Look };
     let session = Session::new(settings, environment, purpose)?;
     match arguments.command {
-        Command::Run(run) => run::run(run, &session, printer).await,
+        Command::Run(run) => Box::pin(run::run(run, &session, printer)).await,
         Command::Check(check) => check::check(check, &session, printer).await,
         Command::Plan(plan) => plan::plan(plan, &session, printer).await,
         Command::Config(_) => Ok(Status::Done),
