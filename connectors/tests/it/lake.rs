@@ -127,10 +127,10 @@ async fn survives_all(connector: &dyn Connector, modes: &[WriteMode], log: &'sta
     };
     for mode in modes {
         for kind in kinds() {
-            survives(connector, *mode, || Fault::new(kind.clone()).on(Operation::PutObject).key(log)).await;
+            survives(connector, *mode, || Fault::new(kind).on(Operation::PutObject).key(log)).await;
         }
         for kind in kinds() {
-            survives(connector, *mode, || Fault::new(kind.clone()).on(Operation::CopyObject)).await;
+            survives(connector, *mode, || Fault::new(kind).on(Operation::CopyObject)).await;
         }
         survives(connector, *mode, || Fault::new(FaultKind::BodyCut(10)).on(Operation::GetObject)).await;
     }
