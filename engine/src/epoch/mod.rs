@@ -1,6 +1,6 @@
 //! One epoch: the six steps, one file each, in the order in which they happen.
 //!
-//! [`lease`] → [`slice`] → [`stage`] → [`record`] → [`commit`] → [`advance`]; [`recover`] finishes what a killed process left
+//! [`lease`] → [`slice`](mod@slice) → [`stage`] → [`record`] → [`commit`] → [`advance`]; [`recover`] finishes what a killed process left
 //! between `record` and `advance`. A crash before `record` leaves nothing visible, and the epoch is done again; after it, the
 //! sources are not read again. Beside them, [`quarantine`] takes the records of a source that are no rows along.
 
