@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::options::{OptionSpec, unknown};
 use crate::sink::Sink;
 use crate::source::Source;
-use crate::{lake, reddit};
+use crate::stores::Location;
+use crate::{files, lake, reddit};
 
 /// What a connector can be: a source that is read incrementally, a sink, a bounded table that is read as it stands.
 /// A connector implements what applies to it; the others answer with a [`Error::Config`] that says so.
@@ -28,11 +29,12 @@ pub trait Connector: Send + Sync + Debug {
         false
     }
 
-    /// Opens the table for incremental reading. Asks nothing of the network.
+    /// Opens the table for incremental reading. Below `home`, which belongs to this table of one pipeline, the source may keep
+    /// what its offsets refer to.
     ///
     /// # Errors
     /// [`Error::Config`] for a location or option that is wrong.
-    async fn source(&self, table: &TableSpec, _context: &Context) -> Result<Arc<dyn Source>> {
+    async fn source(&self, table: &TableSpec, _home: Location, _context: &Context) -> Result<Arc<dyn Source>> {
         Err(Error::config(format!("table '{}': {} is not read incrementally", table.name, self.name())))
     }
 
@@ -68,8 +70,8 @@ pub struct BoundedTable {
 }
 
 /// All connectors. A new one adds its line here.
-pub fn connectors() -> [&'static dyn Connector; 3] {
-    [&reddit::Reddit, &lake::Delta, &lake::Parquet]
+pub fn connectors() -> [&'static dyn Connector; 4] {
+    [&reddit::Reddit, &files::Json, &lake::Delta, &lake::Parquet]
 }
 
 /// The connector called `name`, in any case.

@@ -43,7 +43,7 @@ pub struct SliceRequest {
 /// - reading on from the offset of each slice's end, until a slice says that there is no more, returns every record at
 ///   least once, and a record that did not change exactly once;
 /// - an offset is good after a crash: what is read from it does not depend on what this process did before;
-/// - an empty slice at the end of the source leaves the offset as it was.
+/// - an empty slice at the end of the source leaves the offset as it was, or names the beginning when there was none.
 #[async_trait]
 pub trait Source: Send + Sync + Debug {
     /// The columns, all of them.
@@ -70,6 +70,39 @@ pub trait Source: Send + Sync + Debug {
 
     /// An offset in words, for `engine plan`: `"312 posts, newest 2026-11-20 23:10:02 UTC"`.
     fn describe(&self, offset: &Offset) -> String;
+
+    /// What two offsets have in common from which the same rows follow, however each came about: flows whose offsets have equal
+    /// marks share a slice.
+    fn mark(&self, offset: &Offset) -> String {
+        offset.0.clone()
+    }
+
+    /// Whether the source can also be read as a whole at any time, as files can and a listing of Reddit cannot. A query that
+    /// needs all rows reads it so.
+    fn is_bounded(&self) -> bool {
+        false
+    }
+
+    /// Whether its user wants it read as a whole always.
+    fn is_whole(&self) -> bool {
+        false
+    }
+
+    /// Of a source that can be read as a whole: changes whenever its rows do.
+    ///
+    /// # Errors
+    /// When the source cannot be reached.
+    async fn version(&self) -> Result<String> {
+        Err(Error::internal("this source is not read as a whole"))
+    }
+
+    /// Forgets what it keeps for offsets other than `live`, which are all that are stored for it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    async fn retain(&self, _live: &[&Offset]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// One slice being read.
@@ -78,7 +111,7 @@ pub trait SliceRead: Send {
     /// The next rows, `None` at the end of the slice. Batches are small (at most some thousand rows), never empty.
     ///
     /// A fault after some rows were returned does not lose them: the slice ends early with `None`, and
-    /// [`SliceEnd::interrupted`] carries the fault.
+    /// [`SliceRead::take_fault`] says what it was.
     ///
     /// # Errors
     /// Any [`Error`], before the first row.
@@ -90,6 +123,9 @@ pub trait SliceRead: Send {
         Vec::new()
     }
 
+    /// The fault that ended the slice early. What was returned before it is good.
+    fn take_fault(&mut self) -> Option<Error>;
+
     /// Records received so far: those that are rows, those that are bad, and those that had been read before.
     fn records(&self) -> u64 {
         0
@@ -99,19 +135,48 @@ pub trait SliceRead: Send {
     fn bytes(&self) -> u64;
 
     /// Closes the slice. The offset covers the batches returned so far and no others, also when the slice was not read
-    /// to its end.
-    fn end(self: Box<Self>) -> SliceEnd;
+    /// to its end. Called only for a slice whose rows are to be committed: a source may write down what the offset refers to.
+    ///
+    /// # Errors
+    /// When that cannot be written; the slice has failed then.
+    async fn end(self: Box<Self>) -> Result<SliceEnd>;
 }
 
-/// A record that cannot be made into a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A record that cannot be made into a row, or only into one with a NULL in a place where it has something else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BadRecord {
     /// Its bytes, as received.
     pub raw: Vec<u8>,
-    /// Where it was found: `"r/rust/new page 3 child 17"`.
-    pub position: String,
+    /// The file or page that it is in: `"s3://bucket/a.json"`, `"r/rust/new page 3"`.
+    pub file: String,
+    /// Which of its records it is, from 1.
+    pub row: Option<u64>,
+    /// The line on which it begins, from 1.
+    pub line: Option<u64>,
+    /// The byte at which it begins in the decompressed file, from 0.
+    pub offset: Option<u64>,
+    /// The column at fault, if it is one column's.
+    pub column: Option<String>,
     /// What is wrong with it.
     pub reason: String,
+    /// It is among the rows all the same, with NULL in that column.
+    pub kept: bool,
+}
+
+impl std::fmt::Display for BadRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(row) = self.row {
+            write!(f, " row {row}")?;
+        }
+        if let Some(line) = self.line {
+            write!(f, " (line {line})")?;
+        }
+        if let Some(column) = &self.column {
+            write!(f, ", column '{column}'")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
 }
 
 /// How a slice ended.
@@ -121,6 +186,4 @@ pub struct SliceEnd {
     pub offset: Offset,
     /// More is there right now: the slice ended at a limit, or was interrupted.
     pub more: bool,
-    /// The fault that ended the slice early. What was returned before it is good.
-    pub interrupted: Option<Error>,
 }

@@ -10,7 +10,7 @@ use connectors::context::{Context, TableSpec};
 use connectors::reddit::RedditConfig;
 use connectors::source::SliceLimits;
 use connectors::staging::StagingSizes;
-use connectors::stores::{S3Config, Stores};
+use connectors::stores::{Location, S3Config, Stores};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -93,6 +93,14 @@ impl Session {
     /// Where a pipeline's slices wait; what is in it goes when a run begins.
     pub fn temporary_folder(&self, pipeline: &str) -> PathBuf {
         self.state_folder.join("tmp").join(pipeline)
+    }
+
+    /// Where a source keeps what its offsets refer to. Hidden from readers of the lake, as staged files are.
+    ///
+    /// # Errors
+    /// When the lake's location makes no sense.
+    pub fn source_folder(&self, pipeline: &str, table: &str) -> connectors::Result<Location> {
+        Ok(self.context.stores.lake()?.join(&format!(".engine/sources/{pipeline}/{table}")))
     }
 
     /// The table with `${...}` in its location and options resolved.

@@ -6,7 +6,6 @@
 
 mod delta;
 mod files;
-mod object;
 mod parquet;
 mod schema;
 #[cfg(test)]

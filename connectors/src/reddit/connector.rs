@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::options::{OptionSpec, Options};
 use crate::registry::Connector;
 use crate::source::Source;
+use crate::stores::Location;
 
 /// How far below the newest post a poll looks again, when the table does not say.
 const OVERLAP: Duration = Duration::from_secs(3_600);
@@ -94,7 +95,7 @@ impl Connector for Reddit {
         true
     }
 
-    async fn source(&self, table: &TableSpec, context: &Context) -> Result<Arc<dyn Source>> {
+    async fn source(&self, table: &TableSpec, _home: Location, context: &Context) -> Result<Arc<dyn Source>> {
         let options = Options::parse(self.name(), OPTIONS, &table.options)?;
         let listing = Listing::parse(&table.location, options.text("query"))?;
         let time = options.choice("time", &TIMES)?;

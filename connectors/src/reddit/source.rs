@@ -109,7 +109,8 @@ impl Source for RedditSource {
             bytes: 0,
             bad: Vec::new(),
             bad_rows: 0,
-            interrupted: None,
+            fault: None,
+            interrupted: false,
         }))
     }
 
@@ -156,7 +157,8 @@ struct Slice {
     /// Bad children that were not handed over yet, and how many there were in all.
     bad: Vec<BadRecord>,
     bad_rows: u64,
-    interrupted: Option<Error>,
+    fault: Option<Error>,
+    interrupted: bool,
 }
 
 /// A child as a row needs it.
@@ -240,17 +242,18 @@ impl Slice {
     /// # Errors
     /// [`Error::Data`] where bad children are not quarantined.
     fn refuse(&mut self, child: &Child, place: usize, refused: Refused) -> Result<()> {
-        let position = format!("{} page {} child {}", self.feed.listing, self.pages, place + 1);
+        let file = format!("{} page {}", self.feed.listing, self.pages);
+        let row = place as u64 + 1;
         if self.feed.on_bad == OnBad::Fail {
             return Err(Error::data(format!(
-                "{position}: {}; to put such records aside and go on, add OPTIONS ('on_error' 'quarantine')",
+                "{file} row {row}: {}; to put such records aside and go on, add OPTIONS ('on_error' 'quarantine')",
                 refused.reason
             )));
         }
         let (Child::Data(raw) | Child::Other(raw, _)) = child;
         let fingerprint = refused.id.unwrap_or_else(|| hex::encode(&Sha256::digest(raw)[..8]));
         if self.walker.accept_bad(fingerprint) {
-            self.bad.push(BadRecord { raw: raw.to_vec(), position, reason: refused.reason });
+            self.bad.push(BadRecord { raw: raw.to_vec(), file, row: Some(row), reason: refused.reason, ..BadRecord::default() });
             self.bad_rows += 1;
         }
         Ok(())
@@ -262,16 +265,23 @@ impl SliceRead for Slice {
     async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             let step = self.walker.step();
-            if self.interrupted.is_some() || self.is_full() || step == Step::Done {
+            if self.interrupted || self.is_full() || step == Step::Done {
                 return Ok(None);
             }
             match self.page(&step).await {
                 Ok(Some(batch)) => return Ok(Some(batch)),
                 Ok(None) => {}
-                Err(error) if self.has_some() => self.interrupted = Some(error),
+                Err(error) if self.has_some() => {
+                    self.interrupted = true;
+                    self.fault = Some(error);
+                }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn take_fault(&mut self) -> Option<Error> {
+        self.fault.take()
     }
 
     fn take_bad(&mut self) -> Vec<BadRecord> {
@@ -286,14 +296,9 @@ impl SliceRead for Slice {
         self.bytes
     }
 
-    fn end(self: Box<Self>) -> SliceEnd {
+    async fn end(self: Box<Self>) -> Result<SliceEnd> {
         let unchanged = !self.has_some() && !self.walker.resumed();
-        let offset = if unchanged { Ok(self.start.clone()) } else { self.walker.progress().store() };
-        let more = self.interrupted.is_some() || self.walker.more();
-        match offset {
-            Ok(offset) => SliceEnd { offset, more, interrupted: self.interrupted },
-            // Rows without their offset would be read twice: the slice counts as failed.
-            Err(error) => SliceEnd { offset: self.start, more: true, interrupted: Some(error) },
-        }
+        let offset = if unchanged { self.start.clone() } else { self.walker.progress().store()? };
+        Ok(SliceEnd { offset, more: self.interrupted || self.walker.more() })
     }
 }

@@ -13,6 +13,7 @@ mod tests;
 mod writer;
 
 pub use partition::hive_path;
+pub(crate) use partition::{NULL_FOLDER, unescape};
 pub use writer::StagingWriter;
 
 /// How large files and row groups get, and how many partitions are open at once.

@@ -13,7 +13,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use crate::error::{Error, Result};
 
 /// The folder of NULL, as Hive, Spark and Delta call it.
-const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
+pub(crate) const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// The values of a partition's columns, in their order, written as Delta's protocol does.
 pub(crate) type PartitionValues = Vec<Option<String>>;
@@ -161,6 +161,11 @@ fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// What [`escape`] made of a text; the text itself where it made nothing of it.
+pub(crate) fn unescape(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub async fn source_contract(source: Arc<dyn Source>) -> Result<(), String> {
         check(slice.rows.is_empty(), &format!("{} rows were read past the end", slice.rows.len()))?;
         check(!slice.end.more, "an empty slice at the end says that there is more")?;
         check(slice.end.offset == *offset, "an empty slice at the end changed the offset")?;
+        check(source.mark(offset) == source.mark(&end), "offsets at the end have different marks")?;
     }
     resume(&source, &all).await?;
     stop_early(&source, &all).await?;
@@ -138,10 +139,10 @@ async fn slice(
         }
         rows.extend(texts(&batch)?);
     }
-    let end = read.end();
-    if let Some(fault) = &end.interrupted {
+    if let Some(fault) = read.take_fault() {
         return Err(format!("the slice was interrupted: {fault}"));
     }
+    let end = read.end().await.map_err(|error| format!("end() failed: {error}"))?;
     Ok(ReadSlice { rows, end })
 }
 

@@ -40,7 +40,7 @@ async fn open(config: RedditConfig, clock: &Arc<ManualClock>, location: &str, op
         primary_key: vec![],
         options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
     };
-    Reddit.source(&table, &context).await.unwrap()
+    Reddit.source(&table, context.locate("lake://.engine").unwrap(), &context).await.unwrap()
 }
 
 /// A server, its clock and a source that reads `r/test/new` from it.
@@ -88,12 +88,23 @@ impl Bench {
 }
 
 async fn slice(source: &Arc<dyn Source>, offset: Option<&Offset>, limits: SliceLimits) -> Result<(Vec<String>, SliceEnd)> {
+    let (ids, end, fault) = slice_with_fault(source, offset, limits).await?;
+    assert!(fault.is_none(), "{fault:?}");
+    Ok((ids, end))
+}
+
+async fn slice_with_fault(
+    source: &Arc<dyn Source>,
+    offset: Option<&Offset>,
+    limits: SliceLimits,
+) -> Result<(Vec<String>, SliceEnd, Option<Error>)> {
     let mut read = source.read(offset, &SliceRequest { limits, columns: None }).await?;
     let mut ids = Vec::new();
     while let Some(batch) = read.next_batch().await? {
         ids.extend(batch.column_by_name("id").unwrap().as_string::<i32>().iter().map(|id| id.unwrap().to_owned()));
     }
-    Ok((ids, read.end()))
+    let fault = read.take_fault();
+    Ok((ids, read.end().await?, fault))
 }
 
 fn page(ids: &[&str], after: Option<&str>) -> Answer {
@@ -276,9 +287,9 @@ async fn fault_on_a_later_page_keeps_what_was_read() {
     let bench = Bench::new().await;
     bench.server.push(page(&["f", "e"], Some("t3_e")));
     (0..6).for_each(|_| bench.server.push(Answer::new(503, "")));
-    let (ids, end) = bench.read(None).await.unwrap();
+    let (ids, end, fault) = slice_with_fault(&bench.source, None, HUGE).await.unwrap();
     assert_eq!((ids, end.more), (vec!["f".to_owned(), "e".into()], true));
-    assert!(matches!(end.interrupted, Some(Error::Transient { .. })));
+    assert!(matches!(fault, Some(Error::Transient { .. })));
     bench.server.push(page(&["d"], None));
     let (ids, end) = bench.read(Some(&end.offset)).await.unwrap();
     assert_eq!((ids, end.more), (vec!["d".to_owned()], true));

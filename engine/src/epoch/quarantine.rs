@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use connectors::context::TableSpec;
 use connectors::sink::WriteMode;
@@ -43,13 +45,22 @@ impl BadRows {
 
     pub(super) async fn write(&mut self, scope: Scope<'_>, records: Vec<BadRecord>) -> Result<()> {
         let Some(first) = records.first() else { return Ok(()) };
-        self.first.get_or_insert_with(|| format!("{}: {}", first.position, first.reason));
+        self.first.get_or_insert_with(|| first.to_string());
         let seen_at = scope.session.context.clock.now().timestamp_micros();
-        let texts = |of: fn(&BadRecord) -> &str| Arc::new(StringArray::from_iter_values(records.iter().map(of))) as ArrayRef;
+        let texts = |of: fn(&BadRecord) -> Option<&str>| Arc::new(records.iter().map(of).collect::<StringArray>()) as ArrayRef;
+        let numbers = |of: fn(&BadRecord) -> Option<u64>| {
+            let signed = |record| of(record).and_then(|number| i64::try_from(number).ok());
+            Arc::new(records.iter().map(signed).collect::<Int64Array>()) as ArrayRef
+        };
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(records.iter().map(|_| &self.source))),
-            texts(|record| &record.position),
-            texts(|record| &record.reason),
+            texts(|record| Some(&record.file)),
+            numbers(|record| record.row),
+            numbers(|record| record.line),
+            numbers(|record| record.offset),
+            texts(|record| record.column.as_deref()),
+            texts(|record| Some(&record.reason)),
+            Arc::new(records.iter().map(|record| Some(record.kept)).collect::<BooleanArray>()),
             Arc::new(BinaryArray::from_iter_values(records.iter().map(|record| &record.raw))),
             Arc::new(TimestampMicrosecondArray::from(vec![seen_at; records.len()]).with_timezone("UTC")),
         ];
@@ -142,8 +153,13 @@ fn schema() -> SchemaRef {
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
         Field::new("source", DataType::Utf8, true),
-        Field::new("position", DataType::Utf8, true),
+        Field::new("file", DataType::Utf8, true),
+        Field::new("row", DataType::Int64, true),
+        Field::new("line", DataType::Int64, true),
+        Field::new("offset", DataType::Int64, true),
+        Field::new("column", DataType::Utf8, true),
         Field::new("reason", DataType::Utf8, true),
+        Field::new("kept", DataType::Boolean, true),
         Field::new("raw", DataType::Binary, true),
         Field::new("seen_at", time, true),
     ]))

@@ -122,10 +122,10 @@ async fn read(
         point("slice-batch");
     }
     let (rows, bytes, records) = (writer.rows(), reader.bytes(), reader.records());
-    let end = reader.end();
-    if let Some(error) = &end.interrupted {
+    if let Some(error) = reader.take_fault() {
         tracing::warn!(source = name, rows, %error, "slice ended early; what was read is kept");
     }
+    let end = reader.end().await?;
     let bad = bad.finish(records, source.max_bad_ratio()).await?;
     let files = writer.finish().await?;
     scope.observer.sliced(name, started.elapsed());

@@ -48,6 +48,8 @@ pub struct Inputs {
     pub sources: BTreeSet<String>,
     /// Read as they stand.
     pub bounded: BTreeSet<String>,
+    /// Some of the sources cannot be read as a whole.
+    pub unbounded: bool,
 }
 
 /// The tables that `plan` reads, in subqueries too.
@@ -60,8 +62,11 @@ pub fn inputs(plan: &LogicalPlan) -> Result<Inputs> {
         if let LogicalPlan::TableScan(scan) = node {
             let provider = source_as_provider(&scan.source)?;
             match provider.downcast_ref::<SourceTable>() {
-                Some(table) => inputs.sources.insert(table.name.clone()),
-                None => inputs.bounded.insert(scan.table_name.table().to_owned()),
+                Some(table) if !table.source.is_whole() => {
+                    inputs.unbounded |= !table.source.is_bounded();
+                    inputs.sources.insert(table.name.clone())
+                }
+                _ => inputs.bounded.insert(scan.table_name.table().to_owned()),
             };
         }
         Ok(TreeNodeRecursion::Continue)
@@ -74,7 +79,11 @@ pub fn inputs(plan: &LogicalPlan) -> Result<Inputs> {
 /// # Errors
 /// A [`Refusal`] in the inner result; the outer one has no errors of its own.
 pub fn classify(plan: &LogicalPlan, mode: WriteMode) -> Result<std::result::Result<Class, Refusal>> {
-    if inputs(plan)?.sources.is_empty() {
+    let reads = inputs(plan)?;
+    if mode == WriteMode::Overwrite && !reads.unbounded {
+        return Ok(Ok(Class::Complete));
+    }
+    if reads.sources.is_empty() {
         return Ok(match mode {
             WriteMode::Overwrite | WriteMode::Upsert => Ok(Class::Complete),
             WriteMode::Append => Err(refusal(
@@ -139,7 +148,7 @@ fn refuse(node: &LogicalPlan) -> Result<Option<Refusal>> {
         LogicalPlan::Join(join) => {
             let left = !inputs(&join.left)?.sources.is_empty();
             let right = !inputs(&join.right)?.sources.is_empty();
-            refuse_join(join.join_type, left, right, collect)
+            refuse_join(join.join_type, left, right)
         }
         LogicalPlan::Subquery(_) if over_source()? => Some(subquery()),
         _ => None,
@@ -166,7 +175,7 @@ fn subquery() -> Refusal {
 }
 
 /// A join is computed slice by slice when only one side is a source, and that side decides which rows there are.
-fn refuse_join(join_type: JoinType, left: bool, right: bool, collect: &str) -> Option<Refusal> {
+fn refuse_join(join_type: JoinType, left: bool, right: bool) -> Option<Refusal> {
     use JoinType::{Inner, Left, LeftAnti, LeftMark, LeftSemi, Right, RightAnti, RightMark, RightSemi};
     let works = match (left, right) {
         (false, false) => true,
@@ -179,6 +188,8 @@ fn refuse_join(join_type: JoinType, left: bool, right: bool, collect: &str) -> O
     if works && !keeps_bounded {
         return None;
     }
+    let both = "of files, declare the table that is only looked up with OPTIONS ('read' 'whole'); or collect the rows in a lake table \
+                first (INSERT INTO or REPLACE INTO), then INSERT OVERWRITE from that table";
     let message = if left && right {
         "a join of two incremental sources would match only rows that arrive in the same epoch"
     } else {
@@ -186,7 +197,7 @@ fn refuse_join(join_type: JoinType, left: bool, right: bool, collect: &str) -> O
     };
     Some(refusal(
         message,
-        if left && right { collect } else { "put the incremental source on the side that the join keeps" },
+        if left && right { both } else { "put the incremental source on the side that the join keeps" },
         "JOIN",
     ))
 }

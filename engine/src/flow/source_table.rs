@@ -43,9 +43,15 @@ impl TableProvider for SourceTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let peek: Arc<dyn PartitionStream> = Arc::new(Peek { schema: self.source.schema(), source: Arc::clone(&self.source) });
-        let schema = Arc::clone(peek.schema());
-        Ok(Arc::new(StreamingTableExec::try_new(schema, vec![peek], projection, None, false, limit)?))
+        // A source takes columns in their order only; another order is made of all of them.
+        let columns = projection.filter(|columns| columns.is_sorted()).cloned();
+        let schema = match &columns {
+            Some(columns) => Arc::new(self.source.schema().project(columns)?),
+            None => self.source.schema(),
+        };
+        let left = projection.filter(|_| columns.is_none());
+        let peek = Peek { schema: Arc::clone(&schema), source: Arc::clone(&self.source), columns };
+        Ok(Arc::new(StreamingTableExec::try_new(schema, vec![Arc::new(peek)], left, None, false, limit)?))
     }
 }
 
@@ -54,6 +60,7 @@ impl TableProvider for SourceTable {
 struct Peek {
     schema: SchemaRef,
     source: Arc<dyn Source>,
+    columns: Option<Vec<usize>>,
 }
 
 impl PartitionStream for Peek {
@@ -63,7 +70,7 @@ impl PartitionStream for Peek {
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let source = Arc::clone(&self.source);
-        let request = SliceRequest { limits: SliceLimits { rows: u64::MAX, bytes: u64::MAX }, columns: None };
+        let request = SliceRequest { limits: SliceLimits { rows: u64::MAX, bytes: u64::MAX }, columns: self.columns.clone() };
         let batches = stream::try_unfold((None, source, request), |(reader, source, request)| async move {
             let mut reader = match reader {
                 Some(reader) => reader,
@@ -71,11 +78,11 @@ impl PartitionStream for Peek {
             };
             let batch = reader.next_batch().await?;
             for bad in reader.take_bad() {
-                tracing::warn!(position = bad.position, reason = bad.reason, "a bad record is left out of the result");
+                tracing::warn!(record = %bad, "a bad record is left out of the result");
             }
             match batch {
                 Some(batch) => Ok(Some((batch, (Some(reader), source, request)))),
-                None => match reader.end().interrupted {
+                None => match reader.take_fault() {
                     Some(error) => Err(DataFusionError::from(error)),
                     None => Ok(None),
                 },

@@ -20,6 +20,7 @@ pub(super) struct Group<'a> {
 pub(super) fn groups<'a>(
     flows: impl Iterator<Item = &'a Flow>,
     identity: impl Fn(&str) -> String,
+    mark: impl Fn(&str, &Offset) -> String,
     progress: &BTreeMap<String, FlowProgress>,
 ) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
@@ -31,13 +32,17 @@ pub(super) fn groups<'a>(
                 (source.clone(), progress.get(&flow.id).and_then(|progress| progress.offset(source, &identity(source))).cloned())
             })
             .collect();
+        let marked = |source: &str, offset: &Option<Offset>| offset.as_ref().map(|offset| mark(source, offset));
         let fits = |group: &&mut Group<'a>| {
-            offsets.iter().all(|(source, offset)| group.offsets.get(source).is_none_or(|other| other == offset))
+            let same = |source: &str, offset, other| marked(source, offset) == marked(source, other);
+            offsets.iter().all(|(source, offset)| group.offsets.get(source).is_none_or(|other| same(source, offset, other)))
         };
         match groups.iter_mut().find(fits) {
             Some(group) => {
                 group.flows.push(flow);
-                group.offsets.extend(offsets);
+                for (source, offset) in offsets {
+                    group.offsets.entry(source).or_insert(offset);
+                }
             }
             None => groups.push(Group { flows: vec![flow], offsets }),
         }

@@ -146,14 +146,31 @@ async fn drain(scope: Scope<'_>) -> Result<()> {
             continue;
         }
         let open = scope.pipeline.flows.iter().filter(|flow| flow.class == Class::Stateless && !drained.contains(&flow.id));
-        let groups = group::groups(open, |source| identity(scope.pipeline, source), &progress.flows);
+        let groups = group::groups(open, |source| identity(scope.pipeline, source), mark(scope.pipeline), &progress.flows);
         let Some(group) = groups.into_iter().next() else { break };
         let more = retry::retrying(scope, || incremental_epoch(scope, &group)).await?;
         if !more {
             drained.extend(group.flows.iter().map(|flow| flow.id.clone()));
         }
     }
+    forget_offsets(scope).await?;
     complete_flows(scope).await
+}
+
+/// Lets the sources drop what they kept for offsets that are no more.
+async fn forget_offsets(scope: Scope<'_>) -> Result<()> {
+    let progress = scope.store.progress(&scope.pipeline.name).await?;
+    if progress.pending.is_some() {
+        return Ok(());
+    }
+    let sources: BTreeSet<&String> = scope.pipeline.flows.iter().flat_map(|flow| &flow.sources).collect();
+    for name in sources {
+        let Some(source) = scope.pipeline.source(name) else { continue };
+        let identity = source.identity();
+        let live: Vec<&Offset> = progress.flows.values().filter_map(|flow| flow.offset(name, &identity)).collect();
+        source.retain(&live).await.with_context(|| format!("source '{name}'"))?;
+    }
+    Ok(())
 }
 
 /// One epoch of flows that stand at the same offsets. Says whether there is more right now.
@@ -194,6 +211,10 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
     commit::commit(scope, &checkpoint).await?;
     advance::advance(scope, &checkpoint).await?;
     Ok(slices.more())
+}
+
+fn mark(pipeline: &Pipeline) -> impl Fn(&str, &Offset) -> String {
+    |name, offset| pipeline.source(name).map_or_else(|| offset.0.clone(), |source| source.mark(offset))
 }
 
 fn identity(pipeline: &Pipeline, source: &str) -> String {

@@ -15,7 +15,7 @@ use super::pipeline::{Pipeline, TableKind, target};
 use super::script::find_word;
 use super::{Diagnostic, tables};
 use crate::flow::classify::{classify, inputs};
-use crate::flow::{Flow, plan};
+use crate::flow::{Class, Flow, plan};
 use crate::session::Session;
 
 /// Plans one statement against what is known so far.
@@ -45,7 +45,10 @@ pub(super) async fn flow(
         let at = find_word(text, span, refusal.word).or_else(|| find_word(text, span, &name));
         Diagnostic::new(refusal.message, at).help(refusal.help)
     })?;
-    let reads = inputs(&query).map_err(from_datafusion)?;
+    let mut reads = inputs(&query).map_err(from_datafusion)?;
+    if class == Class::Complete {
+        reads.bounded.append(&mut reads.sources);
+    }
     let sink =
         connector.sink(&session.resolve(&table.spec).map_err(from_connector)?, &session.context).await.map_err(from_connector)?;
     let sink_plan = sink.plan(&plan::query_schema(&query), mode).await.map_err(from_connector)?;

@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 use super::script::{self, Statement, find_word};
 use super::settings::{PipelineOptions, pipeline_options};
 use super::{Diagnostic, flows, settings, tables};
-use crate::flow::Flow;
+use crate::flow::{Class, Flow};
 use crate::flow::source_table::SourceTable;
 use crate::session::Session;
 
@@ -155,7 +155,11 @@ impl Pipeline {
         for (name, table) in &self.tables {
             let resolved = session.resolve(&table.spec)?;
             match &table.kind {
-                TableKind::Source(_) => {}
+                TableKind::Source(source) => {
+                    if self.flows.iter().any(|flow| flow.class == Class::Complete && flow.bounded.contains(name)) {
+                        versions.insert(name.clone(), source.version().await?);
+                    }
+                }
                 TableKind::Files => {
                     versions.insert(name.clone(), files_version(&resolved.location, session).await?);
                 }
@@ -352,11 +356,12 @@ impl<'a> Builder<'a> {
                 Some(connector) => connector.table(&resolved, &self.session.context).await.ok().flatten(),
                 None => None,
             };
-            return match existing.zip(lake) {
-                Some((table, connector)) => {
-                    self.pipeline.context.register_table(quoted(&spec.name), table.provider).map_err(from_datafusion)?;
-                    Ok(TableKind::Lake(connector))
-                }
+            if let Some((table, connector)) = existing.zip(lake) {
+                self.pipeline.context.register_table(quoted(&spec.name), table.provider).map_err(from_datafusion)?;
+                return Ok(TableKind::Lake(connector));
+            }
+            return match connector(&spec.connector).ok().filter(|connector| connector.is_source() && spec.columns.is_some()) {
+                Some(connector) => self.open_source(&resolved, connector, span).await,
                 None => self.open_files(&resolved, statement, span).await,
             };
         }
@@ -369,10 +374,7 @@ impl<'a> Builder<'a> {
                     at,
                 ));
             }
-            let source = connector.source(&resolved, &self.session.context).await.map_err(from_connector)?;
-            let table = SourceTable { name: spec.name.clone(), source: Arc::clone(&source) };
-            self.pipeline.context.register_table(quoted(&spec.name), Arc::new(table)).map_err(from_datafusion)?;
-            return Ok(TableKind::Source(source));
+            return self.open_source(&resolved, connector, span).await;
         }
         if is_target {
             // Options are checked here also when no flow that writes the table can be planned.
@@ -390,6 +392,22 @@ impl<'a> Builder<'a> {
             }
         }
         Ok(TableKind::Lake(connector))
+    }
+
+    async fn open_source(
+        &self,
+        resolved: &TableSpec,
+        connector: &dyn Connector,
+        span: &Range<usize>,
+    ) -> std::result::Result<TableKind, Diagnostic> {
+        let text = &self.pipeline.text;
+        let from_connector = |error: connectors::Error| Diagnostic::from_connector(text, span, &error);
+        let home = self.session.source_folder(&self.pipeline.name, &resolved.name).map_err(from_connector)?;
+        let source = connector.source(resolved, home, &self.session.context).await.map_err(from_connector)?;
+        let table = SourceTable { name: resolved.name.clone(), source: Arc::clone(&source) };
+        let registered = self.pipeline.context.register_table(quoted(&resolved.name), Arc::new(table));
+        registered.map_err(|error| Diagnostic::from_datafusion(text, span, &error))?;
+        Ok(TableKind::Source(source))
     }
 
     /// A table of files that DataFusion reads itself.

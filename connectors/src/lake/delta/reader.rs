@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 
 use crate::error::{Error, Result};
-use crate::lake::object::ObjectReader;
+use crate::parquet_object::ObjectReader;
 
 /// Rows of one batch.
 const BATCH_ROWS: usize = 4096;

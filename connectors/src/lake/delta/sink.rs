@@ -23,7 +23,7 @@ use crate::lake::delta::reader::DataFile;
 use crate::lake::delta::upsert::Upsert;
 use crate::lake::delta::{Delta, log, schema, stats};
 use crate::lake::files::{self, Copied};
-use crate::lake::object::ObjectReader;
+use crate::parquet_object::ObjectReader;
 use crate::lake::schema::{canonical, find, meet, resolve};
 use crate::lake::{COMMIT_ATTEMPTS, receipt};
 use crate::options::Options;

@@ -36,7 +36,7 @@ async fn by_default_a_bad_record_fails_the_run_and_says_how_to_go_on() {
     bench.write("p.sql", pipeline(""));
     let ended = bench.engine(&["run", "p.sql"]);
     assert_eq!(ended.code, 1, "{ended:?}");
-    for part in ["r/test/new page 1 child 4", "no 'id'", "'on_error' 'quarantine'"] {
+    for part in ["r/test/new page 1 row 4", "no 'id'", "'on_error' 'quarantine'"] {
         assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
     }
     assert!(bench.listing("lake").is_empty());
@@ -50,11 +50,11 @@ async fn a_quarantined_record_is_in_a_table_of_its_own_once() {
     assert_eq!((&sink["rows_written"], &sink["bad_rows"]), (&30.into(), &2.into()), "{summary}");
     assert_eq!(summary["bad"]["posts$bad"], json!({"rows": 2, "location": "lake://bad/p/posts"}));
     let bad = bench
-        .query("lake://bad/p/posts", "SELECT epoch, source, position, reason, CAST(raw AS VARCHAR) FROM t ORDER BY position");
+        .query("lake://bad/p/posts", "SELECT epoch, source, file, \"row\", reason, CAST(raw AS VARCHAR) FROM t ORDER BY \"row\"");
     let bad: Vec<Vec<&str>> = bad.lines().map(|line| line.split('|').map(str::trim).collect()).collect();
-    assert_eq!(bad[0][..3], ["1", "posts", "r/test/new page 1 child 4"]);
-    assert_eq!(bad[0][4], r#"{"title":"no id at all"}"#);
-    assert!(bad[1][3].contains("'xx' has no 'created_utc'"), "{bad:?}");
+    assert_eq!(bad[0][..4], ["1", "posts", "r/test/new page 1", "4"]);
+    assert_eq!(bad[0][5], r#"{"title":"no id at all"}"#);
+    assert!(bad[1][4].contains("'xx' has no 'created_utc'"), "{bad:?}");
 
     assert!(bench.good(&["plan", "p.sql"]).contains("put aside in lake://bad/p/posts, up to 10 % of an epoch"));
 

@@ -1,0 +1,184 @@
+//! What a table of files says of itself, checked.
+
+use std::time::Duration;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+
+use super::decode::OnError;
+use super::listing::Place;
+use super::object::Format;
+use super::pending::OnChange;
+use crate::context::{Context, TableSpec};
+use crate::error::{Error, Result};
+use crate::options::{OptionSpec, Options};
+
+/// How long `--follow` waits between two listings, when the table does not say.
+const POLL: Duration = Duration::from_secs(30);
+/// The share of bad records that is tolerated when they do not fail the run, when the table does not say.
+const MAX_BAD_RATIO: f64 = 0.1;
+
+/// Options of every table of files.
+macro_rules! common_options {
+    ($($own:expr),* $(,)?) => {
+        &[
+            OptionSpec {
+                name: "on_error",
+                default: "'fail'",
+                help: "what happens to a record that cannot be read or has a value that does not fit its column: 'fail' stops the run \
+                       before anything of the epoch is written; 'quarantine' puts the record, with its bytes, file, row, column and \
+                       reason, into the table <table>$bad (Delta, lake://bad/<pipeline>/<table>), in the same epoch; 'null' keeps \
+                       the row with NULL for the value, and notes it there",
+            },
+            OptionSpec {
+                name: "max_bad_ratio",
+                default: "'0.1'",
+                help: "with on_error 'quarantine' or 'null': the share of the records of an epoch that may be bad before the run \
+                       fails, from 0 to 1",
+            },
+            OptionSpec {
+                name: "on_change",
+                default: "'fail'",
+                help: "what happens to a file that has changed since it was read: 'fail' stops the run; 'reprocess' reads it again \
+                       (into a sink with a key, by REPLACE INTO); 'ignore' leaves it",
+            },
+            OptionSpec {
+                name: "read",
+                default: "'new'",
+                help: "'new' reads the files that are new since the last run; 'whole' reads all of them whenever a query needs the \
+                       table, as for a table of codes that others are joined with",
+            },
+            OptionSpec {
+                name: "file_columns",
+                default: "'false'",
+                help: "'true' adds the columns _file (address), _file_size (bytes), _file_modified (time) and _file_row (number of \
+                       the record in its file, from 1)",
+            },
+            OptionSpec {
+                name: "poll",
+                default: "'30s'",
+                help: "how long --follow waits before it lists the files again, after there was nothing more",
+            },
+            $($own),*
+        ]
+    };
+}
+pub(super) use common_options;
+
+/// A table of files.
+#[derive(Debug)]
+pub(crate) struct FileTable {
+    /// Its name.
+    pub name: String,
+    /// Where its files are.
+    pub place: Place,
+    /// What they hold.
+    pub format: Format,
+    /// What happens to bad records.
+    pub on_error: OnError,
+    /// The share of them that is tolerated.
+    pub max_bad_ratio: f64,
+    /// What happens to files that changed.
+    pub on_change: OnChange,
+    /// How long to wait between listings.
+    pub poll: Duration,
+    /// Read as a whole.
+    pub whole: bool,
+    /// JSON as Python prints it.
+    pub lenient: bool,
+    /// The columns.
+    pub layout: Layout,
+}
+
+/// Where the columns of a table come from: its files, the folders they are in, what is known of a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    /// All columns.
+    pub schema: SchemaRef,
+    /// How many of them, the first, are in the files.
+    pub in_files: usize,
+    /// Names of the columns that come from folders, behind those.
+    pub partitions: Vec<String>,
+    /// Whether the columns about the file follow.
+    pub file_columns: bool,
+}
+
+/// The columns about a file, in their order.
+pub(crate) fn file_fields() -> [Field; 4] {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    [
+        Field::new("_file", DataType::Utf8, false),
+        Field::new("_file_size", DataType::Int64, false),
+        Field::new("_file_modified", time, false),
+        Field::new("_file_row", DataType::Int64, false),
+    ]
+}
+
+impl FileTable {
+    /// Checks what the table says.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an option or location that is wrong.
+    pub(crate) fn parse(table: &TableSpec, context: &Context, format: Format, specs: &[OptionSpec]) -> Result<Self> {
+        let options = Options::parse(&table.connector, specs, &table.options)?;
+        let on_error = match options.choice("on_error", &["fail", "quarantine", "null"])? {
+            Some("quarantine") => OnError::Quarantine,
+            Some("null") => OnError::Null,
+            _ => OnError::Fail,
+        };
+        let ratio = options.ratio("max_bad_ratio")?;
+        if on_error == OnError::Fail && ratio.is_some() {
+            return Err(Error::config_at(
+                "max_bad_ratio",
+                "option 'max_bad_ratio' applies only with on_error 'quarantine' or 'null': with 'fail', the first bad record ends the run",
+            ));
+        }
+        let on_change = match options.choice("on_change", &["fail", "reprocess", "ignore"])? {
+            Some("reprocess") => OnChange::Reprocess,
+            Some("ignore") => OnChange::Ignore,
+            _ => OnChange::Fail,
+        };
+        let columns = table.columns.as_ref().ok_or_else(|| {
+            Error::config(format!("table '{}': declare its columns, as in CREATE EXTERNAL TABLE {} (id BIGINT, ...)", table.name, table.name))
+        })?;
+        let file_columns = options.choice("file_columns", &["true", "false"])? == Some("true");
+        Ok(Self {
+            name: table.name.clone(),
+            place: Place::parse(&context.stores, &table.location)?,
+            format,
+            on_error,
+            max_bad_ratio: if on_error == OnError::Fail { 0.0 } else { ratio.unwrap_or(MAX_BAD_RATIO) },
+            on_change,
+            poll: options.duration("poll")?.unwrap_or(POLL),
+            whole: options.choice("read", &["new", "whole"])? == Some("whole"),
+            lenient: specs.iter().any(|spec| spec.name == "mode")
+                && options.choice("mode", &["strict", "lenient"])? == Some("lenient"),
+            layout: Layout::new(columns, &table.partition_by, file_columns)?,
+        })
+    }
+}
+
+impl Layout {
+    /// `columns` are those that the table declares or that were found in its files; partition columns may be among them and are
+    /// text if they are not.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a column that is there twice.
+    pub(crate) fn new(columns: &Schema, partition_by: &[String], file_columns: bool) -> Result<Self> {
+        let is_partition = |field: &FieldRef| partition_by.contains(field.name());
+        let mut fields: Vec<FieldRef> = columns.fields().iter().filter(|field| !is_partition(field)).cloned().collect();
+        let in_files = fields.len();
+        for name in partition_by {
+            let declared = columns.fields().iter().find(|field| field.name() == name).cloned();
+            fields.push(declared.unwrap_or_else(|| Field::new(name, DataType::Utf8, true).into()));
+        }
+        if file_columns {
+            fields.extend(file_fields().map(FieldRef::new));
+        }
+        for (index, field) in fields.iter().enumerate() {
+            if fields[..index].iter().any(|other| other.name() == field.name()) {
+                return Err(Error::config_at(field.name(), format!("column '{}' is there twice", field.name())));
+            }
+        }
+        Ok(Self { schema: Schema::new(fields).into(), in_files, partitions: partition_by.to_vec(), file_columns })
+    }
+}

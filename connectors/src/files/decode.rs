@@ -1,0 +1,106 @@
+//! What the decoders of text formats have in common: bytes in, rows and refused records out.
+
+use super::columns::{Columns, Misfit};
+use crate::error::Result;
+
+/// A record is at most this long; what is longer is refused, so that a file without record ends is not held in memory.
+pub const LONGEST_RECORD: usize = 32 << 20;
+
+/// What a bad value does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// The run fails.
+    Fail,
+    /// The record goes to the table's bad records.
+    Quarantine,
+    /// The value becomes NULL, and the record is noted among the bad ones as one that was kept. A record that cannot be read at all is
+    /// quarantined.
+    Null,
+}
+
+/// A record that is no row, or is one with a NULL where it has something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its bytes.
+    pub raw: Vec<u8>,
+    /// Which record of the file it is, from 1.
+    pub row: u64,
+    /// On which line it begins, from 1.
+    pub line: u64,
+    /// Where it begins, in bytes of the decompressed file.
+    pub offset: u64,
+    /// The column at fault, if it is one column's.
+    pub column: Option<String>,
+    /// What is wrong.
+    pub reason: String,
+    /// It is a row all the same.
+    pub kept: bool,
+}
+
+/// How far a decoder came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// There is no room for more records.
+    Full,
+    /// More bytes are needed.
+    Hungry,
+    /// The file is at its end.
+    Done,
+}
+
+/// Where decoded rows go.
+#[derive(Debug)]
+pub struct Output<'a> {
+    /// The columns that are read.
+    pub columns: &'a mut Columns,
+    /// Where refused records go.
+    pub refused: &'a mut Vec<Refused>,
+    /// The number in its file of every row.
+    pub numbers: &'a mut Vec<i64>,
+    /// Records that may still come: rows and refused ones.
+    pub room: usize,
+}
+
+impl Output<'_> {
+    /// The row under construction is complete, but for what its `misfit` says: keeps it, or takes it back and refuses it.
+    ///
+    /// `refused` makes the record as it is noted.
+    pub fn settle(&mut self, row: u64, misfit: Option<Misfit>, on_error: OnError, refused: impl FnOnce(Misfit) -> Refused) {
+        let keep = misfit.is_none() || on_error == OnError::Null;
+        let missing = if keep { self.columns.end_row().err() } else { None };
+        let kept = keep && missing.is_none();
+        if kept {
+            self.numbers.push(i64::try_from(row).unwrap_or(i64::MAX));
+        } else {
+            self.columns.drop_row();
+        }
+        if let Some(misfit) = missing.or(misfit) {
+            self.refused.push(Refused { kept, ..refused(misfit) });
+        }
+        self.room = self.room.saturating_sub(1);
+    }
+
+    /// A record that cannot be read at all.
+    pub fn refuse(&mut self, refused: Refused) {
+        self.refused.push(refused);
+        self.room = self.room.saturating_sub(1);
+    }
+}
+
+/// Makes rows of the bytes of one file.
+pub trait Decoder: Send {
+    /// Takes the next bytes of the file, decompressed.
+    fn push(&mut self, bytes: &[u8]);
+
+    /// No more bytes come.
+    fn finish(&mut self);
+
+    /// Decodes what it has.
+    ///
+    /// # Errors
+    /// What makes the whole file unreadable; a record that cannot be read is no error but refused.
+    fn decode(&mut self, output: &mut Output<'_>) -> Result<Progress>;
+
+    /// Records passed so far, rows and refused ones.
+    fn records(&self) -> u64;
+}

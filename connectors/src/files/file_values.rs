@@ -1,0 +1,88 @@
+//! What is the same for all rows of a file: the values that its folders name, and the columns about the file.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Int64Array};
+use arrow::compute::concat;
+use datafusion::common::ScalarValue;
+
+use super::columns::Columns;
+use super::config::Layout;
+use super::listing::Place;
+use super::object::Object;
+use crate::error::{Error, Result};
+use crate::options::unknown;
+use crate::staging::{NULL_FOLDER, unescape};
+
+/// The values, by the column's place behind those that are in the files. The number of a row is in no file's values.
+pub(super) type FileValues = Arc<[ScalarValue]>;
+
+/// Of one file.
+///
+/// # Errors
+/// [`Error::Data`] when a folder of the path is missing, or its value is none of the column's type.
+pub(super) fn file_values(layout: &Layout, place: &Place, object: &Object) -> Result<FileValues> {
+    let mut values = partition_values(layout, place, object)?;
+    if layout.file_columns {
+        let size = i64::try_from(object.size).unwrap_or(i64::MAX);
+        let modified = object.modified.timestamp_micros();
+        values.push(ScalarValue::Utf8(Some(place.address(&object.path))));
+        values.push(ScalarValue::Int64(Some(size)));
+        values.push(ScalarValue::TimestampMicrosecond(Some(modified), Some("UTC".into())));
+    }
+    Ok(values.into())
+}
+
+fn partition_values(layout: &Layout, place: &Place, object: &Object) -> Result<Vec<ScalarValue>> {
+    if layout.partitions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let folders = place.folders(&object.path);
+    let named: Vec<(String, &str)> = folders
+        .iter()
+        .filter_map(|folder| folder.split_once('='))
+        .map(|(name, value)| (unescape(name).to_lowercase(), value))
+        .collect();
+    let address = place.address(&object.path);
+    let fields = &layout.schema.fields()[layout.in_files..layout.in_files + layout.partitions.len()];
+    let schema = Arc::new(arrow::datatypes::Schema::new(fields.to_vec()));
+    let mut columns = Columns::new(schema)?;
+    for (index, name) in layout.partitions.iter().enumerate() {
+        let found = named.iter().find(|(folder, _)| *folder == name.to_lowercase());
+        let Some((_, value)) = found else {
+            let known = named.iter().map(|(name, _)| name.as_str());
+            let help = unknown("partition column", name, "the path", known);
+            return Err(Error::data(format!("'{address}' is in no folder '{name}=<value>': {help}")));
+        };
+        if *value != NULL_FOLDER {
+            columns.column(index).text(&unescape(value)).map_err(|misfit| {
+                Error::data(format!("'{address}': partition column '{}': {}", misfit.column, misfit.reason))
+            })?;
+        }
+    }
+    columns.end_row().map_err(|misfit| Error::data(format!("'{address}': partition column '{}' {}", misfit.column, misfit.reason)))?;
+    let batch = columns.take()?;
+    batch.columns().iter().map(|column| Ok(ScalarValue::try_from_array(column, 0)?)).collect()
+}
+
+/// Rows of one batch that are of one file.
+#[derive(Debug, Clone)]
+pub(super) struct Segment {
+    pub(super) values: FileValues,
+    pub(super) rows: usize,
+}
+
+/// The column behind those of the files at `place`, for the rows of `segments`.
+pub(super) fn column(segments: &[Segment], place: usize, numbers: &[i64]) -> Result<ArrayRef> {
+    let arrays = segments
+        .iter()
+        .map(|segment| match segment.values.get(place) {
+            Some(value) => value.to_array_of_size(segment.rows).map(Some),
+            None => Ok(None),
+        })
+        .collect::<datafusion::error::Result<Option<Vec<_>>>>()?;
+    // Behind the values of a file there is only the number of the row.
+    let Some(arrays) = arrays else { return Ok(Arc::new(Int64Array::from(numbers.to_vec()))) };
+    let parts: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
+    Ok(concat(&parts)?)
+}

@@ -1,0 +1,7 @@
+//! JSON files: [`parser`] reads values, [`records`] finds the records of a file, [`row`] makes them rows.
+
+pub mod parser;
+pub mod records;
+pub mod row;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! The records of a JSON file: one a line, one behind the other, or the items of a list.
+//!
+//! A value is read where it stands; no other pass looks for its end first. When a record cannot be read, where the next one
+//! begins depends on how the file is laid out: with a record a line, on the next line; else behind the braces that balance.
+
+use super::parser::{Fault, Parser};
+use super::row::RowDecoder;
+use crate::error::Result;
+use crate::files::columns::Misfit;
+use crate::files::decode::{Decoder, LONGEST_RECORD, OnError, Output, Progress, Refused};
+
+/// How the records of a file follow each other, as the records read so far say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// Not known yet; taken for lines.
+    Unknown,
+    /// A record a line (NDJSON).
+    Lines,
+    /// Records that span lines, or share one.
+    Values,
+}
+
+/// Decodes the records of one file.
+#[derive(Debug)]
+pub struct JsonDecoder {
+    rows: RowDecoder,
+    lenient: bool,
+    on_error: OnError,
+    buffer: Vec<u8>,
+    /// The next byte of the buffer.
+    at: usize,
+    /// Where the buffer begins, in bytes of the file.
+    start: u64,
+    /// Lines that ended before `at`.
+    lines: u64,
+    records: u64,
+    layout: Layout,
+    /// Within the brackets of a list that holds the records.
+    in_list: bool,
+    /// Bytes of the buffer below which a record that was incomplete is not tried again.
+    wait_for: usize,
+    finished: bool,
+    begun: bool,
+}
+
+/// What some programs begin a file in UTF-8 with.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+impl JsonDecoder {
+    /// Decodes records; a member of a record goes to the column that `names` gives its name, or nowhere.
+    pub fn new(names: impl IntoIterator<Item = (String, Option<usize>)>, lenient: bool, on_error: OnError) -> Self {
+        Self {
+            rows: RowDecoder::new(names),
+            lenient,
+            on_error,
+            buffer: Vec::new(),
+            at: 0,
+            start: 0,
+            lines: 0,
+            records: 0,
+            layout: Layout::Unknown,
+            in_list: false,
+            wait_for: 0,
+            finished: false,
+            begun: false,
+        }
+    }
+
+    /// Members that are no column.
+    pub fn unknown(&self) -> &[String] {
+        self.rows.unknown()
+    }
+
+    /// Moves to `at`, counting lines.
+    fn advance(&mut self, at: usize) {
+        self.lines += self.buffer[self.at..at].iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.at = at;
+    }
+
+    /// Passes what stands between records. Says whether a record begins.
+    fn between(&mut self) -> bool {
+        if !self.begun {
+            if self.buffer.len() < BOM.len() && !self.finished {
+                return false;
+            }
+            self.begun = true;
+            if self.buffer.starts_with(BOM) {
+                self.at = BOM.len();
+            }
+        }
+        loop {
+            let mut parser = Parser::new(&self.buffer, self.at, self.lenient);
+            let Some(byte) = parser.peek() else {
+                let end = parser.at;
+                self.advance(end);
+                return false;
+            };
+            let at = parser.at;
+            self.advance(at);
+            match byte {
+                b'[' if !self.in_list => {
+                    self.in_list = true;
+                    self.layout = Layout::Values;
+                }
+                b']' if self.in_list => self.in_list = false,
+                // Between the records of a list, and, as some programs write them, behind each record of a file.
+                b',' if self.records > 0 => {}
+                _ => return true,
+            }
+            self.advance(at + 1);
+        }
+    }
+
+    /// One record; [`Progress::Hungry`] when it is not all there.
+    fn record(&mut self, output: &mut Output<'_>) -> Option<Progress> {
+        if self.buffer.len() - self.at < self.wait_for && !self.finished {
+            return Some(Progress::Hungry);
+        }
+        self.rows.last = self.finished;
+        let mut parser = Parser::new(&self.buffer, self.at, self.lenient);
+        match self.rows.row(&mut parser, output.columns) {
+            Ok(misfit) => {
+                let end = parser.at;
+                self.note_layout(end);
+                self.keep(output, end, misfit);
+            }
+            Err(fault) => {
+                output.columns.drop_row();
+                let too_long = self.buffer.len() - self.at > LONGEST_RECORD;
+                if fault == Fault::Incomplete && !self.finished && !too_long {
+                    // Twice as much, so that a long record is not tried once a chunk.
+                    self.wait_for = (self.buffer.len() - self.at) * 2;
+                    return Some(Progress::Hungry);
+                }
+                let Some(end) = self.resume_at(&fault, self.finished || too_long) else {
+                    self.wait_for = (self.buffer.len() - self.at) * 2;
+                    return Some(Progress::Hungry);
+                };
+                let reason = self.explain(&fault, too_long);
+                self.refuse(output, end, reason);
+            }
+        }
+        self.wait_for = 0;
+        None
+    }
+
+    fn note_layout(&mut self, end: usize) {
+        if self.layout == Layout::Unknown {
+            let spans_lines = self.buffer[self.at..end].contains(&b'\n');
+            let ends_line = self.buffer[end..].iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b','));
+            let shares_line = ends_line.is_some_and(|byte| *byte != b'\n');
+            self.layout = if spans_lines || shares_line { Layout::Values } else { Layout::Lines };
+        }
+    }
+
+    fn keep(&mut self, output: &mut Output<'_>, end: usize, misfit: Option<Misfit>) {
+        self.records += 1;
+        let (row, line, offset) = (self.records, self.lines + 1, self.start + self.at as u64);
+        let raw = &self.buffer[self.at..end];
+        output.settle(row, misfit, self.on_error, |misfit| Refused {
+            raw: raw.to_vec(),
+            row,
+            line,
+            offset,
+            column: Some(misfit.column),
+            reason: misfit.reason,
+            kept: false,
+        });
+        self.advance(end);
+    }
+
+    fn refuse(&mut self, output: &mut Output<'_>, end: usize, reason: String) {
+        self.records += 1;
+        let raw = self.buffer[self.at..end].trim_ascii_end().to_vec();
+        let (row, line, offset) = (self.records, self.lines + 1, self.start + self.at as u64);
+        output.refuse(Refused { raw, row, line, offset, column: None, reason, kept: false });
+        self.advance(end);
+    }
+
+    fn explain(&self, fault: &Fault, too_long: bool) -> String {
+        match fault {
+            Fault::Incomplete if too_long => format!("the record is longer than {} MiB", LONGEST_RECORD >> 20),
+            Fault::Incomplete => "the file ends in the middle of this record".to_owned(),
+            Fault::Syntax { at, expected } => {
+                let found = match self.buffer.get(*at) {
+                    None => "the end of the file".to_owned(),
+                    Some(b'\n') => "the end of the line".to_owned(),
+                    Some(_) => {
+                        let text = String::from_utf8_lossy(&self.buffer[*at..(*at + 16).min(self.buffer.len())]);
+                        let shown: String = text.chars().take(8).take_while(|c| !c.is_control()).collect();
+                        format!("'{shown}'")
+                    }
+                };
+                let hint = if !self.lenient && self.buffer.get(*at) == Some(&b'\'') {
+                    "; for single quotes, None and True there is OPTIONS ('mode' 'lenient')"
+                } else {
+                    ""
+                };
+                format!("not JSON at byte {} of the record: expected {expected}, found {found}{hint}", at - self.at + 1)
+            }
+        }
+    }
+
+    /// Where to go on behind a record that cannot be read; none when more bytes are needed to say.
+    fn resume_at(&self, fault: &Fault, is_last: bool) -> Option<usize> {
+        let line_end = || self.buffer[self.at..].iter().position(|byte| *byte == b'\n').map(|at| self.at + at + 1);
+        let is_value = self.layout == Layout::Values && matches!(fault, Fault::Syntax { .. });
+        let end = match is_value.then(|| balanced(&self.buffer, self.at)).flatten() {
+            None if is_value && !is_last => None,
+            None => line_end().or_else(|| is_last.then_some(self.buffer.len())),
+            found => found,
+        };
+        end.map(|end| end.max(self.at + 1))
+    }
+}
+
+/// The byte behind the braces that close what opens at `from`; strings are passed over.
+fn balanced(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut at = from;
+    while let Some(byte) = bytes.get(at) {
+        match (quote, byte) {
+            (Some(_), b'\\') => at += 1,
+            (Some(open), byte) if open == *byte => quote = None,
+            (Some(_), _) => {}
+            (None, b'"') => quote = Some(b'"'),
+            (None, b'{' | b'[') => depth += 1,
+            (None, b'}' | b']') => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            (None, _) => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+impl Decoder for JsonDecoder {
+    fn push(&mut self, bytes: &[u8]) {
+        self.start += self.at as u64;
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    fn decode(&mut self, output: &mut Output<'_>) -> Result<Progress> {
+        loop {
+            if output.room == 0 {
+                return Ok(Progress::Full);
+            }
+            if !self.between() {
+                if self.finished && self.in_list {
+                    self.in_list = false;
+                    let reason = "the file ends before the list that holds its records does; it may be truncated".to_owned();
+                    self.refuse(output, self.at, reason);
+                }
+                return Ok(if self.finished { Progress::Done } else { Progress::Hungry });
+            }
+            if let Some(progress) = self.record(output) {
+                return Ok(progress);
+            }
+        }
+    }
+
+    fn records(&self) -> u64 {
+        self.records
+    }
+}

@@ -1,0 +1,186 @@
+//! From one JSON object to one row.
+
+use std::collections::HashMap;
+
+use super::parser::{Fault, Kind, Parser, Word};
+use crate::files::columns::{Column, Columns, Misfit};
+
+type Result<T> = std::result::Result<T, Fault>;
+
+/// Which member of an object is which column.
+#[derive(Debug)]
+struct Members {
+    /// By the member's name in lower case. A name in another case than the column's is the column's all the same.
+    by_name: HashMap<String, usize>,
+    /// A name, and the column that is read for it, if one is.
+    names: Vec<(String, Option<usize>)>,
+}
+
+impl Members {
+    fn new(names: impl IntoIterator<Item = (String, Option<usize>)>) -> Self {
+        let names: Vec<(String, Option<usize>)> = names.into_iter().collect();
+        // Of two columns that differ by case only, each is found by its exact name, and the first by any other.
+        let mut by_name = HashMap::new();
+        for (index, (name, _)) in names.iter().enumerate() {
+            by_name.entry(name.to_lowercase()).or_insert(index);
+        }
+        by_name.extend(names.iter().enumerate().map(|(index, (name, _))| (name.clone(), index)));
+        Self { by_name, names }
+    }
+
+    /// The place of `name` among the names. Objects of a file mostly have their members in one order: `guess` comes first.
+    fn find(&self, name: &str, guess: usize) -> Option<usize> {
+        if self.names.get(guess).is_some_and(|(expected, _)| expected == name) {
+            return Some(guess);
+        }
+        match self.by_name.get(name) {
+            Some(index) => Some(*index),
+            None if name.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) => {
+                self.by_name.get(&name.to_lowercase()).copied()
+            }
+            None => None,
+        }
+    }
+}
+
+/// Appends records to columns.
+#[derive(Debug)]
+pub struct RowDecoder {
+    members: Members,
+    /// Nothing follows the buffer, so a number at its end is complete.
+    pub last: bool,
+    /// Names that are no column, each once, with the first record that has it not yet reported.
+    unknown: Vec<String>,
+}
+
+/// More names than this that are no column are not collected: an object used as a map has any number of them.
+const MOST_UNKNOWN: usize = 1_000;
+
+impl RowDecoder {
+    /// Decodes members into the columns that `names` gives them; those without one are known, and passed over.
+    pub fn new(names: impl IntoIterator<Item = (String, Option<usize>)>) -> Self {
+        Self { members: Members::new(names), last: false, unknown: Vec::new() }
+    }
+
+    /// Members that are no column and were not asked for before.
+    pub fn unknown(&self) -> &[String] {
+        &self.unknown
+    }
+
+    /// Appends the object at the parser's place as the row under construction. A value that does not fit its column is NULL,
+    /// and the first such misfit is returned beside the row.
+    ///
+    /// # Errors
+    /// When it is no object, or not all of one; the row must be dropped then.
+    pub fn row(&mut self, parser: &mut Parser<'_>, columns: &mut Columns) -> Result<Option<Misfit>> {
+        if parser.kind()? != Kind::Object {
+            return Err(Fault::Syntax { at: parser.at, expected: "an object: {" });
+        }
+        let mut misfit = None;
+        let mut guess = 0;
+        let last = self.last;
+        let (members, unknown) = (&self.members, &mut self.unknown);
+        parser.members(0, |parser, name| {
+            let Some(index) = members.find(&name, guess) else {
+                if unknown.len() < MOST_UNKNOWN && !unknown.iter().any(|known| *known == name) {
+                    unknown.push(name.into_owned());
+                }
+                return parser.skip(last, 1);
+            };
+            guess = index + 1;
+            let Some(index) = members.names[index].1 else { return parser.skip(last, 1) };
+            // Of a name that comes twice, the last value counts, as in most parsers.
+            columns.retract(index);
+            value(parser, columns.column(index), last, 1, &mut misfit)
+        })?;
+        Ok(misfit)
+    }
+}
+
+/// Appends the value at the parser's place.
+fn value(parser: &mut Parser<'_>, column: &mut Column, last: bool, depth: usize, misfit: &mut Option<Misfit>) -> Result<()> {
+    let kind = parser.kind()?;
+    let appended = match kind {
+        Kind::Text => column.text(&parser.text()?),
+        Kind::Number => column.number(parser.number(last)?),
+        Kind::Word => {
+            let start = parser.at;
+            match parser.word(last)? {
+                Word::Null => {
+                    column.null();
+                    Ok(())
+                }
+                Word::True => column.boolean(true),
+                Word::False => column.boolean(false),
+                Word::Nan | Word::Infinity => column.text(&String::from_utf8_lossy(parser.since(start))),
+            }
+        }
+        Kind::Object if column.members().is_some() => return object(parser, column, last, depth, misfit),
+        Kind::List if column.items().is_some() => return list(parser, column, last, depth, misfit),
+        Kind::Object | Kind::List => {
+            let start = parser.at;
+            parser.skip(last, depth)?;
+            let raw = String::from_utf8_lossy(parser.since(start));
+            if column.is_text() {
+                column.text(&raw)
+            } else {
+                Err(column.misfit(if kind == Kind::Object { "an object" } else { "a list" }))
+            }
+        }
+    };
+    if let Err(problem) = appended {
+        column.null();
+        misfit.get_or_insert(problem);
+    }
+    Ok(())
+}
+
+fn object(parser: &mut Parser<'_>, column: &mut Column, last: bool, depth: usize, misfit: &mut Option<Misfit>) -> Result<()> {
+    let rows = column.rows();
+    let parsed = parser.members(depth, |parser, name| {
+        let members = column.members().unwrap_or_default();
+        let Some(index) = members.iter().position(|member| *member.field().name() == *name) else {
+            return parser.skip(last, depth + 1);
+        };
+        if members[index].rows() > rows {
+            column.retract_member(index);
+        }
+        let Some(member) = column.members().and_then(|members| members.get_mut(index)) else { return Ok(()) };
+        let before = misfit.is_some();
+        value(parser, member, last, depth + 1, misfit)?;
+        if !before && let Some(found) = misfit {
+            found.column = format!("{}.{}", column.field().name(), found.column);
+        }
+        Ok(())
+    });
+    match parsed {
+        Ok(()) => column.end_struct(),
+        Err(_) => column.abandon(),
+    }
+    parsed
+}
+
+fn list(parser: &mut Parser<'_>, column: &mut Column, last: bool, depth: usize, misfit: &mut Option<Misfit>) -> Result<()> {
+    let before = misfit.is_some();
+    let mut count = 0_usize;
+    let parsed = parser.items(depth, |parser| {
+        let Some(item) = column.items() else { return Ok(()) };
+        let fine = misfit.is_some();
+        value(parser, item, last, depth + 1, misfit)?;
+        if !fine && let Some(found) = misfit {
+            // The item's own name says nothing; its place does.
+            let inner = found.column.split_once('.').map_or(String::new(), |(_, rest)| format!(".{rest}"));
+            found.column = format!("[{count}]{inner}");
+        }
+        count += 1;
+        Ok(())
+    });
+    if !before && let Some(found) = misfit {
+        found.column = format!("{}{}", column.field().name(), found.column);
+    }
+    match parsed {
+        Ok(()) => column.end_list(),
+        Err(_) => column.abandon(),
+    }
+    parsed
+}

@@ -1,0 +1,225 @@
+//! The files at a location, in the order of their paths, as a stream that holds a page at a time.
+
+use std::path::{Path as FilePath, PathBuf};
+
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use globset::{GlobBuilder, GlobMatcher};
+use object_store::path::{Path, PathPart};
+use object_store::{ObjectMeta, ObjectStoreExt};
+use tokio::sync::mpsc;
+
+use super::object::Object;
+use crate::error::{Error, Result};
+use crate::staging::unescape;
+use crate::stores::{Location, Stores};
+
+/// Files that wait between the walk over a local folder and who reads them.
+const WALKED_AHEAD: usize = 1_000;
+
+/// Where the files of a table are: a file, a folder, or a pattern.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The file or folder; of a pattern, the part before the first wildcard.
+    pub root: Location,
+    /// The pattern, over paths in the store.
+    pattern: Option<GlobMatcher>,
+    /// As the table says it, without secrets.
+    pub shown: String,
+    /// The location ends in a slash or is a pattern: it is no file.
+    is_many: bool,
+}
+
+impl Place {
+    /// From a `LOCATION`: `data/*.json`, `s3://bucket/logs/`, `s3://bucket/2026/**/part-*.csv.gz`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a scheme that is not known or a pattern that is none.
+    pub(crate) fn parse(stores: &Stores, location: &str) -> Result<Self> {
+        let Some(wild) = location.find(['*', '?', '[', '{']) else {
+            let root = stores.locate(location)?;
+            return Ok(Self { shown: root.url.to_string(), root, pattern: None, is_many: location.ends_with('/') });
+        };
+        let folder = location[..wild].rfind('/').map_or("", |slash| &location[..=slash]);
+        let root = stores.locate(if folder.is_empty() { "." } else { folder })?;
+        let prefix = if root.path.as_ref().is_empty() { String::new() } else { format!("{}/", root.path) };
+        let rest = &location[folder.len()..];
+        let pattern = GlobBuilder::new(&format!("{}{rest}", globset::escape(&prefix))).literal_separator(true).build();
+        let pattern = pattern.map_err(|error| {
+            let help = "'*' stands for a part of a name, '**' for any folders, '?' for a letter, {a,b} for either";
+            Error::config_at(location, format!("location '{location}' is no pattern: {error}; {help}"))
+        })?;
+        let shown = format!("{}/{rest}", root.url.as_str().trim_end_matches('/'));
+        Ok(Self { root, pattern: Some(pattern.compile_matcher()), shown, is_many: true })
+    }
+
+    async fn file(&self) -> Result<Option<ObjectMeta>> {
+        if self.is_many || self.root.path.as_ref().is_empty() {
+            return Ok(None);
+        }
+        match self.root.store.head(&self.root.path).await {
+            Ok(meta) => Ok(Some(meta)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => {
+                let is_folder = self.local_folder().is_some_and(|folder| folder.is_dir());
+                if is_folder { Ok(None) } else { Err(error.into()) }
+            }
+        }
+    }
+
+    /// The file at `path` in the store; none when it is gone.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn object(&self, path: &str) -> Result<Option<Object>> {
+        let path = Path::parse(path).map_err(|error| Error::internal(format!("a path of the list of files: {error}")))?;
+        match self.root.store.head(&path).await {
+            Ok(meta) => Ok(Some(Object::new(meta, self.root.url.scheme() == "file"))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The folders of a file, each as it is called; those above the location too.
+    pub(crate) fn folders(&self, path: &Path) -> Vec<String> {
+        let decode = |part: &str| match self.root.url.scheme() {
+            // A path on the local disk is kept with some letters escaped.
+            "file" => unescape(part),
+            _ => part.to_owned(),
+        };
+        let mut folders: Vec<String> = path.parts().map(|part| decode(part.as_ref())).collect();
+        folders.pop();
+        folders
+    }
+
+    fn local_folder(&self) -> Option<PathBuf> {
+        (self.root.url.scheme() == "file").then(|| self.root.url.to_file_path().ok()).flatten()
+    }
+
+    /// The path of `object` below the location; its name, when the location is that file.
+    pub(crate) fn relative<'a>(&self, path: &'a Path) -> &'a str {
+        let root = self.root.path.as_ref();
+        let below = path.as_ref().strip_prefix(root).map(|rest| rest.trim_start_matches('/'));
+        below.filter(|rest| !rest.is_empty()).unwrap_or_else(|| path.filename().unwrap_or_default())
+    }
+
+    /// The file's address, as messages and `_file` show it.
+    pub(crate) fn address(&self, path: &Path) -> String {
+        match self.root.url.scheme() {
+            "file" => format!("/{path}"),
+            scheme => format!("{scheme}://{}/{path}", self.root.url.authority()),
+        }
+    }
+
+    /// The files, in the order of their paths.
+    ///
+    /// # Errors
+    /// In the stream: when the store cannot be listed, or does not list in order.
+    pub(crate) async fn list(&self) -> Result<BoxStream<'static, Result<Object>>> {
+        let is_local = self.root.url.scheme() == "file";
+        if let Some(meta) = self.file().await? {
+            return Ok(stream::once(async move { Ok(Object::new(meta, is_local)) }).boxed());
+        }
+        let objects = match self.local_folder() {
+            Some(folder) => walk(folder, self.root.path.clone()),
+            None => self.root.store.list(Some(&self.root.path)).map_err(Error::from).boxed(),
+        };
+        let pattern = self.pattern.clone();
+        let shown = self.shown.clone();
+        let mut before = String::new();
+        let ordered = objects.map(move |object| {
+            let object = object?;
+            if object.location.as_ref() < before.as_str() {
+                return Err(Error::config(format!(
+                    "'{shown}' lists its objects in no order; S3 directory buckets (Express One Zone) cannot be a source"
+                )));
+            }
+            before.clear();
+            before.push_str(object.location.as_ref());
+            Ok(object)
+        });
+        let wanted = ordered.try_filter(move |object| {
+            let is_wanted = pattern.as_ref().is_none_or(|pattern| pattern.is_match(object.location.as_ref()));
+            std::future::ready(is_wanted)
+        });
+        Ok(wanted.map_ok(move |meta| Object::new(meta, is_local)).boxed())
+    }
+}
+
+/// The files below a local folder. A folder's names are held while it is walked; `object_store` would hold all of them, in no order.
+fn walk(folder: PathBuf, path: Path) -> BoxStream<'static, Result<ObjectMeta>> {
+    let (sender, receiver) = mpsc::channel(WALKED_AHEAD);
+    let walk = tokio::task::spawn_blocking(move || {
+        if let Err(error) = walk_folder(&folder, &path, &sender) {
+            // Nobody listens any more when this fails.
+            drop(sender.blocking_send(Err(error)));
+        }
+    });
+    // The task ends when its receiver is dropped; it is held so that it is not one that nobody owns.
+    stream::unfold((receiver, walk), |(mut receiver, walk)| async move {
+        receiver.recv().await.map(|object| (object, (receiver, walk)))
+    })
+    .boxed()
+}
+
+type Sender = mpsc::Sender<Result<ObjectMeta>>;
+
+/// Says whether somebody still listens.
+fn walk_folder(folder: &FilePath, path: &Path, sender: &Sender) -> Result<bool> {
+    let at_folder = |error: std::io::Error| Error::from(error).context(format!("cannot list '{}'", folder.display()));
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        entries => entries.map_err(at_folder)?,
+    };
+    // Sorted as paths are: what is in folder `a` comes behind file `a-b`, because '/' is greater than '-'.
+    let mut names: Vec<(String, std::ffi::OsString)> = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(at_folder)?;
+        let name = entry.file_name();
+        let Some(text) = name.to_str() else {
+            tracing::warn!(file = %entry.path().display(), "a file whose name is not UTF-8 is passed over");
+            continue;
+        };
+        let kind = entry.file_type().map_err(at_folder)?;
+        let is_folder = if kind.is_symlink() { entry.path().is_dir() } else { kind.is_dir() };
+        if is_folder && kind.is_symlink() && is_loop(folder, &entry.path()) {
+            tracing::warn!(link = %entry.path().display(), "a link to a folder above it is not followed");
+            continue;
+        }
+        let part = PathPart::from(text);
+        names.push((format!("{}{}", part.as_ref(), if is_folder { "/" } else { "" }), name));
+    }
+    names.sort_unstable();
+    for (part, name) in names {
+        let entry = folder.join(&name);
+        let child = path.parts().chain([PathPart::from(name.to_string_lossy().as_ref())]).collect::<Path>();
+        if part.ends_with('/') {
+            if !walk_folder(&entry, &child, sender)? {
+                return Ok(false);
+            }
+            continue;
+        }
+        let metadata = match std::fs::metadata(&entry) {
+            // It went away since the folder was read, or it is a link to nothing.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            metadata => metadata.map_err(at_folder)?,
+        };
+        if !metadata.is_file() {
+            continue;
+        }
+        let last_modified = metadata.modified().map_err(at_folder)?.into();
+        let object = ObjectMeta { location: child, last_modified, size: metadata.len(), e_tag: None, version: None };
+        if sender.blocking_send(Ok(object)).is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether `link`, in `folder`, leads back to it or above it.
+fn is_loop(folder: &FilePath, link: &FilePath) -> bool {
+    match (folder.canonicalize(), link.canonicalize()) {
+        (Ok(folder), Ok(target)) => folder.starts_with(target),
+        _ => true,
+    }
+}

@@ -1,0 +1,25 @@
+//! Files as tables: JSON on local disk, on S3 or behind a web server, read incrementally.
+//!
+//! What is new is found by one ordered pass over the listing and the list of files that were read before ([`pending`],
+//! [`ledger`]); files are opened ahead and decompressed ([`open`]), decoded by their format ([`json`]) into columns that can
+//! take back a bad row ([`columns`]), and handed out as batches whose offset covers just what they hold ([`slice`]).
+
+pub mod columns;
+mod config;
+mod connector;
+pub mod decode;
+mod file_values;
+pub mod json;
+mod ledger;
+mod listing;
+mod object;
+mod open;
+mod pass;
+mod pending;
+mod projection;
+mod reading;
+mod slice;
+mod source;
+mod value;
+
+pub use connector::Json;

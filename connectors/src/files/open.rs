@@ -1,0 +1,120 @@
+//! The bytes of a file, decompressed as they come.
+
+use std::pin::Pin;
+
+use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
+use bytes::Bytes;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use object_store::GetOptions;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
+use tokio_util::io::StreamReader;
+
+use super::listing::Place;
+use super::object::Object;
+use crate::error::{Error, Result};
+
+/// Decompressed bytes that are decoded at once.
+const CHUNK: usize = 1 << 17;
+/// Files up to this size are fetched whole, several at a time, while others are decoded.
+pub(super) const SMALL: u64 = 1 << 20;
+
+/// The first bytes of compressed files.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+const BZIP2: &[u8] = b"BZh";
+const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
+const ZIP: &[u8] = b"PK\x03\x04";
+
+/// A file's bytes.
+pub(super) type Reader = Pin<Box<dyn AsyncBufRead + Send>>;
+
+/// A file that is being fetched.
+pub(super) struct Body(BoxStream<'static, object_store::Result<Bytes>>);
+
+/// Begins to fetch `object`, as it was when it was listed; none when it is gone.
+///
+/// # Errors
+/// When the store refuses, or the file was written anew meanwhile.
+pub(super) async fn fetch(place: &Place, object: &Object) -> Result<Option<Body>> {
+    let options = GetOptions { if_match: object.etag.as_deref().map(str::to_owned), ..GetOptions::default() };
+    let address = || place.address(&object.path);
+    let found = match place.root.store.get_opts(&object.path, options).await {
+        Ok(found) => found,
+        Err(object_store::Error::NotFound { .. }) => {
+            tracing::warn!(file = address(), "the file is gone since it was listed");
+            return Ok(None);
+        }
+        Err(object_store::Error::Precondition { .. }) => {
+            return Err(Error::transient(format!("'{}' was written anew while it was read", address())));
+        }
+        Err(error) => return Err(Error::from(error).context(format!("cannot read '{}'", address()))),
+    };
+    if found.meta.size != object.size {
+        return Err(Error::transient(format!(
+            "'{}' has {} bytes, but {} when it was listed: is it still being written? Write to a name that begins with '.' and rename",
+            address(),
+            found.meta.size,
+            object.size
+        )));
+    }
+    if object.size > SMALL {
+        return Ok(Some(Body(found.into_stream())));
+    }
+    let bytes = found.bytes().await.map_err(|error| Error::from(error).context(format!("cannot read '{}'", address())))?;
+    Ok(Some(Body(stream::once(async { Ok(bytes) }).boxed())))
+}
+
+impl Body {
+    /// The bytes, decompressed as their beginning says; the name of a file may say anything.
+    ///
+    /// # Errors
+    /// When the first of them cannot be read, or the format is one that cannot be.
+    pub(super) async fn open(self, address: &str) -> Result<Reader> {
+        let stream = self.0.map_err(std::io::Error::other);
+        let mut raw = BufReader::with_capacity(CHUNK, StreamReader::new(stream));
+        let start = raw.fill_buf().await.map_err(|error| read_error(&error, address))?;
+        let is = |magic: &[u8]| start.starts_with(magic);
+        // A file may be several compressed ones in a row, as `cat a.gz b.gz` makes it.
+        let reader: Reader = if is(GZIP) {
+            let mut decoder = GzipDecoder::new(raw);
+            decoder.multiple_members(true);
+            Box::pin(BufReader::with_capacity(CHUNK, decoder))
+        } else if is(ZSTD) {
+            let mut decoder = ZstdDecoder::new(raw);
+            decoder.multiple_members(true);
+            Box::pin(BufReader::with_capacity(CHUNK, decoder))
+        } else if is(BZIP2) {
+            let mut decoder = BzDecoder::new(raw);
+            decoder.multiple_members(true);
+            Box::pin(BufReader::with_capacity(CHUNK, decoder))
+        } else if is(XZ) {
+            let mut decoder = XzDecoder::new(raw);
+            decoder.multiple_members(true);
+            Box::pin(BufReader::with_capacity(CHUNK, decoder))
+        } else if is(ZIP) {
+            return Err(Error::data(format!("'{address}' is a zip archive, which is not read; unpack it, or pack it as .gz")));
+        } else {
+            Box::pin(raw)
+        };
+        Ok(reader)
+    }
+}
+
+/// What a read that failed half-way means: a fault of the network, or a file that is cut off.
+pub(super) fn read_error(error: &std::io::Error, address: &str) -> Error {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    match error.kind() {
+        UnexpectedEof => Error::data(format!("'{address}' ends in the middle of its compressed data: it is truncated")),
+        InvalidData | InvalidInput => Error::data(format!("'{address}' cannot be decompressed: {error}")),
+        _ => {
+            // Decoders report broken data as plain errors with a message of their own.
+            let is_store = error.get_ref().is_some_and(|cause| cause.downcast_ref::<object_store::Error>().is_some());
+            if is_store {
+                Error::transient(format!("reading '{address}' failed half-way: {error}"))
+            } else {
+                Error::data(format!("'{address}' cannot be decompressed: {error}"))
+            }
+        }
+    }
+}

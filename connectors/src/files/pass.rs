@@ -1,0 +1,114 @@
+//! One pass over the files of a table: those that are new, one after the other, the next ones fetched ahead.
+
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+use super::config::FileTable;
+use super::ledger::{Entry, Ledger, Part, Progress};
+use super::open::{Body, fetch};
+use super::pending::{OnChange, Pending, Skipped, pending};
+use super::reading::Reading;
+use crate::error::Result;
+
+/// Files that are fetched while another is decoded. On S3 a small file is mostly waiting.
+const AHEAD: usize = 16;
+
+/// A file to read, and what of it is skipped.
+pub(super) struct Next {
+    pub(super) pending: Pending,
+    pub(super) body: Body,
+    /// Records that were read by an earlier slice.
+    pub(super) skip: u64,
+}
+
+/// Files still to come, and the one that is being read.
+pub(super) struct Pass {
+    files: BoxStream<'static, Result<Option<Next>>>,
+    pub(super) reading: Option<Reading>,
+    skipped: Skipped,
+}
+
+impl std::fmt::Debug for Pass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pass").finish_non_exhaustive()
+    }
+}
+
+impl Pass {
+    /// Lists the files and begins with those that `progress` does not know. The rest of a file that was read in part comes first.
+    ///
+    /// # Errors
+    /// When the files cannot be listed.
+    pub(super) async fn begin(table: &Arc<FileTable>, ledger: &Ledger, progress: &Progress) -> Result<Self> {
+        let skipped = Skipped::default();
+        let known = ledger.known(progress).await?;
+        let found = pending(&table.place, known, table.format, table.on_change, skipped.clone()).await?;
+        let part = progress.part.clone();
+        let part_path = part.as_ref().map(|part| part.file.path.clone());
+        let others = found.try_filter(move |found| {
+            std::future::ready(part_path.as_ref().is_none_or(|path| path != found.object.path.as_ref()))
+        });
+        let first = Self::rest(table, part).await?;
+        let table = Arc::clone(table);
+        let files = futures::stream::iter(first.map(Ok)).chain(others.map_ok(|pending| (pending, 0)));
+        let files = files.map(move |file| {
+            let table = Arc::clone(&table);
+            async move {
+                let (pending, skip) = file?;
+                let body = fetch(&table.place, &pending.object).await?;
+                Ok(body.map(|body| Next { pending, body, skip }))
+            }
+        });
+        Ok(Self { files: files.buffered(AHEAD).boxed(), reading: None, skipped })
+    }
+
+    /// The file that was read in part, and how much of it.
+    async fn rest(table: &FileTable, part: Option<Part>) -> Result<Option<(Pending, u64)>> {
+        let Some(part) = part else { return Ok(None) };
+        let Some(object) = table.place.object(&part.file.path).await? else {
+            tracing::warn!(table = table.name, file = part.file.path, records = part.records, "a file is gone that was read in part");
+            return Ok(None);
+        };
+        let changed = object.version != part.file.version;
+        if changed && table.on_change == OnChange::Fail {
+            return Err(super::pending::changed(&table.place.address(&object.path)));
+        }
+        // Of a file that was written anew, and is to be read as it is now, nothing is skipped.
+        let skip = if changed && table.on_change == OnChange::Reprocess { 0 } else { part.records };
+        Ok(Some((Pending { object, old: None }, skip)))
+    }
+
+    /// The next file; none at the end of the pass.
+    ///
+    /// # Errors
+    /// When the files cannot be listed or the next one cannot be fetched.
+    pub(super) async fn next(&mut self, table: &FileTable) -> Result<Option<Next>> {
+        loop {
+            match self.files.try_next().await? {
+                Some(Some(next)) => return Ok(Some(next)),
+                Some(None) => {}
+                None => {
+                    self.skipped.report(&table.name);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Changes whenever a file is added, removed or written.
+    ///
+    /// # Errors
+    /// When the files cannot be listed.
+    pub(super) async fn version(table: &FileTable, ledger: &Ledger) -> Result<String> {
+        let known = ledger.known(&Progress::default()).await?;
+        let mut files = pending(&table.place, known, table.format, OnChange::Ignore, Skipped::default()).await?;
+        let mut hash = Sha256::new();
+        while let Some(found) = files.try_next().await? {
+            let Entry { path, size, version } = found.entry();
+            hash.update(format!("{path}\n{size}\n{version}\n"));
+        }
+        Ok(hex::encode(&hash.finalize()[..8]))
+    }
+}

@@ -1,0 +1,117 @@
+//! A table of files as a [`Source`].
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+
+use super::config::FileTable;
+use super::ledger::{Ledger, Progress};
+use super::object::Format;
+use super::pass::Pass;
+use super::slice::Slice;
+use crate::error::Result;
+use crate::source::{Offset, SliceRead, SliceRequest, Source};
+
+/// Files, read incrementally.
+#[derive(Debug)]
+pub(super) struct FileSource {
+    pub(super) table: Arc<FileTable>,
+    pub(super) ledger: Ledger,
+    /// What the last slice left open, for the slice that goes on from there.
+    pub(super) parked: Parking,
+}
+
+/// A pass that is not at its end, and the offset it stands at. Going on with it reads the same as a new pass from that offset
+/// would, without listing again, and without reading the beginning of a file again.
+#[derive(Debug)]
+pub(super) struct Parked {
+    pub(super) offset: Offset,
+    pub(super) columns: Option<Vec<usize>>,
+    pub(super) pass: Pass,
+    /// Runs that the pass still reads.
+    pub(super) runs: Vec<String>,
+}
+
+pub(super) type Parking = Arc<Mutex<Option<Parked>>>;
+
+impl FileSource {
+    fn take_parked(&self, offset: Option<&Offset>, request: &SliceRequest) -> Option<Parked> {
+        let parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        parked.filter(|parked| Some(&parked.offset) == offset && parked.columns == request.columns)
+    }
+}
+
+#[async_trait]
+impl Source for FileSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.table.layout.schema)
+    }
+
+    async fn read(&self, offset: Option<&Offset>, request: &SliceRequest) -> Result<Box<dyn SliceRead>> {
+        let progress = Progress::load(offset)?;
+        let (pass, runs) = match self.take_parked(offset, request) {
+            Some(parked) => (parked.pass, parked.runs),
+            None => {
+                let runs = progress.runs.iter().map(|(name, _)| name.clone()).collect();
+                (Pass::begin(&self.table, &self.ledger, &progress).await?, runs)
+            }
+        };
+        Ok(Box::new(Slice::new(self, progress, pass, runs, request)?))
+    }
+
+    fn identity(&self) -> String {
+        let format = match self.table.format {
+            Format::Json => "json",
+            Format::Csv => "csv",
+            Format::Parquet => "parquet",
+        };
+        format!("{format} {}", self.table.place.shown)
+    }
+
+    fn max_bad_ratio(&self) -> f64 {
+        self.table.max_bad_ratio
+    }
+
+    fn poll_interval(&self) -> Duration {
+        self.table.poll
+    }
+
+    fn describe(&self, offset: &Offset) -> String {
+        let Ok(progress) = Progress::load(Some(offset)) else { return "not an offset of a table of files".to_owned() };
+        let files = if progress.files == 1 { "file" } else { "files" };
+        let part = progress.part.map_or_else(String::new, |part| {
+            format!(", and {} records of '{}'", part.records, part.file.path)
+        });
+        format!("{} {files}, {} bytes{part}", progress.files, progress.bytes)
+    }
+
+    fn mark(&self, offset: &Offset) -> String {
+        Progress::load(Some(offset)).map_or_else(|_| offset.0.clone(), |progress| progress.mark())
+    }
+
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
+    fn is_whole(&self) -> bool {
+        self.table.whole
+    }
+
+    async fn version(&self) -> Result<String> {
+        Pass::version(&self.table, &self.ledger).await
+    }
+
+    async fn retain(&self, live: &[&Offset]) -> Result<()> {
+        let mut names = BTreeSet::new();
+        for offset in live {
+            names.extend(Progress::load(Some(offset))?.runs.into_iter().map(|(name, _)| name));
+        }
+        if let Some(parked) = self.parked.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            names.extend(parked.runs.iter().cloned());
+        }
+        self.ledger.retain(&names).await
+    }
+}
