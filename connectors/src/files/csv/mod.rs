@@ -1,4 +1,4 @@
-//! CSV as it is found: bytes to UTF-8 ([`encoding`]), which separators a file uses, records and fields
+//! CSV as it is found: bytes to UTF-8 ([`encoding`]), which separators a file uses ([`sniff`]), records and fields
 //! ([`records`]), and which column of the file is which of the table ([`header`]).
 //!
 //! Nothing here knows of Arrow, object stores or types: it turns bytes into text cells with their places in the file. The
@@ -10,11 +10,20 @@
 pub mod dialect;
 pub mod encoding;
 pub mod field;
+mod first_record;
+pub mod header;
+mod kind;
 pub mod records;
+pub mod sniff;
 mod structure;
+
+#[cfg(test)]
+mod sniff_tests;
+#[cfg(test)]
+mod tests;
 
 pub use dialect::Dialect;
 pub use field::{Field, InvalidText, Record};
+pub use first_record::{Agreement, same_first_record};
 pub use records::{BadReason, BadRecord, Limits, Splitter};
-#[cfg(test)]
-mod tests;
+pub use sniff::{Hints, Sniffed, sniff};
