@@ -7,12 +7,15 @@
 //! In order of use: [`encoding::detect`] on a sample, [`sniff::sniff`] on the sample decoded, a
 //! [`encoding::Transcoder`] (none for UTF-8) feeding a [`records::Splitter`], [`header::Header`] from its first record.
 
+pub mod bad;
 pub mod dialect;
 pub mod encoding;
 pub mod field;
 mod first_record;
+pub mod fuzz;
 pub mod header;
 mod kind;
+mod reading;
 pub mod records;
 pub mod sniff;
 mod structure;
@@ -22,8 +25,10 @@ mod sniff_tests;
 #[cfg(test)]
 mod tests;
 
+pub use bad::{BadReason, BadRecord, Limits};
 pub use dialect::Dialect;
 pub use field::{Field, InvalidText, Record};
 pub use first_record::{Agreement, same_first_record};
-pub use records::{BadReason, BadRecord, Limits, Splitter};
+pub use header::{Header, Matching, Renames};
+pub use records::Splitter;
 pub use sniff::{Hints, Sniffed, sniff};

@@ -13,85 +13,14 @@
 //! alone, not on the chunks they came in. No byte is looked at more than a few times: a line that a bad quote had swallowed
 //! holds no quote that opens, else it would have closed the bad one.
 
-use std::fmt;
-
+use super::bad::{BadReason, BadRecord, Limits};
 use super::dialect::Dialect;
-use super::field::{ESCAPED, MALFORMED, QUOTED, Record, Span, Unescape, is_blank, trimmed};
+use super::field::{MALFORMED, QUOTED, Record, Span, Unescape, is_blank, trimmed};
 use super::structure::{BLOCK, Marks};
-
-/// What a single record may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes, without the line end; at most 2 GiB.
-    pub record_bytes: usize,
-    /// Fields.
-    pub fields: usize,
-}
-
-impl Default for Limits {
-    /// 16 MiB and 65,536 fields.
-    fn default() -> Self {
-        Self { record_bytes: 16 << 20, fields: 1 << 16 }
-    }
-}
-
-/// Bytes that are no record.
-#[derive(Debug, Clone, Copy)]
-pub struct BadRecord<'a> {
-    /// What is wrong.
-    pub reason: BadReason,
-    /// Its bytes without the line end: the first [`Limits::record_bytes`] of them.
-    pub raw: &'a [u8],
-    /// How many bytes it has, also where `raw` has fewer.
-    pub length: u64,
-    /// Where it begins, in bytes of the decoded file.
-    pub offset: u64,
-    /// Which record of the file it is, from 1.
-    pub number: u64,
-    /// The line it begins on, from 1.
-    pub line: u64,
-}
-
-/// What is wrong with a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BadReason {
-    /// A quote opens on `line` and is not closed.
-    UnclosedQuote {
-        /// The line, from 1.
-        line: u64,
-    },
-    /// It outgrows [`Limits::record_bytes`].
-    TooLong {
-        /// The limit.
-        limit: usize,
-    },
-    /// It has more than [`Limits::fields`].
-    TooManyFields {
-        /// The limit.
-        limit: usize,
-    },
-}
-
-impl fmt::Display for BadReason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnclosedQuote { line } => write!(formatter, "the quote that opens on line {line} is not closed"),
-            Self::TooLong { limit } => write!(formatter, "the record is longer than {limit} bytes"),
-            Self::TooManyFields { limit } => write!(formatter, "the record has more than {limit} fields"),
-        }
-    }
-}
-
-impl fmt::Display for BadRecord<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "line {}: {}", self.line, self.reason)
-    }
-}
 
 /// What the bytes before the next mark belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// A record that no mark has been seen of.
     Start,
     /// A field outside quotes, or its start.
@@ -108,15 +37,15 @@ enum State {
 
 /// A line end within quotes.
 #[derive(Debug, Clone, Copy)]
-struct Break {
-    at: usize,
+pub(super) struct Break {
+    pub(super) at: usize,
     /// The line that it ends.
-    line: u64,
+    pub(super) line: u64,
 }
 
 /// The record just found: indices into the buffer.
 #[derive(Debug, Clone, Copy)]
-struct Found {
+pub(super) struct Found {
     start: usize,
     end: usize,
     length: u64,
@@ -135,47 +64,47 @@ struct Found {
 /// It holds the chunk and one unfinished record, no more.
 #[derive(Debug)]
 pub struct Splitter {
-    delimiter: u8,
-    comment: Option<u8>,
-    trim: bool,
-    unescape: Unescape,
-    marks: Marks,
-    limits: Limits,
+    pub(super) delimiter: u8,
+    pub(super) comment: Option<u8>,
+    pub(super) trim: bool,
+    pub(super) unescape: Unescape,
+    pub(super) marks: Marks,
+    pub(super) limits: Limits,
 
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     /// Offset in the stream of the buffer's first byte.
-    base: u64,
-    ended: bool,
+    pub(super) base: u64,
+    pub(super) ended: bool,
     /// Marks not yet looked at, counted from `block`.
-    mask: u64,
-    block: usize,
+    pub(super) mask: u64,
+    pub(super) block: usize,
     /// Where the next block begins.
-    next: usize,
+    pub(super) next: usize,
 
-    state: State,
+    pub(super) state: State,
     /// The record's first byte; all before it is done with.
-    start: usize,
+    pub(super) start: usize,
     /// The last record ended with CR: a LF at `start` belongs to it.
-    after_cr: bool,
+    pub(super) after_cr: bool,
     /// The line of `start`.
-    line: u64,
-    number: u64,
+    pub(super) line: u64,
+    pub(super) number: u64,
     /// Line ends within the record.
-    breaks: u64,
+    pub(super) breaks: u64,
     /// Bytes of a bad record that are not kept.
-    dropped: u64,
+    pub(super) dropped: u64,
 
-    fields: Vec<Span>,
+    pub(super) fields: Vec<Span>,
     /// The field's first byte, or the first within its quotes.
-    field: usize,
-    flags: u8,
-    closed: usize,
+    pub(super) field: usize,
+    pub(super) flags: u8,
+    pub(super) closed: usize,
     /// Marks before it are escaped.
-    escaped_until: usize,
+    pub(super) escaped_until: usize,
     /// The escaped mark was CR: a LF right behind it is escaped too.
-    escaped_cr: bool,
+    pub(super) escaped_cr: bool,
     /// The first line end within the field's quotes.
-    quote_break: Option<Break>,
+    pub(super) quote_break: Option<Break>,
 }
 
 impl Splitter {
@@ -291,146 +220,14 @@ impl Splitter {
         }
     }
 
-    /// Ends the fields that the next marks end, as far as they are delimiters and nothing is to be heeded but them: what
-    /// [`Splitter::mark`] does too, at a fraction of its cost.
-    #[inline]
-    fn plain_fields(&mut self) {
-        let limited =
-            self.block + BLOCK - self.start > self.limits.record_bytes || self.fields.len() + BLOCK > self.limits.fields;
-        if limited || self.flags != 0 || self.trim || is_line_end(self.delimiter) {
-            return;
-        }
-        let (mut mask, mut field, start) = (self.mask, self.field, self.start);
-        let bytes = &self.buffer[self.block..self.next];
-        while let Some(&byte) = bytes.get(mask.trailing_zeros() as usize) {
-            if byte != self.delimiter {
-                break;
-            }
-            let at = self.block + mask.trailing_zeros() as usize;
-            self.fields.push(Span { start: (field - start) as u32, end: (at - start) as u32, flags: 0 });
-            field = at + 1;
-            mask &= mask - 1;
-        }
-        (self.mask, self.field) = (mask, field);
-    }
-
-    /// What the mark `byte` does, at `at`.
-    #[inline]
-    fn mark(&mut self, at: usize, byte: u8) -> Option<Found> {
-        if self.state == State::Start && self.begins_with(at, byte) {
-            return None;
-        }
-        if matches!(self.state, State::Comment | State::Discard(_)) {
-            return self.unread(at, byte);
-        }
-        if at - self.start > self.limits.record_bytes {
-            return self.outgrown().or_else(|| self.unread(at, byte));
-        }
-        if self.is_escaped(at, byte) {
-            return None;
-        }
-        if self.state == State::Plain {
-            return self.plain(at, byte);
-        }
-        if self.state == State::Closed {
-            return self.behind_quote(at, byte);
-        }
-        if Some(byte) == self.unescape.quote {
-            self.state = State::Closed;
-            self.closed = at;
-        } else if Some(byte) == self.unescape.escape {
-            self.escape(at);
-        } else if is_line_end(byte) {
-            self.break_line(at, byte);
-        }
-        None
-    }
-
-    /// A mark of a field outside quotes.
-    #[inline]
-    fn plain(&mut self, at: usize, byte: u8) -> Option<Found> {
-        if is_line_end(byte) {
-            return Some(self.end_record(at, true));
-        }
-        if byte == self.delimiter {
-            self.end_field(at);
-        } else if Some(byte) == self.unescape.quote {
-            let opens = self.flags == 0 && (at == self.field || (self.trim && is_blank(&self.buffer[self.field..at])));
-            if opens {
-                self.state = State::Quoted;
-                self.flags = QUOTED;
-                self.field = at + 1;
-            }
-        } else {
-            self.escape(at);
-        }
-        None
-    }
-
-    /// The first mark behind a quote within quotes.
-    fn behind_quote(&mut self, at: usize, byte: u8) -> Option<Found> {
-        if Some(byte) == self.unescape.quote && at == self.closed + 1 {
-            self.flags |= ESCAPED;
-            self.state = State::Quoted;
-            return None;
-        }
-        let ends_field = byte == self.delimiter || is_line_end(byte);
-        if !(ends_field && self.closes_cleanly(at)) {
-            if self.quote_break.is_some() {
-                return self.recover();
-            }
-            self.flags |= MALFORMED;
-        }
-        self.state = State::Plain;
-        self.plain(at, byte)
-    }
-
-    /// Nothing but what may stand between a closing quote and the delimiter at `at` does.
-    fn closes_cleanly(&self, at: usize) -> bool {
-        at == self.closed + 1 || (self.trim && is_blank(&self.buffer[self.closed + 1..at]))
-    }
-
-    /// Looks at the first mark of a record. True if that was no record but a line end to be skipped.
-    fn begins_with(&mut self, at: usize, byte: u8) -> bool {
-        let after_cr = std::mem::take(&mut self.after_cr);
-        if after_cr && at == self.start && byte == b'\n' {
-            self.start_at(at + 1);
-            return true;
-        }
-        if self.comment.is_some() && self.comment == self.buffer.get(self.start).copied() {
-            self.state = State::Comment;
-            return false;
-        }
-        self.state = State::Plain;
-        let blank = is_line_end(byte)
-            && at - self.start <= self.limits.record_bytes
-            && (at == self.start || (self.trim && is_blank(&self.buffer[self.start..at])));
-        if blank {
-            self.skip_line(at, byte);
-        }
-        blank
-    }
-
-    /// A mark in a line that is not read.
-    fn unread(&mut self, at: usize, byte: u8) -> Option<Found> {
-        if !is_line_end(byte) {
-            return None;
-        }
-        if let State::Discard(reason) = self.state {
-            return Some(self.end_bad(at, true, reason));
-        }
-        self.skip_line(at, byte);
-        None
-    }
-
-    fn skip_line(&mut self, at: usize, byte: u8) {
+    pub(super) fn skip_line(&mut self, at: usize, byte: u8) {
         self.line += 1;
         self.start_at(at + 1);
         self.after_cr = byte == b'\r';
     }
 
     /// The next record begins at `start`.
-    fn start_at(&mut self, start: usize) {
+    pub(super) fn start_at(&mut self, start: usize) {
         self.state = State::Start;
         self.start = start;
         self.field = start;
@@ -440,38 +237,8 @@ impl Splitter {
         self.escaped_cr = false;
     }
 
-    fn escape(&mut self, at: usize) {
-        self.flags |= ESCAPED;
-        self.escaped_until = at + 2;
-    }
-
-    /// Whether an escape before it makes the mark an ordinary character.
     #[inline]
-    fn is_escaped(&mut self, at: usize, byte: u8) -> bool {
-        if at < self.escaped_until {
-            self.escaped_cr = byte == b'\r';
-        } else if !(std::mem::take(&mut self.escaped_cr) && byte == b'\n' && at == self.escaped_until) {
-            return false;
-        }
-        if is_line_end(byte) {
-            self.break_line(at, byte);
-        }
-        true
-    }
-
-    /// A line end within a record.
-    fn break_line(&mut self, at: usize, byte: u8) {
-        if byte == b'\n' && at > self.start && self.buffer[at - 1] == b'\r' {
-            return;
-        }
-        if self.flags & QUOTED != 0 && self.quote_break.is_none() {
-            self.quote_break = Some(Break { at, line: self.line + self.breaks });
-        }
-        self.breaks += 1;
-    }
-
-    #[inline]
-    fn end_field(&mut self, at: usize) {
+    pub(super) fn end_field(&mut self, at: usize) {
         let content = match self.flags & (QUOTED | MALFORMED) {
             0 if self.trim => trimmed(&self.buffer, self.field..at),
             0 => self.field..at,
@@ -491,7 +258,7 @@ impl Splitter {
         self.quote_break = None;
     }
 
-    fn end_record(&mut self, at: usize, line_end: bool) -> Found {
+    pub(super) fn end_record(&mut self, at: usize, line_end: bool) -> Found {
         self.end_field(at);
         if let State::Discard(reason) = self.state {
             return self.end_bad(at, line_end, reason);
@@ -499,7 +266,7 @@ impl Splitter {
         self.found(at, line_end, None)
     }
 
-    fn end_bad(&mut self, at: usize, line_end: bool, reason: BadReason) -> Found {
+    pub(super) fn end_bad(&mut self, at: usize, line_end: bool, reason: BadReason) -> Found {
         self.fields.clear();
         self.found(at, line_end, Some(reason))
     }
@@ -530,7 +297,7 @@ impl Splitter {
     }
 
     /// The record is too long: a quote that has swallowed lines is taken back, else the line is discarded.
-    fn outgrown(&mut self) -> Option<Found> {
+    pub(super) fn outgrown(&mut self) -> Option<Found> {
         let found = self.recover();
         if found.is_none() {
             self.state = State::Discard(BadReason::TooLong { limit: self.limits.record_bytes });
@@ -539,7 +306,7 @@ impl Splitter {
     }
 
     /// Takes back a quote that opened on an earlier line: what is before that line's end is bad, the rest is read again.
-    fn recover(&mut self) -> Option<Found> {
+    pub(super) fn recover(&mut self) -> Option<Found> {
         let Break { at, line } = self.quote_break?;
         self.breaks = line - self.line;
         self.mask = 0;
@@ -615,9 +382,4 @@ impl Splitter {
             quote_break.at -= taken;
         }
     }
-}
-
-#[inline]
-fn is_line_end(byte: u8) -> bool {
-    matches!(byte, b'\n' | b'\r')
 }

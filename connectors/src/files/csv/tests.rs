@@ -384,3 +384,26 @@ fn line_of(bytes: &[u8], offset: usize) -> u64 {
     let ends = |at: &usize| bytes[*at] == b'\r' || (bytes[*at] == b'\n' && (*at == 0 || bytes[*at - 1] != b'\r'));
     1 + (0..offset).filter(ends).count() as u64
 }
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read_by_the_dialect_sniffed(bytes in garbage(), head in any::<[u8; 2]>()) {
+        prop_assert_eq!(fuzz::fuzz_split(&[&head[..], &bytes].concat()), Ok(()));
+    }
+
+    #[test]
+    fn a_regular_file_is_sniffed_as_it_was_written(
+        delimiter in prop_oneof![Just(','), Just(';'), Just('\t'), Just('|')],
+        rows in proptest::collection::vec(("[a-z]{1,8}", 0..1000_u32, "[a-z ,;|\t\"]{0,12}", "20[0-9][0-9]-1[0-2]-2[0-8]"), 3..40),
+    ) {
+        let mut text = ["kind", "count", "note", "day"].join(&delimiter.to_string()) + "\r\n";
+        for (word, number, note, day) in &rows {
+            let note = format!("\"{}\"", note.replace('"', "\"\""));
+            text += &(["x".to_owned() + word, number.to_string(), note, day.clone()].join(&delimiter.to_string()) + "\r\n");
+        }
+        let sniffed = sniff(text.as_bytes(), true, &Hints::default());
+        let expected = Dialect { delimiter: delimiter as u8, ..Dialect::default() };
+        prop_assert_eq!((sniffed.dialect, sniffed.columns), (expected, 4), "{}\n{}", text, sniffed.why);
+    }
+}
