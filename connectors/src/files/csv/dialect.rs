@@ -1,4 +1,4 @@
-//! The characters that a CSV file is written with. Finding them out is [`super::sniff`]'s.
+//! The characters that a CSV file is written with. Finding them out is [`mod@super::sniff`]'s.
 
 use std::fmt;
 
@@ -76,6 +76,31 @@ impl fmt::Display for Dialect {
     }
 }
 
+/// Reads an option that is one character: itself, `tab`, `space`, `\\t`, `\\u0001`, `\\u{1}`, `\\x01`, or `none` for a file that
+/// has not any. Which characters can be what is [`Dialect::validate`]'s.
+///
+/// # Errors
+/// It is not one ASCII character.
+pub fn character(option: &str) -> Result<Option<u8>, InvalidDialect> {
+    let invalid = || InvalidDialect(format!("`{option}` is not one ASCII character: write it, or `tab`, `\\u{{1}}` or `none`"));
+    if let &[byte] = option.as_bytes() {
+        return if byte.is_ascii() { Ok(Some(byte)) } else { Err(invalid()) };
+    }
+    match option.trim().to_ascii_lowercase().as_str() {
+        "none" | "" => Ok(None),
+        "tab" | "\\t" => Ok(Some(b'\t')),
+        "space" => Ok(Some(b' ')),
+        "\\\\" => Ok(Some(b'\\')),
+        coded => {
+            let digits = coded.strip_prefix("\\u{").and_then(|digits| digits.strip_suffix('}'));
+            let digits = digits.or_else(|| coded.strip_prefix("\\u")).or_else(|| coded.strip_prefix("\\x"));
+            let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+            let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(u8::is_ascii);
+            byte.map(Some).ok_or_else(invalid)
+        }
+    }
+}
+
 /// Options that cannot hold together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidDialect(String);
@@ -116,6 +141,20 @@ mod tests {
         assert_eq!(half.validate().unwrap_err().to_string(), "delimiter must be an ASCII character");
         let line = Dialect { comment: Some(b'\r'), ..Dialect::default() };
         assert_eq!(line.validate().unwrap_err().to_string(), "comment cannot be a line end");
+    }
+
+    #[test]
+    fn characters_are_read_as_people_write_them() {
+        for (option, byte) in [(",", b','), ("tab", b'\t'), ("\\t", b'\t'), ("\t", b'\t'), (" ", b' '), ("\\\\", b'\\')] {
+            assert_eq!(character(option), Ok(Some(byte)), "{option}");
+        }
+        for option in ["\\u0001", "\\u{1}", "\\x01", "\u{1}"] {
+            assert_eq!(character(option), Ok(Some(1)), "{option}");
+        }
+        assert_eq!(character("none"), Ok(None));
+        for option in ["||", "§", "\\u00a7", "\\x+1"] {
+            assert!(character(option).is_err(), "{option}");
+        }
     }
 
     #[test]

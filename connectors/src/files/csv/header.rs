@@ -1,4 +1,4 @@
-//! Which column of a file is which column of the table, by name. Whether the file has names is [`super::sniff`]'s.
+//! Which column of a file is which column of the table, by name. Whether the file has names is [`mod@super::sniff`]'s.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -26,7 +26,7 @@ impl Kind {
             Self::Number
         } else if is_date(text) {
             Self::Date
-        } else if ["true", "false", "yes", "no", "t", "f", "y", "n"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        } else if is_one_of(text, &["true", "false", "yes", "no", "t", "f", "y", "n"]) {
             Self::Bool
         } else {
             Self::Text
@@ -40,8 +40,12 @@ impl Kind {
 }
 
 fn is_nothing(text: &str) -> bool {
-    matches!(text, "" | "-" | "\\N")
-        || ["null", "none", "na", "n/a", "nan", "nil"].iter().any(|word| text.eq_ignore_ascii_case(word))
+    matches!(text, "" | "-" | "\\N") || is_one_of(text, &["null", "none", "na", "n/a", "nan", "nil"])
+}
+
+/// `text` is one of some short words.
+fn is_one_of(text: &str, words: &[&str]) -> bool {
+    text.len() <= 5 && words.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// `12`, `-1.5e3`, `1,234.56`, `1.234,56`, `€ 3.50`, `12 %`.

@@ -1,4 +1,4 @@
-//! CSV as it is found: bytes to UTF-8 ([`encoding`]), which separators a file uses ([`sniff`]), records and fields
+//! CSV as it is found: bytes to UTF-8 ([`encoding`]), which separators a file uses ([`mod@sniff`]), records and fields
 //! ([`records`]), and which column of the file is which of the table ([`header`]).
 //!
 //! Nothing here knows of Arrow, object stores or types: it turns bytes into text cells with their places in the file. The

@@ -61,7 +61,7 @@ pub(super) struct Found {
 /// splitter.push(chunk);  while let Some(record) = splitter.next_record() { … }   // for every chunk
 /// splitter.finish();     while let Some(record) = splitter.next_record() { … }
 /// ```
-/// It holds the chunk and one unfinished record, no more.
+/// It holds the last chunk and one unfinished record, and until the next chunk at most as many bytes that are done with.
 #[derive(Debug)]
 pub struct Splitter {
     pub(super) delimiter: u8,

@@ -1,5 +1,5 @@
 //! Finds a file's dialect from its beginning, by splitting it in every likely way and comparing the results. What the columns
-//! hold is not looked at beyond that; whether the first record is a header is [`super::first_record`]'s.
+//! hold is not looked at beyond that; whether the first record is a header is `first_record`'s.
 //!
 //! A split is good when its records have equally many fields, many of them, and the fields look whole: numbers, dates, text
 //! in quotes, text without another delimiter in it (after van den Burg, Nazábal and Sutton, "Wrangling messy CSV files by
@@ -14,6 +14,8 @@ use super::records::Splitter;
 const DELIMITERS: [u8; 5] = [b',', b';', b'\t', b'|', 1];
 /// Records that a way of splitting is judged by.
 const RECORDS: usize = 1_000;
+/// Records of these whose fields are looked at.
+const LOOKED_AT: usize = 100;
 /// Records that tell a header from values.
 const HEADER_RECORDS: usize = 200;
 /// Bytes of the sample that are looked at.
@@ -202,7 +204,9 @@ impl Trial {
                     trial.records += 1;
                     bad += usize::from(record.is_malformed());
                     widths.push((record.width(), record.ends_with_delimiter()));
-                    for field in record.fields() {
+                    trial.quoted += record.fields().filter(|field| field.is_quoted() && !field.is_malformed()).count();
+                    let looked_at = if trial.records <= LOOKED_AT { record.width() } else { 0 };
+                    for field in record.fields().take(looked_at) {
                         cells += 1;
                         quality += trial.look(&field, &mut scratch);
                     }
@@ -231,7 +235,6 @@ impl Trial {
     /// How whole a field looks, from 0 to 1.
     fn look(&mut self, field: &super::Field<'_>, scratch: &mut Vec<u8>) -> f64 {
         if field.is_quoted() && !field.is_malformed() {
-            self.quoted += 1;
             return 1.0;
         }
         let text = String::from_utf8_lossy(field.bytes(scratch));
