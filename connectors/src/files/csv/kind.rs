@@ -107,7 +107,8 @@ const NAME_WORDS: &str = " account active address age amount average birth birth
 
 /// A word of `text` is one that names columns.
 pub(super) fn has_name_word(text: &str) -> bool {
-    words(text).iter().any(|word| NAME_WORDS.contains(&format!(" {word} ")))
+    let known = |word: &str| NAME_WORDS.contains(&format!(" {word} "));
+    words(text).iter().any(|word| known(word) || word.strip_suffix('s').is_some_and(known))
 }
 
 /// `created_at`, `createdAt`, `PULocationID`: a name as programs write it.

@@ -49,7 +49,7 @@ pub struct Hints {
 pub struct Sniffed {
     /// How the file is to be split.
     pub dialect: Dialect,
-    /// How many columns most records have; 0 of an empty sample.
+    /// How many columns most records have, or the first, if the others leave some out; 0 of an empty sample.
     pub columns: usize,
     /// Bytes before the first record that are none: the `sep=;` line that Excel writes and reads.
     pub skip: usize,
@@ -97,7 +97,7 @@ pub fn sniff(sample: &[u8], complete: bool, hints: &Hints) -> Sniffed {
     };
     trial.dialect.header = header;
     let why = format!("{}; {}: {reason}", trial.why(&hints, separator.is_some()), if header { "header" } else { "no header" });
-    Sniffed { dialect: trial.dialect, columns: trial.width, skip, why }
+    Sniffed { dialect: trial.dialect, columns: trial.columns(), skip, why }
 }
 
 /// The cells of the first records, unescaped, what is not UTF-8 replaced. Bad records are left out.
@@ -178,6 +178,8 @@ struct Trial {
     width: usize,
     /// That of the first record.
     first_width: usize,
+    /// The first record is the widest, and the rest leave out columns at their end.
+    cut_short: bool,
     quoted: usize,
     /// Fields behind the first of their record, outside quotes and not empty, and those of them that begin with a blank.
     unquoted: usize,
@@ -187,8 +189,18 @@ struct Trial {
 
 impl Trial {
     fn run(dialect: Dialect, text: &[u8], complete: bool) -> Self {
-        let mut trial =
-            Self { dialect, records: 0, agreeing: 0, width: 0, first_width: 0, quoted: 0, unquoted: 0, padded: 0, score: 0.0 };
+        let mut trial = Self {
+            dialect,
+            records: 0,
+            agreeing: 0,
+            width: 0,
+            first_width: 0,
+            cut_short: false,
+            quoted: 0,
+            unquoted: 0,
+            padded: 0,
+            score: 0.0,
+        };
         let mut splitter = Splitter::new(&dialect);
         splitter.push(text);
         let mut finished = complete;
@@ -268,12 +280,22 @@ impl Trial {
         seen.dedup();
         self.width = seen.into_iter().max_by_key(|&width| (agreeing(width), width)).unwrap_or(0);
         self.agreeing = agreeing(self.width);
+        let within = |&&(width, _): &&(usize, bool)| width * 2 >= self.first_width && width > 1;
+        self.cut_short = self.first_width > self.width.max(2)
+            && widths.iter().all(|&(width, _)| width <= self.first_width)
+            && widths.iter().filter(within).count() as f64 >= REGULAR * widths.len() as f64;
+    }
+
+    /// How many columns the file has.
+    fn columns(&self) -> usize {
+        if self.cut_short { self.first_width } else { self.width }
     }
 
     /// The delimiter is one.
     fn is_table(&self) -> bool {
         let share = self.agreeing as f64 / self.records.max(1) as f64;
-        self.width > 1 && (share >= REGULAR || (share >= RAGGED && self.width > 2 && self.first_width == self.width))
+        let ragged = share >= RAGGED && self.width > 2 && self.first_width == self.width;
+        self.width > 1 && (share >= REGULAR || ragged || self.cut_short)
     }
 
     /// Nearly all fields begin with a blank: it belongs to the delimiter.
@@ -294,6 +316,9 @@ impl Trial {
             };
             let (agreeing, records, width) = (self.agreeing, self.records, self.width);
             parts.push(format!("delimiter {}{source}: {agreeing} of {records} records have {width} columns", printed(delimiter)));
+        }
+        if self.cut_short {
+            parts.push(format!("the first record has {}, and none has more", self.first_width));
         }
         match quote {
             Some(quote) if self.quoted > 0 => parts.push(format!("quote {} around {} fields", printed(quote), self.quoted)),

@@ -95,8 +95,16 @@ fn ragged_files_keep_their_delimiter() {
 }
 
 #[test]
+fn records_that_leave_out_their_last_columns_do_not_hide_the_rest() {
+    let sniffed = found("version,name,created,eol,eol_lts\n1,Buzz,1993-08-16\n2,Rex,1996-06-17,1998-06-05\n3,Bo,1997-06-05\n");
+    assert_eq!((sniffed.dialect.delimiter, sniffed.columns, sniffed.dialect.header), (b',', 5, true));
+    assert!(sniffed.why.contains("the first record has 5, and none has more"), "{}", sniffed.why);
+}
+
+#[test]
 fn headers_of_text_files_are_found() {
     for sample in [
+        "values,patterns,flags\nabc,^(a),i\nABC,^(A).*,i\naBc,(b|d),i\n",
         "name,city\nAnna,Berlin\nBob,Paris\nCarla,Rome\n",
         "First name,Last name\nAnna,Smith\nBob,Jones\nCarla,Rossi\n",
         "title,author_fullname\nHow do I?,t2_abc\nWhat is it,t2_def\nShow,t2_xyz\n",
