@@ -1,0 +1,10 @@
+//! The catalog: what tables there are, what their columns mean, and how that was found out.
+//!
+//! This crate knows Arrow schemas and nothing else: it reads no object store, speaks no protocol and plans no query. Whoever
+//! reads bytes feeds it what was seen, and asks it what that amounts to.
+//!
+//! | question | place |
+//! |---|---|
+//! | can this text be read as a date, and which one | [`values`] |
+
+pub mod values;
