@@ -6,5 +6,10 @@
 //! | question | place |
 //! |---|---|
 //! | can this text be read as a date, and which one | [`values`] |
+//! | what type has this column, and why | [`infer`] |
 
+pub mod infer;
+mod sql_type;
 pub mod values;
+
+pub use sql_type::{quoted, sql_type};
