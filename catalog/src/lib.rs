@@ -7,9 +7,13 @@
 //! |---|---|
 //! | can this text be read as a date, and which one | [`values`] |
 //! | what type has this column, and why | [`infer`] |
+//! | which columns are these folders | [`partitions`] |
 
+pub mod error;
 pub mod infer;
+pub mod partitions;
 mod sql_type;
 pub mod values;
 
+pub use error::{Error, Result};
 pub use sql_type::{quoted, sql_type};
