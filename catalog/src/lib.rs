@@ -6,9 +6,11 @@
 //! | question | place |
 //! |---|---|
 //! | can this text be read as a date, and which one | [`values`] |
+//! | which tables are these objects | [`crawl`] |
 //! | what type has this column, and why | [`infer`] |
 //! | which columns are these folders | [`partitions`] |
 
+pub mod crawl;
 pub mod error;
 pub mod infer;
 pub mod partitions;

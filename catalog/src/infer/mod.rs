@@ -22,6 +22,7 @@ pub use file::FileObservation;
 pub use form::{FORM_KEY, Form};
 pub use kind::{EXAMPLE_CHARS, Kind, Tally};
 pub use ordered::Ordered;
+pub(crate) use place::Grouped;
 pub use place::{Place, Position};
 pub use resolve::{ResolveOptions, Resolved};
 pub use schema::{FileTally, ObservedColumn, ObservedSchema};
