@@ -1,0 +1,104 @@
+//! What may become a table: files that belong together, and the folder that holds them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::format::{Compression, Format, stem};
+use super::grouping::CrawledObject;
+use super::similarity::similarity;
+use super::skip::Skips;
+use crate::infer::ObservedSchema;
+use crate::partitions::PartitionEvidence;
+
+/// Files that belong together.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    /// The folder that holds all of them, relative to the location.
+    pub(super) root: String,
+    pub(super) schema: ObservedSchema,
+    pub(super) partitions: PartitionEvidence,
+    pub(super) formats: BTreeMap<(Format, Compression), u64>,
+    pub(super) objects: u64,
+    pub(super) bytes: u64,
+    pub(super) skipped: Skips,
+    /// The first file's path, relative to the location.
+    pub(super) first: String,
+    /// What the names of all files begin with.
+    pub(super) prefix: String,
+    /// Shapes of files that were taken in: another of the same is similar without looking.
+    shapes: HashSet<u64>,
+}
+
+/// So many shapes are remembered; a file of another one is compared.
+const MOST_SHAPES: usize = 64;
+
+impl Candidate {
+    /// A file of a folder.
+    pub(super) fn new(folder: &str, object: &CrawledObject<'_>, schema: &ObservedSchema, shape: u64) -> Self {
+        Self {
+            root: folder.to_owned(),
+            schema: schema.clone(),
+            partitions: PartitionEvidence::default(),
+            formats: [((object.format, object.compression), 1)].into(),
+            objects: 1,
+            bytes: object.size,
+            skipped: Skips::default(),
+            first: object.path.to_owned(),
+            prefix: stem(object.path).to_owned(),
+            shapes: [shape].into(),
+        }
+    }
+
+    /// Another file of the same folder.
+    pub(super) fn add(&mut self, object: &CrawledObject<'_>, schema: &ObservedSchema, shape: u64) {
+        self.schema.merge(schema);
+        *self.formats.entry((object.format, object.compression)).or_default() += 1;
+        self.objects += 1;
+        self.bytes += object.size;
+        self.keep_prefix(stem(object.path));
+        self.remember(shape);
+    }
+
+    /// Whether a file's schema is that of this table.
+    pub(super) fn takes(&self, schema: &ObservedSchema, shape: u64, least: f64) -> bool {
+        self.shapes.contains(&shape) || similarity(&self.schema, schema) >= least
+    }
+
+    /// Whether both are of one table.
+    pub(super) fn is_like(&self, other: &Self, least: f64) -> bool {
+        !self.shapes.is_disjoint(&other.shapes) || similarity(&self.schema, &other.schema) >= least
+    }
+
+    /// The same files, as a partition of the table at `root`, a folder above.
+    pub(super) fn raise(&mut self, root: &str) {
+        let above = self.root[root.len()..].split('/').filter(|segment| !segment.is_empty());
+        self.partitions.nest(above);
+        self.root.truncate(root.len());
+    }
+
+    /// Takes in another one of the same root.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.schema.merge(&other.schema);
+        self.partitions.merge(&other.partitions);
+        for (format, count) in other.formats {
+            *self.formats.entry(format).or_default() += count;
+        }
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+        self.skipped.merge(other.skipped);
+        self.first = std::mem::take(&mut self.first).min(other.first);
+        self.keep_prefix(&other.prefix);
+        other.shapes.into_iter().for_each(|shape| self.remember(shape));
+    }
+
+    fn keep_prefix(&mut self, name: &str) {
+        let common = self.prefix.char_indices().zip(name.chars()).find(|((_, mine), theirs)| mine != theirs);
+        let end = common.map_or(self.prefix.len().min(name.len()), |((end, _), _)| end);
+        self.prefix.truncate(end);
+    }
+
+    fn remember(&mut self, shape: u64) {
+        if self.shapes.len() < MOST_SHAPES {
+            self.shapes.insert(shape);
+        }
+    }
+}

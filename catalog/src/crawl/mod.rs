@@ -1,0 +1,32 @@
+//! Which tables a listing of objects amounts to.
+//!
+//! The objects come in key order, each with what was seen in it, and are folded into tables on the way: when a folder ends,
+//! everything below it is either one candidate, which may yet turn out to be a partition of its parent, or final. So memory grows
+//! with folders that could not be told apart yet and with tables, not with objects.
+//!
+//! - Files of one folder are one table when they share [`GroupOptions::similarity`] of their columns, by name; otherwise each
+//!   group of similar files is a table of its own.
+//! - Folders named like partitions (`key=value`, years, months, days) are partitions of one table. Others are, when all of them are
+//!   similar; otherwise each is a table.
+//! - The root of a table is the longest prefix that holds nothing else.
+//! - Formats and compressions may be mixed.
+//!
+//! Nothing here reads anything: this is the pure decision between listing and registering.
+
+mod candidate;
+mod ddl;
+mod folder;
+mod format;
+mod grouping;
+mod names;
+mod plan;
+mod similarity;
+mod skip;
+#[cfg(test)]
+mod tests;
+
+pub use ddl::Ddl;
+pub use format::{Compression, Format};
+pub use grouping::{Crawl, CrawledObject, GroupOptions, Grouping};
+pub use plan::{FormatCount, TablePlan};
+pub use skip::{SkipReason, Skipped, Skips};

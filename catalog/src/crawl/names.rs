@@ -1,0 +1,94 @@
+//! What tables are called: after their folder or file, lower-case, plain, and unlike any other.
+
+use std::collections::HashSet;
+
+use super::format::stem;
+use crate::partitions::{Likeness, likeness};
+
+/// Folders that say nothing about what is in them.
+const GENERIC: [&str; 8] = ["data", "files", "parts", "raw", "output", "latest", "current", "export"];
+
+/// Names given so far.
+#[derive(Debug)]
+pub(super) struct TableNames {
+    location: String,
+    taken: HashSet<String>,
+}
+
+impl TableNames {
+    pub(super) fn new(location: &str) -> Self {
+        Self { location: location.to_owned(), taken: HashSet::new() }
+    }
+
+    /// A name for the table of a folder, relative to the location.
+    pub(super) fn of_folder(&mut self, folder: &str) -> String {
+        let telling: Vec<&str> = folder.split('/').filter(|name| !name.is_empty() && likeness(name) == Likeness::Name).collect();
+        let special = telling.iter().rposition(|name| !GENERIC.contains(&name.to_ascii_lowercase().as_str()));
+        let last = special.or(telling.len().checked_sub(1));
+        match last {
+            Some(last) => {
+                let parent = last.checked_sub(1).map(|parent| telling[parent]);
+                self.take(telling[last], parent)
+            }
+            None => self.take(&self.location.clone(), None),
+        }
+    }
+
+    /// A name for the table of a file, or of files that begin alike.
+    pub(super) fn of_files(&mut self, path: &str, folder: &str) -> String {
+        let parent = folder.split('/').rfind(|name| !name.is_empty());
+        let name = stem(path).trim_end_matches(|last: char| last.is_ascii_digit() || matches!(last, '-' | '_' | '.'));
+        if safe(name) == FALLBACK { self.of_folder(folder) } else { self.take(name, parent) }
+    }
+
+    fn take(&mut self, name: &str, parent: Option<&str>) -> String {
+        let plain = safe(name);
+        let with_parent = parent.map(|parent| safe(&format!("{parent}_{name}")));
+        let numbered = (2_u32..).map(|number| format!("{plain}_{number}"));
+        let mut choices = std::iter::once(plain.clone()).chain(with_parent).chain(numbered);
+        let taken = &self.taken;
+        let choice = choices.find(|choice| !taken.contains(choice)).unwrap_or_else(|| plain.clone());
+        self.taken.insert(choice.clone());
+        choice
+    }
+}
+
+/// What a table is called whose name has no letters.
+const FALLBACK: &str = "files";
+
+/// The name in lower case, with `_` for what SQL would have to quote.
+fn safe(name: &str) -> String {
+    let mut safe = String::with_capacity(name.len());
+    for next in name.chars().flat_map(char::to_lowercase) {
+        if next.is_ascii_alphanumeric() {
+            safe.push(next);
+        } else if !safe.is_empty() && !safe.ends_with('_') {
+            safe.push('_');
+        }
+    }
+    let safe = safe.trim_end_matches('_');
+    match safe.chars().next() {
+        None => FALLBACK.to_owned(),
+        Some(first) if first.is_ascii_digit() => format!("t_{safe}"),
+        Some(_) => safe.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain_and_unlike() {
+        let mut names = TableNames::new("My Bucket");
+        assert_eq!(names.of_folder("shop/Orders-2026/"), "orders_2026");
+        assert_eq!(names.of_folder("crm/orders 2026/"), "crm_orders_2026");
+        assert_eq!(names.of_folder("crm/orders.2026/"), "orders_2026_2");
+        assert_eq!(names.of_folder("sales/data/"), "sales");
+        assert_eq!(names.of_folder("2026/11/"), "my_bucket");
+        assert_eq!(names.of_files("a/Customers_01.csv.gz", "a/"), "customers");
+        assert_eq!(names.of_files("a/2026.csv", "a/"), "a");
+        assert_eq!(names.of_folder("ÄÖ/"), "files");
+        assert_eq!(names.of_folder("3d/"), "t_3d");
+    }
+}

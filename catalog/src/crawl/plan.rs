@@ -1,0 +1,112 @@
+//! A table as it would be registered, with what speaks for it.
+
+use arrow_schema::Schema;
+
+use super::candidate::Candidate;
+use super::format::{Compression, Format, stem};
+use super::names::TableNames;
+use super::skip::Skips;
+use crate::infer::{Grouped, ObservedSchema, ResolveOptions};
+use crate::partitions::Partitioning;
+
+/// How many objects have a format and compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormatCount {
+    /// What they are.
+    pub format: Format,
+    /// How they are compressed.
+    pub compression: Compression,
+    /// How many.
+    pub objects: u64,
+}
+
+/// A table that was found.
+#[derive(Debug, Clone)]
+pub struct TablePlan {
+    /// Lower-case and plain.
+    pub name: String,
+    /// Where it is, relative to the location: a folder with a slash at its end (nothing, for the location itself), a file, or a
+    /// pattern where other tables' files are in the same folder.
+    pub root: String,
+    /// The format of most of its objects; a reader tells the others by their names.
+    pub format: Format,
+    /// All formats and compressions, the most frequent first.
+    pub formats: Vec<FormatCount>,
+    /// What its folders mean.
+    pub partitioning: Partitioning,
+    /// The columns of the files, without those that are partitions.
+    pub schema: Schema,
+    /// What the schema was made from.
+    pub observed: ObservedSchema,
+    /// What led to it, a line each.
+    pub evidence: Vec<String>,
+    /// How many objects it has.
+    pub objects: u64,
+    /// Their size together.
+    pub bytes: u64,
+    /// Objects below its root that are no data.
+    pub skipped: Skips,
+}
+
+impl TablePlan {
+    /// `alone` when no other table is below its root.
+    pub(super) fn new(candidate: Candidate, alone: bool, names: &mut TableNames, options: &ResolveOptions) -> Self {
+        let partitioning = candidate.partitions.resolve();
+        let in_folder = alone && !(candidate.objects == 1 && candidate.root.is_empty());
+        let has_levels = !partitioning.levels().is_empty();
+        let (name, root) = if in_folder {
+            (names.of_folder(&candidate.root), candidate.root.clone())
+        } else if candidate.objects == 1 && !has_levels {
+            (names.of_files(&candidate.first, &candidate.root), candidate.first.clone())
+        } else if has_levels {
+            (names.of_folder(&candidate.root), format!("{}{}*", candidate.root, "*/".repeat(partitioning.levels().len())))
+        } else {
+            let pattern = format!("{}{}*", candidate.root, candidate.prefix);
+            (names.of_files(&format!("{}{}", candidate.root, stem(&candidate.prefix)), &candidate.root), pattern)
+        };
+        let mut formats: Vec<FormatCount> = candidate
+            .formats
+            .iter()
+            .map(|((format, compression), objects)| FormatCount { format: *format, compression: *compression, objects: *objects })
+            .collect();
+        formats.sort_by_key(|count| std::cmp::Reverse(count.objects));
+        let mut evidence = candidate.schema.evidence_lines(options);
+        evidence.extend(mixed(&formats));
+        let schema = without_partitions(candidate.schema.schema(options), &partitioning, &mut evidence);
+        let mut by_format: std::collections::BTreeMap<Format, u64> = std::collections::BTreeMap::new();
+        for count in &formats {
+            *by_format.entry(count.format).or_default() += count.objects;
+        }
+        let format = by_format.into_iter().max_by_key(|(_, objects)| *objects).map_or(Format::Json, |(format, _)| format);
+        Self {
+            name,
+            root,
+            format,
+            formats,
+            partitioning,
+            schema,
+            observed: candidate.schema,
+            evidence,
+            objects: candidate.objects,
+            bytes: candidate.bytes,
+            skipped: candidate.skipped,
+        }
+    }
+}
+
+fn mixed(formats: &[FormatCount]) -> Option<String> {
+    let parts: Vec<String> =
+        formats.iter().map(|count| format!("{} {} {}", Grouped(count.objects), count.format, count.compression)).collect();
+    (formats.len() > 1).then(|| format!("formats and compressions are mixed: {}", parts.join(", ")))
+}
+
+/// A column of the files that is a partition as well is read from the path.
+fn without_partitions(schema: Schema, partitioning: &Partitioning, evidence: &mut Vec<String>) -> Schema {
+    let partitions = partitioning.fields();
+    let (both, columns): (Vec<_>, Vec<_>) =
+        schema.fields().iter().cloned().partition(|field| partitions.iter().any(|partition| partition.name() == field.name()));
+    for field in both {
+        evidence.push(format!("`{}` is in the files and in their folders; the folders' values are taken", field.name()));
+    }
+    Schema::new(columns)
+}

@@ -1,0 +1,46 @@
+//! Whether two sets of files are of one table.
+
+use crate::infer::{Kind, ObservedColumn, ObservedSchema};
+
+/// The share of columns that two schemas have in common, of those of the larger one: from 0 to 1. A column is in common when its
+/// name is, and it is not an object or list on one side and a plain value on the other. Columns that are named by position only
+/// have nothing to go by but their number and types. A schema without columns contradicts nothing.
+pub(super) fn similarity(left: &ObservedSchema, right: &ObservedSchema) -> f64 {
+    let (small, large) = if left.columns.len() <= right.columns.len() { (left, right) } else { (right, left) };
+    if small.columns.is_empty() {
+        return 1.0;
+    }
+    let by_position = left.positional || right.positional;
+    if by_position && !(left.positional && right.positional && left.columns.len() == right.columns.len()) {
+        return 0.0;
+    }
+    let common = small.columns.iter().filter(|(name, column)| {
+        large.columns.get(name).is_some_and(|other| {
+            if by_position {
+                same_type(column, other)
+            } else {
+                is_nested(column) == is_nested(other) || !both_seen(column, other)
+            }
+        })
+    });
+    #[expect(clippy::cast_precision_loss, reason = "numbers of columns are small")]
+    let share = common.count() as f64 / large.columns.len() as f64;
+    share
+}
+
+fn is_nested(column: &ObservedColumn) -> bool {
+    column.evidence.tallies().iter().any(|tally| match &tally.kind {
+        Kind::Object | Kind::List => true,
+        Kind::Declared(data_type) => data_type.is_nested(),
+        _ => false,
+    })
+}
+
+fn both_seen(left: &ObservedColumn, right: &ObservedColumn) -> bool {
+    [left, right].iter().all(|column| column.evidence.nulls() < column.evidence.observed())
+}
+
+fn same_type(left: &ObservedColumn, right: &ObservedColumn) -> bool {
+    let mut types = left.types.iter().map(|tally| &tally.type_name);
+    types.any(|name| name.is_none() || right.types.iter().any(|tally| tally.type_name.is_none() || tally.type_name == *name))
+}

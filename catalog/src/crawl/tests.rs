@@ -1,0 +1,204 @@
+//! Listings and the tables they become.
+
+use super::*;
+use crate::infer::{FileObservation, ObservedSchema, ResolveOptions};
+
+fn schema(path: &str, columns: &str) -> ObservedSchema {
+    let mut file = FileObservation::new(path);
+    file.header(columns.split(','));
+    file.begin_row();
+    for column in 0..columns.split(',').count() {
+        file.cell(column, "1");
+    }
+    file.finish(&ResolveOptions::default())
+}
+
+/// A listing of `path columns`, in any order; `path` alone is skipped.
+fn crawl(listing: &[&str]) -> Crawl {
+    let mut listing = listing.to_vec();
+    listing.sort_unstable();
+    let mut grouping = Grouping::new("s3://bucket/lake", GroupOptions::default());
+    for line in listing {
+        match line.split_once(' ') {
+            Some((path, columns)) => {
+                let format = Format::of_path(path).unwrap();
+                let object = CrawledObject { path, size: 10, format, compression: Compression::of_path(path) };
+                grouping.push(&object, &schema(path, columns)).unwrap();
+            }
+            None => grouping.skip(line, 0, SkipReason::of(line, 0).unwrap()).unwrap(),
+        }
+    }
+    grouping.finish()
+}
+
+/// `name root (partitions) objects` of each table.
+fn tables(listing: &[&str]) -> Vec<String> {
+    let describe = |table: &TablePlan| {
+        let partitions: Vec<String> = table.partitioning.fields().iter().map(|field| field.name().clone()).collect();
+        format!("{} {:?} ({}) {}", table.name, table.root, partitions.join(","), table.objects)
+    };
+    crawl(listing).tables.iter().map(describe).collect()
+}
+
+#[test]
+fn folders_with_different_columns_are_tables() {
+    let listing = ["raw/orders/1.csv id,total", "raw/orders/2.csv id,total", "raw/users/1.csv name,mail"];
+    assert_eq!(tables(&listing), ["orders \"raw/orders/\" () 2", "users \"raw/users/\" () 1"]);
+}
+
+#[test]
+fn hive_and_dated_folders_are_partitions() {
+    let listing = [
+        "orders/dt=2026-11-20/a.csv id,total",
+        "orders/dt=2026-11-21/a.csv id,total,tax,vat,net",
+        "clicks/2026/11/20/a.json.gz url,at",
+        "clicks/2026/11/21/a.json url,at",
+        "clicks/2026/12/01/b.json.gz url,at",
+    ];
+    assert_eq!(tables(&listing), ["clicks \"clicks/\" (year,month,day) 3", "orders \"orders/\" (dt) 2"]);
+}
+
+#[test]
+fn similar_folders_are_partitions_and_dissimilar_ones_tables() {
+    let similar = ["m/eu/1.csv a,b,c,d", "m/us/1.csv a,b,c,e", "m/us/2.csv a,b,c,d"];
+    assert_eq!(tables(&similar), ["m \"m/\" (partition_0) 3"]);
+    let one_differs = ["m/eu/1.csv a,b,c,d", "m/us/1.csv a,b,c,d", "m/xx/1.csv z"];
+    assert_eq!(tables(&one_differs), ["eu \"m/eu/\" () 1", "us \"m/us/\" () 1", "xx \"m/xx/\" () 1"]);
+}
+
+#[test]
+fn files_of_a_folder_are_one_table_or_one_each() {
+    let similar = ["a.csv x,y,z", "b.csv x,y,z"];
+    assert_eq!(tables(&similar), ["lake \"\" () 2"]);
+    let different = ["orders_1.csv id,total", "orders_2.csv.gz id,total", "users.csv name,mail"];
+    assert_eq!(tables(&different), ["orders \"orders_*\" () 2", "users \"users.csv\" () 1"]);
+    assert_eq!(tables(&["in/orders.csv id"]), ["in \"in/\" () 1"]);
+    assert_eq!(tables(&["orders.csv id"]), ["orders \"orders.csv\" () 1"]);
+}
+
+#[test]
+fn a_stray_file_beside_partitions_is_a_table_of_its_own() {
+    let listing = ["orders/dt=2026-11-20/a.csv id,total", "orders/dt=2026-11-21/a.csv id,total", "orders/readme.csv note"];
+    assert_eq!(tables(&listing), ["orders \"orders/*/*\" (dt) 2", "readme \"orders/readme.csv\" () 1"]);
+}
+
+#[test]
+fn the_root_is_the_longest_prefix() {
+    assert_eq!(tables(&["a/b/c/1.csv x", "a/b/c/2.csv x"]), ["c \"a/b/c/\" () 2"]);
+    let deep = ["x/eu/part/1.csv a,b", "x/us/part/1.csv a,b"];
+    assert_eq!(tables(&deep), ["x \"x/\" (partition_0) 2"]);
+}
+
+#[test]
+fn formats_may_be_mixed_and_it_is_said() {
+    let crawl = crawl(&["t/1.csv a,b", "t/2.csv.gz a,b", "t/3.csv.gz a,b", "t/4.json a,b"]);
+    let [table] = crawl.tables.as_slice() else { panic!("{crawl:#?}") };
+    assert_eq!(table.format, Format::Csv);
+    assert_eq!(
+        table.evidence,
+        [
+            "2 columns are the same in 4 files",
+            "formats and compressions are mixed: 2 CSV gzip, 1 JSON uncompressed, 1 CSV uncompressed"
+        ]
+    );
+}
+
+#[test]
+fn files_without_header_are_alike_by_type_and_number() {
+    let unnamed = |path: &str, cells: &[&str]| {
+        let mut file = FileObservation::new(path);
+        file.without_header(cells.len());
+        file.begin_row();
+        cells.iter().enumerate().for_each(|(column, cell)| file.cell(column, cell));
+        file.finish(&ResolveOptions::default())
+    };
+    let mut grouping = Grouping::new("x", GroupOptions::default());
+    for (path, cells) in [("a.csv", ["1", "x"]), ("b.csv", ["2", "y"]), ("c.csv", ["x", "2026-11-21"])] {
+        let object = CrawledObject { path, size: 1, format: Format::Csv, compression: Compression::None };
+        grouping.push(&object, &unnamed(path, &cells)).unwrap();
+    }
+    let objects: Vec<u64> = grouping.finish().tables.iter().map(|table| table.objects).collect();
+    assert_eq!(objects, [2, 1]);
+}
+
+#[test]
+fn what_is_no_data_is_reported_with_its_table_or_alone() {
+    let crawl = crawl(&["a/_SUCCESS", "a/1.csv x", "a/2.csv x", "b/.keep", "c/empty.csv"]);
+    let [table] = crawl.tables.as_slice() else { panic!("{crawl:#?}") };
+    let reasons = |skips: &Skips| skips.iter().map(|s| format!("{} {} {}", s.objects, s.reason, s.first)).collect::<Vec<_>>();
+    assert_eq!(table.name, "a");
+    assert_eq!(reasons(&table.skipped), ["1 hidden a/_SUCCESS"]);
+    assert_eq!(reasons(&crawl.skipped), ["1 hidden b/.keep", "1 empty c/empty.csv"]);
+}
+
+#[test]
+fn delta_tables_are_recognised_by_their_log() {
+    let crawl = crawl(&["t/_delta_log/0.json", "t/day=1/a.parquet x", "t/day=2/b.parquet x"]);
+    assert_eq!(crawl.tables[0].format, Format::Delta);
+}
+
+#[test]
+fn a_listing_out_of_order_is_refused() {
+    let mut grouping = Grouping::new("x", GroupOptions::default());
+    grouping.skip("b", 0, SkipReason::Empty).unwrap();
+    let error = grouping.skip("a", 0, SkipReason::Empty).unwrap_err();
+    assert!(error.to_string().starts_with("the listing is not in key order: 'a' comes after 'b'"), "{error}");
+}
+
+#[test]
+fn a_table_is_written_as_ddl() {
+    let mut file = FileObservation::new("toll/2023/08/13/a.json");
+    file.begin_row();
+    let (root, place) = file.object();
+    let place = place.clone();
+    root.child("transaction_id").observe_number("95254", &place);
+    root.child("Booth").observe_string("it's", &place);
+    root.child("transaction_date").observe_string("2023/08/13", &place);
+    let schema = file.finish(&ResolveOptions::default());
+    let mut grouping = Grouping::new("s3://bucket", GroupOptions::default());
+    let object = CrawledObject { path: "toll/2023/08/a.json", size: 1234, format: Format::Json, compression: Compression::None };
+    grouping.push(&object, &schema).unwrap();
+    let crawl = grouping.finish();
+    let options = [("mode".to_owned(), "lenient".to_owned())];
+    let ddl = Ddl { table: &crawl.tables[0], database: Some("raw"), location: "s3://bucket/", options: &options };
+    assert_eq!(
+        ddl.to_string(),
+        "CREATE EXTERNAL TABLE raw.toll (
+    transaction_id BIGINT,
+    \"Booth\" VARCHAR,
+    transaction_date DATE
+)
+STORED AS JSON
+PARTITIONED BY (year BIGINT, month BIGINT)
+LOCATION 's3://bucket/toll/'
+OPTIONS ('mode' 'lenient', 'partitions' '{year}/{month}', 'form.transaction_date' 'Y/M/D');"
+    );
+    assert_eq!(crawl.tables[0].summary(), "toll: 1 object, 1,234 bytes, JSON");
+}
+
+/// Forty tables of 2,500 objects each. `--nocapture` shows how long it takes.
+#[test]
+fn many_objects_are_few_tables() {
+    let started = std::time::Instant::now();
+    let mut grouping = Grouping::new("s3://bucket", GroupOptions::default());
+    for table in 0..40 {
+        let columns: Vec<String> = (0..20).map(|column| format!("t{table}_c{column}")).collect();
+        let observed = schema("s3://bucket/some/file.csv", &columns.join(","));
+        for object in 0..2500 {
+            let path = format!("table_{table:02}/dt=2026-{:02}-{:02}/{object:05}.csv", object / 250 + 1, object / 10 % 25 + 1);
+            let object = CrawledObject { path: &path, size: 10, format: Format::Csv, compression: Compression::None };
+            grouping.push(&object, &observed).unwrap();
+        }
+    }
+    let crawl = grouping.finish();
+    println!("100,000 objects grouped in {:?}", started.elapsed());
+    assert_eq!(crawl.tables.len(), 40);
+    assert!(crawl.tables.iter().all(|table| table.objects == 2500 && table.schema.fields().len() == 20));
+}
+
+#[test]
+fn folders_without_end_do_not_wait_for_ever() {
+    let listing: Vec<String> = (0..3000).map(|index| format!("t/customer_{index:05}/a.csv id,total")).collect();
+    let listing: Vec<&str> = listing.iter().map(String::as_str).collect();
+    assert_eq!(tables(&listing), ["t \"t/\" (partition_0) 3000"]);
+}

@@ -1,0 +1,21 @@
+//! The catalog: what tables there are, what their columns mean, and how that was found out.
+//!
+//! This crate knows Arrow schemas and nothing else: it reads no object store, speaks no protocol and plans no query. Whoever
+//! reads bytes feeds it what was seen, and asks it what that amounts to.
+//!
+//! | question | place |
+//! |---|---|
+//! | can this text be read as a date, and which one | [`values`] |
+//! | which tables are these objects | [`crawl`] |
+//! | what type has this column, and why | [`infer`] |
+//! | which columns are these folders | [`partitions`] |
+
+pub mod crawl;
+pub mod error;
+pub mod infer;
+pub mod partitions;
+mod sql_type;
+pub mod values;
+
+pub use error::{Error, Result};
+pub use sql_type::{quoted, sql_type};
