@@ -1,14 +1,13 @@
 //! The shell itself: runs what it is given, one statement or command after the other, and shows what comes of it.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use arrow::array::RecordBatch;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -18,8 +17,9 @@ use tokio::task::JoinSet;
 
 use super::command::{self, Command};
 use super::input::{self, Item};
-use super::output::{Destination, Format, RowWriter, Screen, TableLimits, Wanted};
+use super::output::{Destination, Format, Screen, TableLimits, Wanted};
 use super::progress::Progress;
+use super::shown::Shown;
 use super::statement::{self, Prepared};
 use super::summary::Summary;
 use super::workspace::Workspace;
@@ -48,7 +48,7 @@ pub(crate) enum Ending {
 }
 
 /// Why a statement did not come to its end.
-enum Failure {
+pub(super) enum Failure {
     /// It is wrong.
     Mistake(Diagnostic),
     /// The reader of the output has gone.
@@ -75,7 +75,7 @@ pub(crate) struct Console<'a> {
     pub(super) workspace: Workspace,
     pub(super) printer: &'a mut Printer,
     pub(super) format: Format,
-    max_rows: usize,
+    pub(super) max_rows: usize,
     timing: bool,
     output: Option<File>,
     /// A person looks on: results are paged and counted.
@@ -258,7 +258,7 @@ impl<'a> Console<'a> {
         let mut progress = Progress::new(self.printer.lines());
         let mut result = Shown::new(self, &plan)?;
         let mut figures = Vec::new();
-        loop {
+        let complete = loop {
             let batch = tokio::select! {
                 biased;
                 batch = batches.recv() => batch,
@@ -268,7 +268,7 @@ impl<'a> Console<'a> {
                 }
             };
             match batch {
-                None => break,
+                None => break true,
                 Some(Err(error)) => return Ok(Err(error)),
                 Some(Ok(batch)) if summary.is_some() => figures.push(batch),
                 Some(Ok(batch)) => {
@@ -276,12 +276,17 @@ impl<'a> Console<'a> {
                         progress.clear();
                     }
                     if result.write(&batch)? == Wanted::Enough {
-                        break;
+                        break false;
                     }
                 }
             }
-        }
+        };
         progress.clear();
+        // Rows that nobody wants are not waited for; a query that broke off has not given all of its rows.
+        if complete && let Some(Err(error)) = query.join_next().await {
+            return Err(Failure::Other(anyhow::anyhow!("the query broke off: {error}")));
+        }
+        drop(query);
         if let Some(summary) = summary {
             match summary.pivot(&figures) {
                 Ok(batch) => result.summary(self, &batch)?,
@@ -292,7 +297,7 @@ impl<'a> Console<'a> {
         Ok(Ok(()))
     }
 
-    fn destination(&self) -> io::Result<Destination> {
+    pub(super) fn destination(&self) -> io::Result<Destination> {
         if let Some(file) = &self.output {
             return Ok(Destination::file(file.try_clone()?));
         }
@@ -303,67 +308,10 @@ impl<'a> Console<'a> {
         })
     }
 
-    fn limits(&self) -> TableLimits {
+    pub(super) fn limits(&self) -> TableLimits {
         let on_screen = self.interactive && self.output.is_none();
         TableLimits { rows: self.max_rows, cell_width: if on_screen { CELL_WIDTH } else { usize::MAX } }
     }
-}
-
-/// One result on its way out.
-struct Shown {
-    writer: Box<dyn RowWriter>,
-    to: Destination,
-    rows: usize,
-    cut: bool,
-}
-
-impl Shown {
-    fn new(console: &Console<'_>, plan: &Arc<dyn ExecutionPlan>) -> Result<Self, Failure> {
-        let writer = console.format.writer(&plan.schema(), console.limits());
-        Ok(Self { writer, to: console.destination()?, rows: 0, cut: false })
-    }
-
-    fn write(&mut self, batch: &RecordBatch) -> io::Result<Wanted> {
-        let wanted = blocking(|| self.writer.write(batch, &mut self.to))?;
-        self.rows += batch.num_rows();
-        self.cut |= wanted == Wanted::Enough;
-        // Rows that are there are seen, however long the next ones take.
-        if matches!(self.to, Destination::Plain(_)) {
-            self.to.flush()?;
-        }
-        Ok(wanted)
-    }
-
-    fn summary(&mut self, console: &Console<'_>, batch: &RecordBatch) -> io::Result<()> {
-        self.writer = console.format.writer(&batch.schema(), TableLimits { rows: usize::MAX, ..console.limits() });
-        self.write(batch).map(|_| ())
-    }
-
-    fn finish(&mut self, console: &mut Console<'_>) -> Result<(), Failure> {
-        let cut = self.cut.then(|| format!("the first {} rows; --max-rows 0 or another --format shows all", console.max_rows));
-        let counted = console.interactive && matches!(console.format, Format::Table | Format::Vertical);
-        let ended = blocking(|| {
-            self.writer.finish(&mut self.to)?;
-            if counted {
-                let rows = if self.rows == 1 { "row" } else { "rows" };
-                match &cut {
-                    Some(cut) => writeln!(self.to, "({cut})")?,
-                    None => writeln!(self.to, "({} {rows})", self.rows)?,
-                }
-            }
-            self.to.finish()
-        });
-        ended?;
-        if let Some(cut) = cut.filter(|_| !counted) {
-            console.printer.note(&format!("({cut})"));
-        }
-        Ok(())
-    }
-}
-
-/// What may wait for a person, or for the reader of a pipe.
-fn blocking<T>(work: impl FnOnce() -> T) -> T {
-    tokio::task::block_in_place(work)
 }
 
 fn create(path: &str) -> Result<File> {

@@ -60,6 +60,11 @@ pub(super) async fn of_datafusion(
     if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
         return diagnostic.help("give the shell more memory: ENGINE_RUN_MEMORY=1GB, or [run] memory in engine.toml");
     }
+    if error.diagnostic().is_none()
+        && let Some(at) = named_in(&diagnostic.message, text, statement)
+    {
+        diagnostic.span = Some(at);
+    }
     let missing = diagnostic.message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
     let Some(missing) = missing.map(|name| name.trim_start_matches("session.public.").to_owned()) else { return diagnostic };
     let name = time_travel::decode(&missing).map_or(missing.as_str(), |(name, _)| name);
@@ -85,4 +90,10 @@ async fn nearest_table(workspace: &Workspace, name: &str) -> String {
         }
         None => "\\dt lists the tables".to_owned(),
     }
+}
+
+/// Where the statement has what the message names between quotes.
+fn named_in(message: &str, text: &str, statement: &Range<usize>) -> Option<Range<usize>> {
+    let names = message.split('\'').skip(1).step_by(2);
+    names.filter(|name| !name.is_empty()).find_map(|name| script::find_word(text, statement, name))
 }

@@ -21,6 +21,7 @@ mod lexer;
 mod mistake;
 mod output;
 mod progress;
+mod shown;
 mod statement;
 mod summary;
 mod time_travel;

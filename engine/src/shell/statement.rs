@@ -132,7 +132,7 @@ async fn summarize(workspace: &Workspace, text: &str, rest: Range<usize>) -> Res
     let is_query = text[subject.clone()].starts_with('(') || matches!(word.as_str(), "SELECT" | "WITH" | "VALUES" | "FROM");
     // The word before it makes room for a query over the table, in the same bytes.
     let query = if is_query { text.to_owned() } else { with_query(text, &subject) };
-    let span = if is_query { subject.clone() } else { subject.start.saturating_sub(QUERY.len())..subject.end };
+    let span = if is_query { subject.clone() } else { query_start(text, &subject)..subject.end };
     let parsed = parse(text, &query, &span)?;
     let state = workspace.context.state();
     let planned = async {
@@ -148,9 +148,14 @@ async fn summarize(workspace: &Workspace, text: &str, rest: Range<usize>) -> Res
 /// As short as `SUMMARIZE `, which it takes the place of.
 const QUERY: &str = "FROM ";
 
+/// Where it begins; what is before may be blanks of several bytes.
+fn query_start(text: &str, subject: &Range<usize>) -> usize {
+    text.floor_char_boundary(subject.start.saturating_sub(QUERY.len()))
+}
+
 fn with_query(text: &str, subject: &Range<usize>) -> String {
-    let start = subject.start.saturating_sub(QUERY.len());
-    format!("{}{QUERY}{}", &text[..start], &text[subject.start..])
+    let room = query_start(text, subject)..subject.start;
+    format!("{}{QUERY:<width$}{}", &text[..room.start], &text[room.end..], width = room.len())
 }
 
 /// Makes the store of a `COPY ... TO` known; the lake is written by runs.

@@ -28,8 +28,8 @@ const TIME: &str = "t";
 
 /// `text` with every clause as arguments; of the same length, with the same lines.
 pub(super) fn clauses_as_arguments(text: &str, statement: &Range<usize>) -> String {
-    let inside = |piece: &Piece| piece.says_something() && statement.contains(&piece.span.start);
-    let said: Vec<Piece> = pieces(text).filter(inside).collect();
+    let moved = |piece: Piece| Piece { span: piece.span.start + statement.start..piece.span.end + statement.start, ..piece };
+    let said: Vec<Piece> = pieces(&text[statement.clone()]).filter(Piece::says_something).map(moved).collect();
     let mut rewritten = text.to_owned();
     for window in said.windows(5) {
         let [table, what, r#as, of, value] = window else { continue };

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use connectors::context::Context;
 use connectors::stores::Location;
 use connectors::{Error, Result};
+use datafusion::sql::sqlparser::keywords;
 use futures::StreamExt;
 use object_store::{ListResult, ObjectStore};
 
@@ -13,6 +14,9 @@ use super::PUBLIC;
 
 /// How long a walk is good for.
 const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// What is as good as now: the look-ups of one statement share a walk.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// Folders listed at the same time.
 const CONCURRENT: usize = 16;
@@ -54,6 +58,11 @@ impl LakeTable {
         format!("lake://{}{slash}{}", self.folder, self.name)
     }
 
+    /// Whether it holds the bad records of a source.
+    pub(in crate::shell) fn is_bad(&self) -> bool {
+        self.folder.starts_with("bad/")
+    }
+
     /// As it is written in a query: `reddit.posts`, `lake."a/b".posts`.
     pub(in crate::shell) fn reference(&self) -> String {
         match self.schema() {
@@ -66,8 +75,18 @@ impl LakeTable {
 /// A name as SQL takes it.
 pub(in crate::shell) fn quoted(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '$'));
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '$'))
+        && !is_reserved(name);
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// Whether the parser takes the word for something else where a name may stand.
+fn is_reserved(name: &str) -> bool {
+    let found = keywords::ALL_KEYWORDS.binary_search(&name.to_uppercase().as_str());
+    let keyword = found.ok().and_then(|at| keywords::ALL_KEYWORDS_INDEX.get(at));
+    keyword.is_some_and(|word| {
+        keywords::RESERVED_FOR_TABLE_ALIAS.contains(word) || keywords::RESERVED_FOR_COLUMN_ALIAS.contains(word)
+    })
 }
 
 /// The tables of the lake as of a moment ago.
@@ -103,10 +122,22 @@ impl LakeIndex {
     /// # Errors
     /// When the lake cannot be listed.
     pub(in crate::shell) async fn tables(&self) -> Result<Arc<[LakeTable]>> {
+        self.tables_of(REMEMBERED).await
+    }
+
+    /// All tables, as of now.
+    ///
+    /// # Errors
+    /// When the lake cannot be listed.
+    pub(in crate::shell) async fn fresh_tables(&self) -> Result<Arc<[LakeTable]>> {
+        self.tables_of(FRESH).await
+    }
+
+    async fn tables_of(&self, age: Duration) -> Result<Arc<[LakeTable]>> {
         {
             let walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some((at, tables)) = walked.as_ref()
-                && at.elapsed() < REMEMBERED
+                && at.elapsed() < age
             {
                 return Ok(Arc::clone(tables));
             }
@@ -140,7 +171,7 @@ async fn walk(context: &Context) -> Result<Vec<LakeTable>> {
         }
         level = next;
     }
-    if !level_is_done(folders) {
+    if folders > MAX_FOLDERS {
         tracing::warn!(
             folders = MAX_FOLDERS,
             "the lake has more folders than are looked at; tables in the others need their whole name"
@@ -148,10 +179,6 @@ async fn walk(context: &Context) -> Result<Vec<LakeTable>> {
     }
     tables.sort_by(|a, b| (&a.folder, &a.name).cmp(&(&b.folder, &b.name)));
     Ok(tables)
-}
-
-fn level_is_done(folders: usize) -> bool {
-    folders <= MAX_FOLDERS
 }
 
 enum Look {
@@ -194,5 +221,34 @@ pub(super) fn kind(listing: &ListResult) -> Option<FolderKind> {
         Some(FolderKind::Files)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted_where_they_must_be() {
+        for (name, expected) in [
+            ("posts", "posts"),
+            ("posts$bad", "posts$bad"),
+            ("first", "first"),
+            ("order", "\"order\""),
+            ("from", "\"from\""),
+            ("Second", "\"Second\""),
+            ("a/b", "\"a/b\""),
+            ("1st", "\"1st\""),
+            ("a\"b", "\"a\"\"b\""),
+        ] {
+            assert_eq!(quoted(name), expected);
+        }
+    }
+
+    #[test]
+    fn a_table_of_the_root_is_in_no_folder() {
+        let table = |folder: &str| LakeTable { folder: folder.into(), name: "t".into(), kind: FolderKind::Delta };
+        assert_eq!((table("").reference(), table("").location()), ("t".to_owned(), "lake://t".to_owned()));
+        assert_eq!((table("a/b").reference(), table("a/b").location()), ("\"a/b\".t".to_owned(), "lake://a/b/t".to_owned()));
     }
 }

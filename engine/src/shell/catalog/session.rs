@@ -127,6 +127,18 @@ impl Drop for OnlyOwn<'_> {
     }
 }
 
+/// A view that is being planned, until it is, or nobody waits for it any longer.
+struct Planning<'a> {
+    schema: &'a SessionSchema,
+    name: &'a str,
+}
+
+impl Drop for Planning<'_> {
+    fn drop(&mut self) {
+        lock(&self.schema.planning).remove(self.name);
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -166,9 +178,8 @@ impl SessionSchema {
         if !lock(&self.planning).insert(name.to_owned()) {
             return plan_err!("view '{name}' reads itself");
         }
-        let planned = async { self.files.state()?.statement_to_plan(statement).await }.await;
-        lock(&self.planning).remove(name);
-        match planned? {
+        let _planning = Planning { schema: self, name };
+        match self.files.state()?.statement_to_plan(statement).await? {
             LogicalPlan::Ddl(DdlStatement::CreateView(view)) => {
                 Ok(Arc::new(ViewTable::new(view.input.as_ref().clone(), view.definition)))
             }
@@ -188,24 +199,10 @@ impl SessionSchema {
 
     /// The only table of the lake with that name.
     async fn by_bare_name(&self, name: &str) -> Result<Option<LakeTable>> {
-        let tables = self.index.tables().await?;
-        let bad = name.strip_suffix("$bad");
-        let is_meant = |table: &&LakeTable| match bad {
-            Some(source) => table.name == source && table.folder.starts_with("bad/"),
-            None => table.name == name && !table.folder.starts_with("bad/"),
-        };
-        let found: Vec<&LakeTable> = tables.iter().filter(is_meant).collect();
-        match found.as_slice() {
-            [] => Ok(None),
-            [one] => Ok(Some((*one).clone())),
-            // What lies right below the lake's root is meant by its bare name.
-            several => match several.iter().find(|table| table.folder.is_empty()) {
-                Some(table) => Ok(Some((*table).clone())),
-                None => {
-                    let names: Vec<String> = several.iter().map(|table| table.reference()).collect();
-                    plan_err!("'{name}' may be one of several tables: {}", names.join(", "))
-                }
-            },
+        match only_one(name, &self.index.tables().await?)? {
+            Some(table) => Ok(Some(table)),
+            // It may be younger than what is remembered.
+            None => only_one(name, &self.index.fresh_tables().await?),
         }
     }
 
@@ -232,6 +229,22 @@ impl SessionSchema {
         match table {
             Some(table) => open(&self.index, &self.files, &table, Some(moment)).await,
             None => Ok(None),
+        }
+    }
+}
+
+/// The table of that name, or, of a name with `$bad`, the bad records of the source of that name.
+fn only_one(name: &str, tables: &[LakeTable]) -> Result<Option<LakeTable>> {
+    let source = name.strip_suffix("$bad");
+    let is_meant = |table: &&LakeTable| table.name == source.unwrap_or(name) && table.is_bad() == source.is_some();
+    let found: Vec<&LakeTable> = tables.iter().filter(is_meant).collect();
+    // What lies right below the lake's root has no other name.
+    match (found.as_slice(), found.iter().find(|table| table.folder.is_empty())) {
+        ([], _) => Ok(None),
+        ([one], _) | (_, Some(one)) => Ok(Some((*one).clone())),
+        (several, None) => {
+            let names: Vec<String> = several.iter().map(|table| table.reference()).collect();
+            plan_err!("'{name}' may be one of several tables: {}", names.join(", "))
         }
     }
 }

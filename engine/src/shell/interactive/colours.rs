@@ -3,7 +3,7 @@
 use nu_ansi_term::{Color, Style};
 use reedline::{Highlighter, StyledText};
 
-use super::context::KEYWORDS;
+use super::keywords::KEYWORDS;
 use crate::shell::lexer::{Kind, pieces};
 
 /// Keywords, texts, numbers and comments, each in its colour; what is not closed is red.

@@ -4,6 +4,7 @@ mod colours;
 mod completion;
 mod context;
 mod editor;
+mod keywords;
 mod prompt;
 
 use std::path::{Path, PathBuf};

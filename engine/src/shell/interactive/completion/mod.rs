@@ -8,7 +8,8 @@ use datafusion::catalog::SchemaProvider;
 use reedline::{Completer, CompletionResult, Span, Suggestion};
 use tokio::runtime::Handle;
 
-use super::context::{Context, Expected, KEYWORDS, plain, typed};
+use super::context::{Context, Expected, plain, typed};
+use super::keywords::KEYWORDS;
 use crate::shell::catalog::LAKE;
 use crate::shell::command::COMMANDS;
 use crate::shell::output::Format;
@@ -109,14 +110,14 @@ impl Names {
                 let own = self.workspace.names.table_names();
                 let mut found: Vec<Found> = own.iter().map(|name| Found::new(typed(name), "this session")).collect();
                 let mut names: Vec<(&str, usize)> = Vec::new();
-                for table in lake.iter().filter(|table| !table.folder.starts_with("bad/")) {
+                for table in lake.iter().filter(|table| !table.is_bad()) {
                     match names.iter_mut().find(|(name, _)| *name == table.name) {
                         Some((_, count)) => *count += 1,
                         None => names.push((&table.name, 1)),
                     }
                 }
                 found.extend(names.iter().filter(|(_, count)| *count == 1).map(|(name, _)| Found::new(typed(name), "lake")));
-                let bad = lake.iter().filter(|table| table.folder.starts_with("bad/"));
+                let bad = lake.iter().filter(|table| table.is_bad());
                 found.extend(bad.map(|table| Found::new(typed(&format!("{}$bad", table.name)), "bad records")));
                 found.extend(schemas.into_iter().map(schema));
                 found.push(Found { value: format!("{LAKE}."), what: "catalog".into(), goes_on: true });
