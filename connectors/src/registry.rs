@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 
 use crate::context::{Context, TableSpec};
@@ -58,6 +59,27 @@ pub trait Connector: Send + Sync + Debug {
     async fn table(&self, table: &TableSpec, _context: &Context) -> Result<Option<BoundedTable>> {
         Err(Error::config(format!("table '{}': {} is not read as a whole", table.name, self.name())))
     }
+
+    /// The committed rows as they were at `moment`; `None` when the table does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the connector keeps no history, or that version is not there; as [`Self::table`].
+    async fn table_at(&self, table: &TableSpec, _moment: &Moment, _context: &Context) -> Result<Option<BoundedTable>> {
+        Err(Error::config(format!(
+            "table '{}': {} keeps no history; tables written as DELTA can be read as they were",
+            table.name,
+            self.name()
+        )))
+    }
+}
+
+/// A point in a table's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moment {
+    /// After the commit with this number.
+    Version(u64),
+    /// After the last commit that is not younger.
+    Time(DateTime<Utc>),
 }
 
 /// A table as it stands.

@@ -42,6 +42,7 @@
 //! | what outlives the process | [`state`] |
 //! | settings and secrets | [`config`] |
 //! | the commands | [`cli`] |
+//! | the SQL shell | `shell` |
 //! | sources, sinks, the staging writer | the crate [`connectors`] |
 
 pub mod cli;
@@ -52,5 +53,6 @@ pub mod faults;
 pub mod flow;
 pub mod run;
 pub mod session;
+mod shell;
 pub mod sql;
 pub mod state;

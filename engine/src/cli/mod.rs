@@ -4,8 +4,9 @@ mod check;
 mod config;
 mod logging;
 mod plan;
-mod printer;
+pub(crate) mod printer;
 mod run;
+mod shell;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ Examples:
   engine run queries/reddit.sql --follow   keep going until Ctrl-C
   engine check queries/                    find mistakes without moving data
   engine plan queries/reddit.sql           show what a run would read, create and alter
+  engine shell                             query what is there
   engine config                            show the settings in force
 
 Settings come from engine.toml in the working directory and from the environment (ENGINE_LAKE_URL, ...)."
@@ -70,6 +72,9 @@ enum Command {
     Check(check::CheckArguments),
     /// Show what a run of a pipeline would read, create and alter, without doing it
     Plan(plan::PlanArguments),
+    /// Query the lake and files: a shell to type SQL in, and for scripts
+    #[command(visible_alias = "sql")]
+    Shell(shell::ShellArguments),
     /// Show the settings in force, secrets masked, and where each came from
     Config(config::ConfigArguments),
 }
@@ -125,6 +130,7 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
         Command::Run(run) => Box::pin(run::run(run, &session, printer)).await,
         Command::Check(check) => check::check(check, &session, printer).await,
         Command::Plan(plan) => plan::plan(plan, &session, printer).await,
+        Command::Shell(shell) => Box::pin(shell::shell(shell, &session, printer)).await,
         Command::Config(_) => Ok(Status::Done),
     }
 }

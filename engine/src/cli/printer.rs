@@ -6,36 +6,36 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 
 /// Writes for a person.
 #[derive(Debug)]
-pub(super) struct Printer {
+pub(crate) struct Printer {
     /// Standard error is a log of JSON objects, for a machine.
     json: bool,
     lines: MultiProgress,
 }
 
 impl Printer {
-    pub(super) fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool) -> Self {
         let interactive = !json && io::stderr().is_terminal();
         let target = if interactive { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self { json, lines: MultiProgress::with_draw_target(target) }
     }
 
     /// Where progress lines go; hidden unless a person looks at standard error.
-    pub(super) fn lines(&self) -> MultiProgress {
+    pub(crate) fn lines(&self) -> MultiProgress {
         self.lines.clone()
     }
 
     /// Data. A reader that has gone away (`| head`) is no error.
-    pub(super) fn data(&mut self, text: &str) {
+    pub(crate) fn data(&mut self, text: &str) {
         ignore_gone(io::stdout().lock().write_all(text.as_bytes()));
     }
 
     /// A note.
-    pub(super) fn note(&mut self, text: &str) {
+    pub(crate) fn note(&mut self, text: &str) {
         self.aside("INFO", "", text);
     }
 
     /// An error, with `error:` in front unless it is there already.
-    pub(super) fn error(&mut self, text: &str) {
+    pub(crate) fn error(&mut self, text: &str) {
         let prefix = if text.starts_with("error") { "" } else { "error: " };
         self.aside("ERROR", prefix, text);
     }

@@ -102,9 +102,16 @@ impl Pipeline {
     /// # Errors
     /// When the file cannot be read.
     pub async fn load(path: &Path, session: &Session) -> Result<std::result::Result<Self, Vec<Diagnostic>>> {
-        let text = script::read(path)?;
+        Ok(Self::parse(path, script::read(path)?, session).await)
+    }
+
+    /// The same of a text that need not be in a file; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub async fn parse(path: &Path, text: String, session: &Session) -> std::result::Result<Self, Vec<Diagnostic>> {
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Builder::new(name, path.to_owned(), text, session).build().await)
+        Builder::new(name, path.to_owned(), text, session).build().await
     }
 
     /// The line of `span`, from 1.

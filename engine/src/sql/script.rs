@@ -71,7 +71,7 @@ pub fn parse(text: &str) -> Script {
         let Some(first) = words.next() else { continue };
         let last = words.next_back().unwrap_or(first);
         let span = start_of(text, first.span.start)..start_of(text, last.span.end);
-        match parse_one(text, &span) {
+        match parse_statement(text, &span) {
             Ok(parsed) => script.statements.push(Statement { span, parsed }),
             Err(error) => script.errors.push(error),
         }
@@ -87,7 +87,10 @@ fn tokenize(text: &str) -> std::result::Result<Vec<TokenWithSpan>, Diagnostic> {
 }
 
 /// Parses the statement at `span` with everything before it blanked out, so that places in errors are those of the file.
-fn parse_one(text: &str, span: &Range<usize>) -> std::result::Result<Parsed, Diagnostic> {
+///
+/// # Errors
+/// With the place at which it breaks.
+pub fn parse_statement(text: &str, span: &Range<usize>) -> std::result::Result<Parsed, Diagnostic> {
     let blank: String = text[..span.start].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
     let padded = format!("{blank}{}", &text[span.clone()]);
     let parsed = DFParserBuilder::new(padded.as_str())

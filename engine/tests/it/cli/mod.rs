@@ -8,4 +8,5 @@ mod errors;
 mod help;
 mod plan;
 mod run;
+mod shell;
 mod sources;

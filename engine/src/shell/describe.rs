@@ -1,0 +1,126 @@
+//! What there is: tables, and the statement that makes one.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::catalog::SchemaProvider;
+use datafusion::common::TableReference;
+use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::ObjectName;
+
+use super::catalog::{FolderKind, LAKE, LakeTable, PUBLIC, looks_like_a_place};
+use super::mistake;
+use super::workspace::Workspace;
+use crate::sql::Diagnostic;
+
+/// The tables whose name, or schema and name, fit `pattern` (`reddit.*`), or only the views.
+pub(super) async fn tables(workspace: &Workspace, pattern: Option<&str>, only_views: bool) -> Result<DataFrame, Diagnostic> {
+    let mut query = "SELECT table_catalog, table_schema, table_name, table_type FROM information_schema.tables \
+                     WHERE table_schema <> 'information_schema'"
+        .to_owned();
+    if only_views {
+        query.push_str(" AND table_type = 'VIEW'");
+    }
+    if let Some(pattern) = pattern {
+        let fits = format!("~ '^{}$'", as_regex(pattern));
+        query.push_str(&format!(
+            " AND (table_name {fits} OR concat(table_schema, '.', table_name) {fits} \
+             OR concat(table_catalog, '.', table_schema, '.', table_name) {fits})"
+        ));
+    }
+    query.push_str(" ORDER BY 1, 2, 3");
+    let planned = async {
+        workspace.index.tables().await?;
+        Box::pin(workspace.context.sql(&query)).await
+    };
+    planned.await.map_err(|error| Diagnostic::from_datafusion("", &(0..0), &error))
+}
+
+/// `*` and `?` of a pattern as a regular expression in a text of SQL.
+fn as_regex(pattern: &str) -> String {
+    let mut regex = String::new();
+    for c in pattern.trim_matches('"').chars() {
+        match c {
+            '*' => regex.push_str(".*"),
+            '?' => regex.push('.'),
+            '\'' => regex.push_str("''"),
+            c if c.is_alphanumeric() || c == '_' => regex.push(c),
+            c => regex.extend(['\\', c]),
+        }
+    }
+    regex
+}
+
+/// The query behind `\d NAME`; a path need not be quoted.
+pub(super) fn describe(name: &str) -> String {
+    format!("DESCRIBE {}", as_table(name))
+}
+
+/// The query behind `\summarize NAME`.
+pub(super) fn summarize(name: &str) -> String {
+    format!("SUMMARIZE {}", as_table(name))
+}
+
+fn as_table(name: &str) -> String {
+    let quoted = name.starts_with(['\'', '"']);
+    let is_query = name.contains(char::is_whitespace);
+    if quoted || is_query || !looks_like_a_place(name) { name.to_owned() } else { format!("'{}'", name.replace('\'', "''")) }
+}
+
+/// The statement that declares a table.
+pub(super) async fn definition(
+    workspace: &Workspace,
+    text: &str,
+    span: &Range<usize>,
+    name: &ObjectName,
+) -> Result<DataFrame, Diagnostic> {
+    let reference = TableReference::parse_str(&name.to_string());
+    let found = match (reference.schema(), workspace.names.declared(reference.table())) {
+        (None, Some(declared)) => Ok(Some(declared.sql().to_owned())),
+        _ => lake_definition(workspace, &reference).await,
+    };
+    let wrong = match found {
+        Ok(Some(sql)) => {
+            let column = |value: String| Arc::new(StringArray::from(vec![value])) as ArrayRef;
+            let batch =
+                RecordBatch::try_from_iter([("table", column(reference.to_string())), ("definition", column(format!("{sql};")))]);
+            match batch.map_err(DataFusionError::from).and_then(|batch| workspace.context.read_batch(batch)) {
+                Ok(frame) => return Ok(frame),
+                Err(error) => error,
+            }
+        }
+        Ok(None) if workspace.names.owns(reference.table()) => {
+            return Err(Diagnostic::new(
+                format!("'{reference}' holds rows of this session, and has no statement that makes them"),
+                None,
+            ));
+        }
+        Ok(None) => DataFusionError::Plan(format!("table '{reference}' not found")),
+        Err(error) => error,
+    };
+    let mut diagnostic = mistake::of_datafusion(workspace, text, span, &wrong).await;
+    diagnostic.span = crate::sql::script::find_word(text, span, reference.table()).or(diagnostic.span);
+    Err(diagnostic)
+}
+
+async fn lake_definition(workspace: &Workspace, reference: &TableReference) -> datafusion::error::Result<Option<String>> {
+    let tables = workspace.index.tables().await?;
+    let is_meant = |table: &&LakeTable| {
+        let schema = match reference.schema() {
+            Some(LAKE) => Some(PUBLIC),
+            other => other,
+        };
+        table.name == reference.table() && schema.is_none_or(|schema| table.schema() == schema)
+    };
+    let mut found = tables.iter().filter(is_meant);
+    let Some(table) = found.next() else { return Ok(None) };
+    if found.next().is_some() {
+        // The error that a query would give names them all.
+        workspace.names.table(reference.table()).await?;
+    }
+    let stored_as = if table.kind == FolderKind::Delta { "DELTA" } else { "PARQUET" };
+    let name = super::catalog::quoted(&table.name);
+    Ok(Some(format!("CREATE EXTERNAL TABLE {name} STORED AS {stored_as} LOCATION '{}'", table.location())))
+}

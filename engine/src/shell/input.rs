@@ -1,0 +1,109 @@
+//! A text as what the shell does one after the other: SQL statements, which end with `;`, and backslash commands, which end
+//! with their line.
+
+use std::ops::Range;
+
+use super::lexer::{Kind, Piece, pieces};
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Item {
+    /// SQL, without its `;`.
+    Statement(Range<usize>),
+    /// `\d posts`, without the line end.
+    Command(Range<usize>),
+}
+
+/// What is in `text`, and whether the last statement has its `;` (a command needs none).
+pub(super) fn split(text: &str) -> (Vec<Item>, bool) {
+    let mut items = Vec::new();
+    let mut from = 0;
+    loop {
+        let (item, next) = first(&text[from..]);
+        let moved = |span: Range<usize>| span.start + from..span.end + from;
+        match item {
+            Some(Item::Statement(span)) => items.push(Item::Statement(moved(span))),
+            Some(Item::Command(span)) => items.push(Item::Command(moved(span))),
+            None => {}
+        }
+        match next {
+            Next::At(next) => from += next,
+            Next::End { complete } => return (items, complete),
+        }
+    }
+}
+
+/// Whether `text` can be run as it is, or more has to be typed.
+pub(super) fn is_complete(text: &str) -> bool {
+    split(text).1
+}
+
+enum Next {
+    At(usize),
+    End { complete: bool },
+}
+
+/// The first item of `text`.
+fn first(text: &str) -> (Option<Item>, Next) {
+    let mut closed = true;
+    let mut said = pieces(text).inspect(|piece| closed = piece.closed).filter(Piece::says_something);
+    let Some(begin) = said.next() else {
+        // Nothing but blanks and comments; an open comment waits for its end.
+        drop(said);
+        return (None, Next::End { complete: closed });
+    };
+    let start = begin.span.start;
+    if begin.kind == Kind::Sign && text[start..].starts_with('\\') {
+        let end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+        let command = Item::Command(start..start + text[start..end].trim_end().len());
+        return (Some(command), if end < text.len() { Next::At(end) } else { Next::End { complete: true } });
+    }
+    let mut end = start;
+    for piece in std::iter::once(begin).chain(said) {
+        if piece.kind == Kind::Sign && &text[piece.span.clone()] == ";" {
+            let item = (end > start).then_some(Item::Statement(start..end));
+            return (item, Next::At(piece.span.end));
+        }
+        end = piece.span.end;
+    }
+    (Some(Item::Statement(start..end)), Next::End { complete: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Vec<String> {
+        let items = split(text).0.into_iter();
+        items
+            .map(|item| match item {
+                Item::Statement(span) => text[span].to_owned(),
+                Item::Command(span) => format!("command {}", &text[span]),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn statements_end_with_a_semicolon_and_commands_with_their_line() {
+        let text = "-- first; \nSELECT ';' ;; \\d it's\n  SELECT 1 -- last\n; \\timing";
+        assert_eq!(shown(text), ["SELECT ';'", "command \\d it's", "SELECT 1", "command \\timing"]);
+    }
+
+    #[test]
+    fn a_statement_is_complete_with_its_semicolon() {
+        for (text, complete) in [
+            ("", true),
+            ("SELECT 1", false),
+            ("SELECT 1;", true),
+            ("SELECT 1; -- done", true),
+            ("SELECT 1; SELECT", false),
+            ("SELECT ';", false),
+            ("SELECT 1 /* ;", false),
+            ("/* open", false),
+            ("\\d", true),
+            ("SELECT \\d", false),
+        ] {
+            assert_eq!(is_complete(text), complete, "{text}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Errors as `engine check` tells them, with the names that there are here.
+
+use std::ops::Range;
+
+use connectors::options::nearest;
+use datafusion::error::DataFusionError;
+
+use super::time_travel;
+use super::workspace::Workspace;
+use crate::sql::{Diagnostic, script};
+
+/// What a statement may begin with.
+const FIRST_WORDS: [&str; 22] = [
+    "SELECT",
+    "WITH",
+    "VALUES",
+    "FROM",
+    "TABLE",
+    "EXPLAIN",
+    "DESCRIBE",
+    "DESC",
+    "SUMMARIZE",
+    "SHOW",
+    "SET",
+    "RESET",
+    "CREATE",
+    "DROP",
+    "COPY",
+    "INSERT",
+    "REPLACE",
+    "UPDATE",
+    "DELETE",
+    "PREPARE",
+    "EXECUTE",
+    "DEALLOCATE",
+];
+
+/// What a parser says, with the first word that was probably meant.
+pub(super) fn of_parser(text: &str, statement: &Range<usize>, mut error: Diagnostic) -> Diagnostic {
+    let first = script::word_at(text, statement.start);
+    let given = &text[first.clone()];
+    if error.span.as_ref().is_some_and(|span| span.start == first.start) {
+        error.helps = match nearest(given, FIRST_WORDS) {
+            Some(word) => vec![format!("did you mean {word}?")],
+            None => vec!["\\? tells what there is".to_owned()],
+        };
+        error.message = format!("{given} begins no statement");
+    }
+    error
+}
+
+/// What DataFusion says of a statement, with the nearest table when one is missing.
+pub(super) async fn of_datafusion(
+    workspace: &Workspace,
+    text: &str,
+    statement: &Range<usize>,
+    error: &DataFusionError,
+) -> Diagnostic {
+    let mut diagnostic = Diagnostic::from_datafusion(text, statement, error);
+    if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
+        return diagnostic.help("give the shell more memory: ENGINE_RUN_MEMORY=1GB, or [run] memory in engine.toml");
+    }
+    if error.diagnostic().is_none()
+        && let Some(at) = named_in(&diagnostic.message, text, statement)
+    {
+        diagnostic.span = Some(at);
+    }
+    let missing = diagnostic.message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
+    let Some(missing) = missing.map(|name| name.trim_start_matches("session.public.").to_owned()) else { return diagnostic };
+    let name = time_travel::decode(&missing).map_or(missing.as_str(), |(name, _)| name);
+    diagnostic.message = format!("table '{name}' not found");
+    let help = nearest_table(workspace, name).await;
+    diagnostic.help(help)
+}
+
+async fn nearest_table(workspace: &Workspace, name: &str) -> String {
+    let tables = workspace.tables().await;
+    let bare = name.rsplit('.').next().unwrap_or(name).trim_matches('"');
+    // By the whole name first: the right table in a schema that is misspelt.
+    let whole = nearest(name.trim_start_matches("lake."), tables.iter().map(|table| table.reference.as_str()));
+    let by_name = || nearest(bare, tables.iter().map(|table| table.name.as_str()));
+    let found = match whole {
+        Some(reference) => Some(reference),
+        None => by_name().and_then(|near| tables.iter().find(|table| table.name == near)).map(|table| table.reference.as_str()),
+    };
+    match found {
+        Some(reference) => format!("did you mean {reference}?"),
+        None if tables.is_empty() => {
+            "the lake has no tables; `engine config` says where it is looked for under [lake]".to_owned()
+        }
+        None => "\\dt lists the tables".to_owned(),
+    }
+}
+
+/// Where the statement has what the message names between quotes.
+fn named_in(message: &str, text: &str, statement: &Range<usize>) -> Option<Range<usize>> {
+    let names = message.split('\'').skip(1).step_by(2);
+    names.filter(|name| !name.is_empty()).find_map(|name| script::find_word(text, statement, name))
+}

@@ -1,0 +1,248 @@
+//! `engine shell` in scripts: what it prints in which format, what names mean, and what is said when something is wrong.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use super::bench::{Bench, POSTS, TABLES, snapshot};
+
+/// A bench with a table of three versions at `lake://reddit/posts`, one in a folder deeper, and files.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    let tables = TABLES.replace("lake://t'", "lake://reddit/posts'");
+    bench.run(&format!(
+        "{tables}CREATE EXTERNAL TABLE deep STORED AS PARQUET LOCATION 'lake://a/b/deep';\n\
+         INSERT INTO t SELECT id, score FROM posts;\nINSERT INTO deep SELECT id FROM posts;\n"
+    ));
+    bench.write("x.csv", "n,s\n1,one\n2,\"two, or \"\"so\"\"\"\n3,\n");
+    bench.write("x.ndjson", "{\"a\":1}\n{\"a\":2}\n").write("y.tsv", "k\tv\n1\tx\n");
+    bench
+}
+
+/// What `-c` prints, one statement below the other.
+fn transcript(bench: &Bench, statements: &[&str]) -> String {
+    let mut all = String::new();
+    for statement in statements {
+        let ended = bench.engine(&["shell", "-c", statement]);
+        all.push_str(&format!("=== {statement}\n{}", bench.shown(&ended)));
+    }
+    all
+}
+
+#[test]
+fn every_format_prints_the_same_rows() {
+    let bench = bench();
+    let mut all = String::new();
+    for format in ["table", "vertical", "csv", "tsv", "json", "ndjson", "markdown"] {
+        let text = bench.good(&["shell", "--format", format, "-c", "SELECT * FROM 'x.csv' ORDER BY n"]);
+        all.push_str(&format!("=== {format}\n{text}"));
+    }
+    snapshot!("shell_formats", all);
+}
+
+#[test]
+fn a_table_has_several_names_and_a_file_its_path() {
+    let bench = bench();
+    let count = |from: &str| {
+        let text = bench.good(&["shell", "--format", "tsv", "-c", &format!("SELECT count(*) AS n FROM {from}")]);
+        text.lines().nth(1).unwrap().to_owned()
+    };
+    for name in
+        ["lake.reddit.posts", "reddit.posts", "posts", "'lake://reddit/posts'", "lake.\"a/b\".deep", "\"a/b\".deep", "deep"]
+    {
+        assert_eq!(count(name), POSTS.to_string(), "{name}");
+    }
+    for (file, rows) in [("'x.csv'", "3"), ("'x.ndjson'", "2"), ("'y.tsv'", "1"), ("'*.csv'", "3"), ("'./x.csv'", "3")] {
+        assert_eq!(count(file), rows, "{file}");
+    }
+    let shown = bench.good(&[
+        "shell",
+        "-c",
+        "SHOW TABLES; \\dt reddit.*; DESCRIBE posts; SHOW CREATE TABLE posts; SHOW CREATE TABLE deep",
+    ]);
+    snapshot!("shell_tables", shown);
+}
+
+#[test]
+fn compressed_files_are_read_by_their_ending() {
+    let bench = bench();
+    let copy = "COPY (SELECT * FROM 'x.csv') TO 'z.csv.gz' STORED AS CSV OPTIONS ('format.compression' 'gzip');";
+    let text =
+        format!("{copy} COPY (SELECT * FROM 'x.csv') TO 'z.ndjson.zst' STORED AS JSON OPTIONS ('format.compression' 'zstd');");
+    bench.good(&["shell", "-c", &text]);
+    for file in ["z.csv.gz", "z.ndjson.zst"] {
+        let text = bench.good(&["shell", "--format", "csv", "-c", &format!("SELECT sum(n) AS n FROM '{file}'")]);
+        assert_eq!(text, "n\n6\n", "{file}");
+    }
+}
+
+#[test]
+fn scripts_come_from_a_file_or_standard_input_and_share_a_session() {
+    let bench = bench();
+    bench.write("s.sql", "CREATE VIEW v AS SELECT n FROM 'x.csv' WHERE n > 1; -- kept\nSELECT count(*) AS n FROM v;\n\\format csv\nSELECT * FROM v ORDER BY n");
+    let from_file = bench.good(&["shell", "-f", "s.sql"]);
+    let mut child = bench.command(&["shell"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"\\i s.sql\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), from_file);
+    assert!(from_file.ends_with("n\n2\n3\n"), "{from_file}");
+    let both = bench.good(&[
+        "shell",
+        "-c",
+        "CREATE TABLE t AS VALUES (1); INSERT INTO t VALUES (2)",
+        "-c",
+        "SELECT sum(column1) AS n FROM t",
+        "--format",
+        "csv",
+    ]);
+    assert!(both.ends_with("n\n3\n"), "{both}");
+    assert!(!bench.path(".engine/shell_history").exists(), "a script leaves no history");
+}
+
+#[test]
+fn ddl_means_what_it_means_in_a_pipeline() {
+    let bench = bench();
+    let text = "CREATE EXTERNAL TABLE p STORED AS DELTA LOCATION 'lake://reddit/posts';
+CREATE EXTERNAL TABLE c STORED AS CSV LOCATION 'x.csv' OPTIONS ('format.has_header' 'true');
+CREATE VIEW both AS SELECT count(*) AS n FROM p UNION ALL SELECT count(*) FROM c;
+SELECT * FROM both ORDER BY n; SHOW CREATE TABLE p; \\dv
+SET datafusion.execution.batch_size = 100; EXPLAIN SELECT n FROM both; DROP VIEW both; \\dv";
+    bench.write("s.sql", text);
+    let shown = bench.good(&["shell", "-f", "s.sql"]);
+    for part in ["|  3 |", "| 40 |", "STORED AS DELTA LOCATION 'lake://reddit/posts';", "logical_plan:", "| both"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_as_in_a_check_and_end_the_script() {
+    let bench = bench();
+    let shown = transcript(
+        &bench,
+        &[
+            "SELEC 1",
+            "SELECT 1;\nSELECT scor FROM posts",
+            "SELECT 1 FROM postz",
+            "SELECT 1 FROM redit.posts",
+            "SELECT uper(s) FROM 'x.csv'",
+            "SELECT 1 FROM 'x.cvs'",
+            "SELECT 1 FROM 'nowhere/x.csv'",
+            "SELECT 1 FROM posts WHERE score = 'many'",
+            "SELECT 'open",
+            "INSERT INTO posts SELECT 1",
+            "DELETE FROM posts",
+            "DROP TABLE posts",
+            "DROP TABLE lake.reddit.posts",
+            "CREATE EXTERNAL TABLE lake.x.y STORED AS DELTA LOCATION 'lake://reddit/posts'",
+            "CREATE EXTERNAL TABLE y STORED AS DELTA LOCATION 'lake://nowhere'",
+            "CREATE EXTERNAL TABLE y STORED AS DLETA LOCATION 'lake://reddit/posts'",
+            "CREATE TABLE y AS VALUES (1); CREATE OR REPLACE VIEW w AS SELECT 1 AS n; CREATE OR REPLACE VIEW w AS SELECT * FROM w; SELECT * FROM w",
+            "COPY (SELECT 1) TO 'lake://reddit/posts/x.parquet'",
+            "SUMMARIZE",
+            "SUMMARIZE postz",
+            "SHOW CREATE TABLE postz",
+            "SET pipeline.retrys = 3",
+            "\\dx",
+            "\\d postz",
+            "\\i nowhere.sql",
+        ],
+    );
+    snapshot!("shell_mistakes", shown);
+    assert!(bench.engine(&["shell", "-f", "nowhere.sql"]).stderr.contains("cannot read nowhere.sql"));
+    assert!(bench.engine(&["shell", "--format", "cvs"]).stderr.contains("'csv'"));
+}
+
+#[test]
+fn a_delta_table_is_read_as_it_was() {
+    let bench = bench();
+    let tables = TABLES.replace("lake://t'", "lake://reddit/posts'");
+    for limit in [1, 2] {
+        let text = format!(
+            "{tables}INSERT OVERWRITE t SELECT column1 AS id, column2 AS score FROM (VALUES ('a', CAST({limit} AS BIGINT)));\n"
+        );
+        bench.write("over.sql", text);
+        bench.good(&["run", "over.sql"]);
+    }
+    let count = |from: &str| {
+        bench.engine(&["shell", "--format", "csv", "-c", &format!("SELECT count(*) AS n, max(posts.score) AS s FROM {from}")])
+    };
+    assert_eq!(count("posts").stdout, "n,s\n1,2\n");
+    let newest: u64 = 2;
+    assert_eq!(count(&format!("posts VERSION AS OF {}", newest - 1)).stdout, "n,s\n1,1\n");
+    for from in ["reddit.posts VERSION AS OF 0", "delta_at('lake.reddit.posts', 0)", "lake.reddit.posts version as of 0 AS posts"]
+    {
+        assert!(count(from).stdout.starts_with("n,s\n40,"), "{from}: {:?}", count(from));
+    }
+    assert_eq!(count("posts TIMESTAMP AS OF '2100-01-01'").stdout, "n,s\n1,2\n");
+    let wrong = transcript(
+        &bench,
+        &[
+            "SELECT 1 FROM posts VERSION AS OF 99",
+            "SELECT 1 FROM posts TIMESTAMP AS OF 'yesterday'",
+            "SELECT 1 FROM postz VERSION AS OF 1",
+            "SELECT 1 FROM deep VERSION AS OF 0",
+            "SELECT 1 FROM delta_at('posts')",
+        ],
+    );
+    snapshot!("shell_time_travel_mistakes", wrong);
+    assert!(count("posts TIMESTAMP AS OF '2001-01-01'").stderr.contains("was not there at 2001-01-01"), "{:?}", count("posts"));
+}
+
+#[test]
+fn a_summary_has_a_row_for_every_column() {
+    let bench = bench();
+    let shown = transcript(&bench, &["SUMMARIZE 'x.csv'", "SUMMARIZE SELECT n, [n] AS list FROM 'x.csv'", "\\summarize x.csv"]);
+    snapshot!("shell_summary", shown);
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_query() {
+    let bench = bench();
+    let mut child = bench
+        .command(&[
+            "shell",
+            "--format",
+            "csv",
+            "-c",
+            "SELECT a.value FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 8];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn ctrl_c_ends_a_script() {
+    let bench = bench();
+    let child = bench
+        .command(&[
+            "shell",
+            "-c",
+            "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 10000000) b; SELECT 7 AS seven",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(output.stdout.is_empty() && String::from_utf8_lossy(&output.stderr).contains("stopped"), "{output:?}");
+}
+
+#[test]
+fn a_table_holds_so_many_rows_and_says_so() {
+    let bench = bench();
+    let ended = bench.engine(&["shell", "--max-rows", "2", "-c", "SELECT * FROM generate_series(1, 100000)"]);
+    assert_eq!((ended.code, ended.stdout.lines().count()), (0, 6), "{ended:?}");
+    assert!(ended.stderr.contains("the first 2 rows"), "{ended:?}");
+    assert_eq!(
+        bench.good(&["shell", "--max-rows", "2", "--format", "csv", "-c", "SELECT * FROM generate_series(1, 5)"]).lines().count(),
+        6
+    );
+}
