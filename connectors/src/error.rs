@@ -53,6 +53,12 @@ pub enum Error {
         /// The file or page, the row, the column, the value and what was expected.
         message: String,
     },
+    /// A source has columns that it had not when the pipeline was planned. Planned anew, the pipeline has them.
+    #[error("{message}")]
+    SchemaChanged {
+        /// Which columns of which table, and where they were found.
+        message: String,
+    },
     /// A resource of this machine is used up or forbids the write: disk full, read-only, no permission.
     #[error("{message}")]
     Storage {
@@ -128,6 +134,7 @@ impl Error {
         | Self::RateLimited { message, .. }
         | Self::Transient { message, .. }
         | Self::Data { message }
+        | Self::SchemaChanged { message }
         | Self::Storage { message, .. }
         | Self::Internal { message }) = &mut self;
         *message = format!("{place}: {message}");

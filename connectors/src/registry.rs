@@ -30,6 +30,11 @@ pub trait Connector: Send + Sync + Debug {
         false
     }
 
+    /// Whether tables of this connector can be written.
+    fn is_sink(&self) -> bool {
+        false
+    }
+
     /// Opens the table for incremental reading. Below `home`, which belongs to this table of one pipeline, the source may keep
     /// what its offsets refer to.
     ///
@@ -92,8 +97,8 @@ pub struct BoundedTable {
 }
 
 /// All connectors. A new one adds its line here.
-pub fn connectors() -> [&'static dyn Connector; 4] {
-    [&reddit::Reddit, &files::Json, &lake::Delta, &lake::Parquet]
+pub fn connectors() -> [&'static dyn Connector; 5] {
+    [&reddit::Reddit, &files::Csv, &files::Json, &lake::Delta, &lake::Parquet]
 }
 
 /// The connector called `name`, in any case.
@@ -102,6 +107,8 @@ pub fn connectors() -> [&'static dyn Connector; 4] {
 /// [`Error::Config`] with the nearest name.
 pub fn connector(name: &str) -> Result<&'static dyn Connector> {
     let all = connectors();
+    // DataFusion's other word for it.
+    let name = if name.eq_ignore_ascii_case("NDJSON") { "JSON" } else { name };
     all.iter()
         .find(|connector| connector.name().eq_ignore_ascii_case(name))
         .copied()

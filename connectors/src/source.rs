@@ -88,6 +88,11 @@ pub trait Source: Send + Sync + Debug {
         false
     }
 
+    /// Whether it is read as a whole where it is joined with a source that is not one of these: a table of codes in one file.
+    fn is_lookup(&self) -> bool {
+        false
+    }
+
     /// Of a source that can be read as a whole: changes whenever its rows do.
     ///
     /// # Errors

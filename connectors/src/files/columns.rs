@@ -13,6 +13,8 @@ use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, FieldRef, Fields, SchemaRef, TimeUnit};
 
+use catalog::infer::Form;
+
 use super::value;
 use crate::error::{Error, Result};
 
@@ -137,9 +139,15 @@ enum Values {
         precision: u8,
         scale: i8,
     },
-    Date(Vec<i32>),
+    Date {
+        values: Vec<i32>,
+        form: Option<Form>,
+    },
     /// Microseconds.
-    Timestamp(Vec<i64>),
+    Timestamp {
+        values: Vec<i64>,
+        form: Option<Form>,
+    },
     Text {
         offsets: Vec<i32>,
         bytes: Vec<u8>,
@@ -171,8 +179,8 @@ impl Values {
             | DataType::Decimal128(precision, scale) => {
                 Self::Decimal { values: Vec::new(), precision: *precision, scale: *scale }
             }
-            DataType::Date32 | DataType::Date64 => Self::Date(Vec::new()),
-            DataType::Timestamp(_, _) => Self::Timestamp(Vec::new()),
+            DataType::Date32 | DataType::Date64 => Self::Date { values: Vec::new(), form: value::form(field)? },
+            DataType::Timestamp(_, _) => Self::Timestamp { values: Vec::new(), form: value::form(field)? },
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Text { offsets: vec![0], bytes: Vec::new() },
             DataType::Struct(fields) => Self::Struct(fields.iter().map(Column::new).collect::<Result<_>>()?),
             DataType::List(item) | DataType::LargeList(item) => {
@@ -205,10 +213,10 @@ impl Column {
         let own = match &self.values {
             Values::Null => 0,
             Values::Bool(values) => values.len() / 8,
-            Values::Int { values, .. } | Values::Timestamp(values) => values.len() * 8,
+            Values::Int { values, .. } | Values::Timestamp { values, .. } => values.len() * 8,
             Values::Float(values) => values.len() * 8,
             Values::Decimal { values, .. } => values.len() * 16,
-            Values::Date(values) => values.len() * 4,
+            Values::Date { values, .. } => values.len() * 4,
             Values::Text { offsets, bytes } => offsets.len() * 4 + bytes.len(),
             Values::Struct(children) => children.iter().map(Self::bytes).sum(),
             Values::List { offsets, item } => offsets.len() * 4 + item.bytes(),
@@ -224,10 +232,10 @@ impl Column {
         match &mut self.values {
             Values::Null => {}
             Values::Bool(values) => values.truncate(rows),
-            Values::Int { values, .. } | Values::Timestamp(values) => values.truncate(rows),
+            Values::Int { values, .. } | Values::Timestamp { values, .. } => values.truncate(rows),
             Values::Float(values) => values.truncate(rows),
             Values::Decimal { values, .. } => values.truncate(rows),
-            Values::Date(values) => values.truncate(rows),
+            Values::Date { values, .. } => values.truncate(rows),
             Values::Text { offsets, bytes } => {
                 offsets.truncate(rows + 1);
                 bytes.truncate(position(offsets));
@@ -246,10 +254,10 @@ impl Column {
         match &mut self.values {
             Values::Null => {}
             Values::Bool(values) => values.append(false),
-            Values::Int { values, .. } | Values::Timestamp(values) => values.push(0),
+            Values::Int { values, .. } | Values::Timestamp { values, .. } => values.push(0),
             Values::Float(values) => values.push(0.0),
             Values::Decimal { values, .. } => values.push(0),
-            Values::Date(values) => values.push(0),
+            Values::Date { values, .. } => values.push(0),
             Values::Text { offsets, .. } | Values::List { offsets, .. } => offsets.push(*offsets.last().unwrap_or(&0)),
             Values::Struct(children) => children.iter_mut().for_each(Self::null),
         }
@@ -260,20 +268,21 @@ impl Column {
     /// # Errors
     /// When the text is no value of the column; nothing is appended then.
     pub fn text(&mut self, text: &str) -> Result<(), Misfit> {
+        let trimmed = catalog::values::trimmed(text);
         let fits = match &mut self.values {
             Values::Null => false,
             Values::Text { offsets, bytes } => {
                 bytes.extend_from_slice(text.as_bytes());
                 push_end(offsets, bytes.len())
             }
-            Values::Bool(values) => value::boolean(text).map(|value| values.append(value)).is_some(),
+            Values::Bool(values) => catalog::values::boolean(trimmed).map(|value| values.append(value)).is_some(),
             Values::Int { values, low, high } => {
-                push(values, value::integer(text).filter(|value| (*low..=*high).contains(value)))
+                push(values, catalog::values::integer(trimmed).filter(|value| (*low..=*high).contains(value)))
             }
-            Values::Float(values) => push(values, value::float(text)),
-            Values::Decimal { values, precision, scale } => push(values, value::decimal(text, *precision, *scale)),
-            Values::Date(values) => push(values, value::date(text, &self.field)),
-            Values::Timestamp(values) => push(values, value::timestamp(text, &self.field)),
+            Values::Float(values) => push(values, catalog::values::float(trimmed)),
+            Values::Decimal { values, precision, scale } => push(values, value::decimal(trimmed, *precision, *scale)),
+            Values::Date { values, form } => push(values, value::date(trimmed, *form)),
+            Values::Timestamp { values, form } => push(values, value::timestamp(trimmed, *form)),
             Values::Struct(_) | Values::List { .. } => false,
         };
         self.settle(fits, || quoted(text))
@@ -286,9 +295,9 @@ impl Column {
     pub fn number(&mut self, raw: &str) -> Result<(), Misfit> {
         match &mut self.values {
             // 17 is no date, nor is 1.0 one: only what reads like a date in a string is.
-            Values::Date(_) | Values::Timestamp(_) | Values::Bool(_) => self.settle(false, || raw.to_owned()),
+            Values::Date { .. } | Values::Timestamp { .. } | Values::Bool(_) => self.settle(false, || raw.to_owned()),
             Values::Int { values, low, high } => {
-                let number = value::integer(raw).or_else(|| value::whole(raw));
+                let number = catalog::values::integer(raw).or_else(|| value::whole(raw));
                 let fits = push(values, number.filter(|value| (*low..=*high).contains(value)));
                 self.settle(fits, || raw.to_owned())
             }
@@ -369,7 +378,7 @@ impl Column {
 
     /// The misfit of a value that is shown as `found`.
     pub fn misfit(&self, found: &str) -> Misfit {
-        let reason = format!("{found} is not {}", expected(self.field.data_type()));
+        let reason = format!("{found} is not {}", type_name(self.field.data_type()));
         Misfit { column: self.field.name().clone(), reason }
     }
 
@@ -395,8 +404,8 @@ impl Column {
                 let array = Decimal128Array::new(values.into(), nulls).with_precision_and_scale(precision, scale);
                 Arc::new(array.map_err(broken)?)
             }
-            Values::Date(values) => Arc::new(Date32Array::new(values.into(), nulls)),
-            Values::Timestamp(values) => {
+            Values::Date { values, .. } => Arc::new(Date32Array::new(values.into(), nulls)),
+            Values::Timestamp { values, .. } => {
                 let zone = match self.field.data_type() {
                     DataType::Timestamp(_, zone) => zone.clone(),
                     _ => None,
@@ -452,7 +461,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The type as a reader of SQL calls it.
-fn expected(data_type: &DataType) -> String {
+pub(super) fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Null => "NULL, the only value seen so far".to_owned(),
         DataType::Boolean => "a boolean".to_owned(),

@@ -1,16 +1,24 @@
 //! What a table of files says of itself, checked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
+use catalog::infer::ObservedSchema;
+
+use super::csv::decode::CsvOptions;
+use super::csv::encoding::Choice;
+use super::csv::{Hints, Renames, dialect};
 use super::decode::OnError;
+use super::infer::{self, Files};
 use super::listing::Place;
 use super::object::Format;
 use super::pending::OnChange;
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
 use crate::options::{OptionSpec, Options};
+use crate::stores::Location;
 
 /// How long `--follow` waits between two listings, when the table does not say.
 const POLL: Duration = Duration::from_secs(30);
@@ -43,9 +51,10 @@ macro_rules! common_options {
             },
             OptionSpec {
                 name: "read",
-                default: "'new'",
+                default: "'auto'",
                 help: "'new' reads the files that are new since the last run; 'whole' reads all of them whenever a query needs the \
-                       table, as for a table of codes that others are joined with",
+                       table, as for a table of codes that others are joined with; 'auto' is 'new', but for a table whose LOCATION is \
+                       one file and that is joined with another source",
             },
             OptionSpec {
                 name: "file_columns",
@@ -83,10 +92,81 @@ pub(crate) struct FileTable {
     pub poll: Duration,
     /// Read as a whole.
     pub whole: bool,
-    /// JSON as Python prints it.
-    pub lenient: bool,
+    /// Read as a whole where it is joined with another source.
+    pub lookup: bool,
+    /// How they are read.
+    pub text: Text,
     /// The columns.
     pub layout: Layout,
+    /// Where its columns come from, if it declares none.
+    pub inferred: Option<Inferred>,
+}
+
+/// Columns that were found in files.
+#[derive(Debug)]
+pub(crate) struct Inferred {
+    /// What was seen.
+    pub observed: ObservedSchema,
+    /// Where it is kept.
+    pub home: Location,
+}
+
+fn own_name(name: &str) -> String {
+    match name.strip_prefix("format.").unwrap_or(name) {
+        "has_header" => "header".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// How the records of a text file are read.
+#[derive(Debug, Clone)]
+pub(crate) enum Text {
+    /// JSON; perhaps as Python prints it.
+    Json {
+        /// Read what is no JSON but clear.
+        lenient: bool,
+    },
+    /// CSV.
+    Csv(Arc<CsvOptions>),
+}
+
+impl Text {
+    fn parse(format: Format, options: &Options) -> Result<Self> {
+        match format {
+            Format::Csv => csv_options(options).map(|csv| Self::Csv(Arc::new(csv))),
+            Format::Json | Format::Parquet => {
+                Ok(Self::Json { lenient: options.choice("mode", &["strict", "lenient"])? == Some("lenient") })
+            }
+        }
+    }
+}
+
+fn csv_options(options: &Options) -> Result<CsvOptions> {
+    let wrong = |name: &str, error: &dyn std::fmt::Display| Error::config_at(name, format!("option '{name}': {error}"));
+    let character = |name: &str| -> Result<Option<Option<u8>>> {
+        options.text(name).map(|text| dialect::character(text).map_err(|error| wrong(name, &error))).transpose()
+    };
+    let header = match options.choice("header", &["auto", "true", "false"])? {
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        _ => None,
+    };
+    let encoding = options.text("encoding").map(Choice::parse).transpose().map_err(|error| wrong("encoding", &error))?;
+    let renames = options.text("rename").map(Renames::parse).transpose().map_err(|error| wrong("rename", &error))?;
+    Ok(CsvOptions {
+        hints: Hints {
+            delimiter: character("delimiter")?.flatten(),
+            quote: character("quote")?,
+            escape: character("escape")?,
+            comment: character("comment")?,
+            header,
+            ..Hints::default()
+        },
+        encoding: encoding.unwrap_or(Choice::Auto),
+        renames: renames.unwrap_or_default(),
+        nulls: options.list("null"),
+        ragged: options.choice("ragged", &["true", "false"])? == Some("true"),
+    })
 }
 
 /// Where the columns of a table come from: its files, the folders they are in, what is known of a file.
@@ -118,8 +198,16 @@ impl FileTable {
     ///
     /// # Errors
     /// [`Error::Config`] for an option or location that is wrong.
-    pub(crate) fn parse(table: &TableSpec, context: &Context, format: Format, specs: &[OptionSpec]) -> Result<Self> {
-        let options = Options::parse(&table.connector, specs, &table.options)?;
+    pub(crate) async fn open(
+        table: &TableSpec,
+        home: &Location,
+        context: &Context,
+        format: Format,
+        specs: &[OptionSpec],
+    ) -> Result<Self> {
+        // DataFusion's own names of the options of files are understood too.
+        let given: Vec<(String, String)> = table.options.iter().map(|(name, value)| (own_name(name), value.clone())).collect();
+        let options = Options::parse(&table.connector, specs, &given)?;
         let on_error = match options.choice("on_error", &["fail", "quarantine", "null"])? {
             Some("quarantine") => OnError::Quarantine,
             Some("null") => OnError::Null,
@@ -137,23 +225,41 @@ impl FileTable {
             Some("ignore") => OnChange::Ignore,
             _ => OnChange::Fail,
         };
-        let columns = table.columns.as_ref().ok_or_else(|| {
-            Error::config(format!("table '{}': declare its columns, as in CREATE EXTERNAL TABLE {} (id BIGINT, ...)", table.name, table.name))
-        })?;
+        let place = Place::parse(&context.stores, &table.location)?;
+        let text = Text::parse(format, &options)?;
+        let files = Files { name: &table.name, place: &place, format, text: &text };
+        let (columns, inferred) = match &table.columns {
+            Some(columns) => (Arc::clone(columns), None),
+            None => {
+                let observed = match infer::load(home).await? {
+                    Some(observed) => observed,
+                    None => files.sample().await?,
+                };
+                (infer::schema(&observed), Some(Inferred { observed, home: home.clone() }))
+            }
+        };
+        let read = options.choice("read", &["auto", "new", "whole"])?;
+        let lookup = read.is_none_or(|read| read == "auto") && place.names_one_file();
         let file_columns = options.choice("file_columns", &["true", "false"])? == Some("true");
         Ok(Self {
             name: table.name.clone(),
-            place: Place::parse(&context.stores, &table.location)?,
+            place,
             format,
             on_error,
             max_bad_ratio: if on_error == OnError::Fail { 0.0 } else { ratio.unwrap_or(MAX_BAD_RATIO) },
             on_change,
             poll: options.duration("poll")?.unwrap_or(POLL),
-            whole: options.choice("read", &["new", "whole"])? == Some("whole"),
-            lenient: specs.iter().any(|spec| spec.name == "mode")
-                && options.choice("mode", &["strict", "lenient"])? == Some("lenient"),
-            layout: Layout::new(columns, &table.partition_by, file_columns)?,
+            whole: read == Some("whole"),
+            lookup,
+            text,
+            layout: Layout::new(&columns, &table.partition_by, file_columns)?,
+            inferred,
         })
+    }
+
+    /// The files, for looking at them.
+    pub(super) fn files(&self) -> Files<'_> {
+        Files { name: &self.name, place: &self.place, format: self.format, text: &self.text }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the decoders of text formats have in common: bytes in, rows and refused records out.
 
+use catalog::infer::ObservedSchema;
+
 use super::columns::{Columns, Misfit};
 use crate::error::Result;
 
@@ -103,4 +105,10 @@ pub trait Decoder: Send {
 
     /// Records passed so far, rows and refused ones.
     fn records(&self) -> u64;
+
+    /// Names in the file of columns that the table has not, as far as it was decoded.
+    fn unknown(&self) -> Vec<String>;
+
+    /// What was seen, of a decoder that only looks.
+    fn observed(self: Box<Self>) -> ObservedSchema;
 }

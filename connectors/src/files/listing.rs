@@ -53,6 +53,11 @@ impl Place {
         Ok(Self { root, pattern: Some(pattern.compile_matcher()), shown, is_many: true })
     }
 
+    /// Whether the location reads like that of a file: `codes.csv`, not `codes/` or `codes` or `*.csv`.
+    pub(crate) fn names_one_file(&self) -> bool {
+        !self.is_many && self.root.path.filename().is_some_and(|name| name.contains('.'))
+    }
+
     async fn file(&self) -> Result<Option<ObjectMeta>> {
         if self.is_many || self.root.path.as_ref().is_empty() {
             return Ok(None);

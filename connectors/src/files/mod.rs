@@ -1,19 +1,22 @@
-//! Files as tables: JSON on local disk, on S3 or behind a web server, read incrementally.
+//! Files as tables: JSON, CSV and Parquet on local disk, on S3 or behind a web server, read incrementally.
 //!
 //! What is new is found by one ordered pass over the listing and the list of files that were read before ([`pending`],
-//! [`ledger`]); files are opened ahead and decompressed ([`open`]), decoded by their format ([`json`]) into columns that can
+//! [`ledger`]); files are opened ahead and decompressed ([`open`]), decoded by their format ([`json`], [`csv`]) into columns that can
 //! take back a bad row ([`columns`]), and handed out as batches whose offset covers just what they hold ([`slice`]).
 
 pub mod columns;
 mod config;
 mod connector;
+pub mod csv;
 pub mod decode;
 mod file_values;
+mod infer;
 pub mod json;
 mod ledger;
 mod listing;
 mod object;
 mod open;
+mod parquet;
 mod pass;
 mod pending;
 mod projection;
@@ -22,4 +25,5 @@ mod slice;
 mod source;
 mod value;
 
-pub use connector::Json;
+pub use connector::{Csv, Json};
+pub(crate) use connector::{PARQUET_OPTIONS, open_parquet};

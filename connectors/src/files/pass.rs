@@ -1,12 +1,14 @@
 //! One pass over the files of a table: those that are new, one after the other, the next ones fetched ahead.
 
+use std::sync::Arc;
+
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
 
 use super::config::FileTable;
 use super::ledger::{Entry, Ledger, Part, Progress};
+use super::object::Format;
 use super::open::{Body, fetch};
 use super::pending::{OnChange, Pending, Skipped, pending};
 use super::reading::Reading;
@@ -18,7 +20,8 @@ const AHEAD: usize = 16;
 /// A file to read, and what of it is skipped.
 pub(super) struct Next {
     pub(super) pending: Pending,
-    pub(super) body: Body,
+    /// None of a file that is read here and there, as Parquet is.
+    pub(super) body: Option<Body>,
     /// Records that were read by an earlier slice.
     pub(super) skip: u64,
 }
@@ -57,8 +60,11 @@ impl Pass {
             let table = Arc::clone(&table);
             async move {
                 let (pending, skip) = file?;
+                if table.format == Format::Parquet {
+                    return Ok(Some(Next { pending, body: None, skip }));
+                }
                 let body = fetch(&table.place, &pending.object).await?;
-                Ok(body.map(|body| Next { pending, body, skip }))
+                Ok(body.map(|body| Next { pending, body: Some(body), skip }))
             }
         });
         Ok(Self { files: files.buffered(AHEAD).boxed(), reading: None, skipped })

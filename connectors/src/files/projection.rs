@@ -43,6 +43,11 @@ impl Projection {
         }
     }
 
+    /// Of the columns that are read, those that are in the files.
+    pub(super) fn in_files(&self) -> SchemaRef {
+        Arc::clone(&self.in_files)
+    }
+
     /// Empty columns.
     ///
     /// # Errors

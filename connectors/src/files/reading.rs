@@ -1,14 +1,17 @@
 //! One file being read.
 
+use std::sync::Arc;
+
 use tokio::io::AsyncBufReadExt;
 
 use super::columns::Columns;
-use super::config::FileTable;
+use super::config::{FileTable, Text};
+use super::csv::decode::CsvDecoder;
 use super::decode::{Decoder, OnError, Output, Progress, Refused};
 use super::file_values::{FileValues, file_values};
 use super::json::records::JsonDecoder;
-use super::object::Format;
 use super::open::{Reader, read_error};
+use super::parquet::ParquetFile;
 use super::pass::Next;
 use super::pending::Pending;
 use super::projection::Projection;
@@ -22,12 +25,26 @@ pub(super) struct Reading {
     pub(super) pending: Pending,
     pub(super) values: FileValues,
     address: String,
-    decoder: Box<dyn Decoder>,
-    reader: Reader,
-    /// Bytes given to the decoder.
-    pub(super) decoded: u64,
+    pub(super) content: Content,
     /// Bytes of the file that were counted as received.
     counted: u64,
+}
+
+/// How it is read.
+pub(super) enum Content {
+    /// Bytes that are decoded record by record.
+    Text(TextFile),
+    /// Batches.
+    Parquet(ParquetFile),
+}
+
+/// A text file, opened.
+pub(super) struct TextFile {
+    decoder: Box<dyn Decoder>,
+    reader: Reader,
+    address: String,
+    /// Bytes given to the decoder.
+    pub(super) decoded: u64,
 }
 
 impl Reading {
@@ -39,17 +56,87 @@ impl Reading {
         let Next { pending, body, skip } = next;
         let address = table.place.address(&pending.object.path);
         let values = file_values(&table.layout, &table.place, &pending.object)?;
-        let reader = body.open(&address).await?;
-        let decoder: Box<dyn Decoder> = match table.format {
-            Format::Json => Box::new(JsonDecoder::new(projection.names(table), table.lenient, table.on_error)),
-            Format::Csv | Format::Parquet => return Err(Error::internal("this format is not read as text")),
+        let content = match body {
+            Some(body) => {
+                let names = projection.names(table);
+                let decoder: Box<dyn Decoder> = match &table.text {
+                    Text::Json { lenient } => Box::new(JsonDecoder::new(names, *lenient, table.on_error)),
+                    Text::Csv(options) => Box::new(CsvDecoder::new(Arc::clone(options), names, table.on_error, &address)),
+                };
+                let reader = body.open(&address).await?;
+                let mut file = TextFile { decoder, reader, address: address.clone(), decoded: 0 };
+                file.skip(projection, skip).await?;
+                Content::Text(file)
+            }
+            None => {
+                let names: Vec<String> = projection.names(table).map(|(name, _)| name).collect();
+                let schema = projection.in_files();
+                Content::Parquet(ParquetFile::open(&table.place, &pending.object, schema, &names, table.on_error, skip).await?)
+            }
         };
-        let mut reading = Self { pending, values, address, decoder, reader, decoded: 0, counted: 0 };
-        reading.skip(projection, skip).await?;
+        let mut reading = Self { pending, values, address, content, counted: 0 };
         reading.received(false);
         Ok(reading)
     }
 
+    /// Bytes of the file that came since this was asked last. How many compressed ones became the decoded ones is not known
+    /// before the end.
+    pub(super) fn received(&mut self, ended: bool) -> u64 {
+        let size = self.pending.object.size;
+        let counted = match &self.content {
+            Content::Text(file) if !ended => file.decoded.min(size),
+            Content::Parquet(_) if !ended => 0,
+            _ => size,
+        };
+        let more = counted.saturating_sub(self.counted);
+        self.counted = counted;
+        more
+    }
+
+    /// Records read so far.
+    pub(super) fn records(&self) -> u64 {
+        match &self.content {
+            Content::Text(file) => file.decoder.records(),
+            Content::Parquet(file) => file.records,
+        }
+    }
+
+    /// Columns of the file that the table has not, as far as it was read.
+    pub(super) fn unknown(&self) -> Vec<String> {
+        match &self.content {
+            Content::Text(file) => file.decoder.unknown(),
+            Content::Parquet(file) => file.unknown.clone(),
+        }
+    }
+
+    /// Decompressed bytes that were read.
+    pub(super) fn decoded(&self) -> u64 {
+        match &self.content {
+            Content::Text(file) => file.decoded,
+            Content::Parquet(_) => 0,
+        }
+    }
+
+    /// What a refused record is to whoever asked for the run to fail.
+    pub(super) fn failure(&self, refused: &Refused) -> Error {
+        let column = refused.column.as_ref().map_or_else(String::new, |column| format!(", column '{column}'"));
+        let place = match &self.content {
+            Content::Text(_) => format!(" (line {}, byte {})", refused.line, refused.offset + 1),
+            Content::Parquet(_) => String::new(),
+        };
+        Error::data(format!(
+            "{} row {}{place}{column}: {}; to put such records aside and go on, add OPTIONS ('on_error' 'quarantine')",
+            self.address, refused.row, refused.reason
+        ))
+    }
+
+    /// The file's address.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl TextFile {
     async fn skip(&mut self, projection: &Projection, records: u64) -> Result<()> {
         let (mut refused, mut numbers) = (Vec::new(), Vec::new());
         while self.decoder.records() < records {
@@ -98,39 +185,6 @@ impl Reading {
                 }
             }
         }
-    }
-
-    /// Bytes of the file that came since this was asked last. How many compressed ones became the decoded ones is not known
-    /// before the end.
-    pub(super) fn received(&mut self, ended: bool) -> u64 {
-        let size = self.pending.object.size;
-        let counted = if ended { size } else { self.decoded.min(size) };
-        let more = counted.saturating_sub(self.counted);
-        self.counted = counted;
-        more
-    }
-
-    /// Records read so far.
-    pub(super) fn records(&self) -> u64 {
-        self.decoder.records()
-    }
-
-    /// What a refused record is to whoever asked for the run to fail.
-    pub(super) fn failure(&self, refused: &Refused) -> Error {
-        let column = refused.column.as_ref().map_or_else(String::new, |column| format!(", column '{column}'"));
-        Error::data(format!(
-            "{} row {} (line {}, byte {}){column}: {}; to put such records aside and go on, add OPTIONS ('on_error' 'quarantine')",
-            self.address,
-            refused.row,
-            refused.line,
-            refused.offset + 1,
-            refused.reason
-        ))
-    }
-
-    /// The file's address.
-    pub(super) fn address(&self) -> &str {
-        &self.address
     }
 }
 

@@ -9,13 +9,15 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 
 use super::columns::Columns;
-use super::config::FileTable;
+use super::config::{FileTable, Inferred};
 use super::decode::Refused;
 use super::file_values::Segment;
 use super::ledger::{Ledger, Part, Progress};
+use super::object::Object;
 use super::pass::Pass;
 use super::projection::Projection;
-use super::reading::{Reading, is_failure};
+use super::infer;
+use super::reading::{Content, Reading, is_failure};
 use super::source::{FileSource, Parked, Parking};
 use crate::error::{Error, Result};
 use crate::source::{BadRecord, SliceEnd, SliceLimits, SliceRead, SliceRequest};
@@ -52,6 +54,8 @@ pub(super) struct Slice {
 /// What was decoded and not handed out.
 struct Batch {
     columns: Columns,
+    /// Of a file that comes in batches; then `columns` is empty.
+    rows: Option<RecordBatch>,
     numbers: Vec<i64>,
     segments: Vec<Segment>,
     refused: Vec<(String, Refused)>,
@@ -101,30 +105,27 @@ impl Slice {
 
     /// Decodes a batch's worth. Says whether there may be more.
     async fn fill(&mut self) -> Result<bool> {
-        while self.batch.records < BATCH_RECORDS && self.batch.bytes < BATCH_BYTES {
+        while self.batch.records < BATCH_RECORDS && self.batch.bytes < BATCH_BYTES && self.batch.rows.is_none() {
             if self.pass.reading.is_none() {
                 let Some(next) = self.pass.next(&self.table).await? else { return Ok(false) };
                 self.pass.reading = Some(Reading::open(&self.table, &self.projection, next).await?);
             }
             let Some(reading) = &mut self.pass.reading else { continue };
-            let mut refused = Vec::new();
-            let (rows, records, decoded) = (self.batch.columns.rows(), reading.records(), reading.decoded);
-            let room = BATCH_RECORDS - self.batch.records;
-            let left = BATCH_BYTES - self.batch.bytes;
+            if matches!(reading.content, Content::Parquet(_)) && self.batch.records > 0 {
+                return Ok(true);
+            }
             self.dirty = true;
-            let ended =
-                reading.decode(&mut self.batch.columns, &mut refused, &mut self.batch.numbers, room, left).await?;
-            if let Some(first) = refused.first().filter(|_| is_failure(self.table.on_error)) {
+            let ended = self.batch.fill(reading).await?;
+            if let Some((_, first)) = self.batch.refused.first().filter(|_| is_failure(self.table.on_error)) {
                 return Err(reading.failure(first));
             }
-            self.batch.records += usize::try_from(reading.records() - records).unwrap_or(usize::MAX);
-            self.batch.bytes += reading.decoded - decoded;
-            let rows = self.batch.columns.rows() - rows;
-            if rows > 0 {
-                self.batch.segments.push(Segment { values: Arc::clone(&reading.values), rows });
+            if let Some(observed) = &self.table.inferred {
+                let unknown = reading.unknown();
+                if !unknown.is_empty() {
+                    let (object, decoded) = (reading.pending.object.clone(), reading.decoded());
+                    return Err(drift(&self.table, observed, &object, decoded, &unknown).await?);
+                }
             }
-            let address = reading.address().to_owned();
-            self.batch.refused.extend(refused.into_iter().map(|refused| (address.clone(), refused)));
             self.bytes += reading.received(ended);
             if ended && let Some(reading) = self.pass.reading.take() {
                 self.batch.files.push(reading.pending);
@@ -148,11 +149,14 @@ impl Slice {
         self.records += batch.records as u64;
         self.bad_rows += batch.refused.len() as u64;
         self.bad.extend(batch.refused.drain(..).map(|(file, refused)| bad_record(file, refused)));
-        if batch.columns.rows() == 0 {
+        let rows = match batch.rows {
+            Some(rows) => rows,
+            None => batch.columns.take()?,
+        };
+        if rows.num_rows() == 0 {
             return Ok(None);
         }
-        self.rows += batch.columns.rows() as u64;
-        let rows = batch.columns.take()?;
+        self.rows += rows.num_rows() as u64;
         self.projection.batch(&rows, &batch.segments, &batch.numbers).map(Some)
     }
 }
@@ -174,6 +178,7 @@ impl Batch {
     fn new(columns: Columns) -> Self {
         Self {
             columns,
+            rows: None,
             numbers: Vec::new(),
             segments: Vec::new(),
             refused: Vec::new(),
@@ -182,6 +187,54 @@ impl Batch {
             bytes: 0,
         }
     }
+}
+
+impl Batch {
+    /// Takes what is next of a file. Says whether it is at its end.
+    async fn fill(&mut self, reading: &mut Reading) -> Result<bool> {
+        let before = reading.records();
+        let address = reading.address().to_owned();
+        let mut refused = Vec::new();
+        let (rows, ended) = match &mut reading.content {
+            Content::Text(file) => {
+                let (rows, decoded) = (self.columns.rows(), file.decoded);
+                let (room, left) = (BATCH_RECORDS - self.records, BATCH_BYTES - self.bytes);
+                let ended = file.decode(&mut self.columns, &mut refused, &mut self.numbers, room, left).await?;
+                self.bytes += file.decoded - decoded;
+                (self.columns.rows() - rows, ended)
+            }
+            Content::Parquet(file) => match file.next().await? {
+                Some(next) => {
+                    refused = next.refused;
+                    self.numbers = next.numbers;
+                    let rows = next.batch.num_rows();
+                    self.rows = Some(next.batch);
+                    (rows, false)
+                }
+                None => (0, true),
+            },
+        };
+        if rows > 0 {
+            self.segments.push(Segment { values: Arc::clone(&reading.values), rows });
+        }
+        self.records += usize::try_from(reading.records() - before).unwrap_or(usize::MAX);
+        self.refused.extend(refused.into_iter().map(|refused| (address.clone(), refused)));
+        Ok(ended)
+    }
+}
+
+/// Learns the columns of a file that the table has not, and says so.
+///
+/// # Errors
+/// When that cannot be written down.
+async fn drift(table: &FileTable, known: &Inferred, object: &Object, decoded: u64, unknown: &[String]) -> Result<Error> {
+    let observed = table.files().observe(object, decoded.saturating_add(1)).await?;
+    let mut all = infer::load(&known.home).await?.unwrap_or_else(|| known.observed.clone());
+    all.merge(&observed);
+    infer::store(&known.home, &all).await?;
+    Ok(Error::SchemaChanged {
+        message: format!("'{}' has columns that table '{}' had not: {}", table.place.address(&object.path), table.name, unknown.join(", ")),
+    })
 }
 
 #[async_trait]
@@ -193,6 +246,15 @@ impl SliceRead for Slice {
             }
             match self.fill().await {
                 Ok(more) => self.ended = !more,
+                // What was decoded of it lacks a column: it is read again when the table has one for it.
+                Err(error @ Error::SchemaChanged { .. }) => {
+                    if self.rows + self.bad_rows == 0 {
+                        return Err(error);
+                    }
+                    self.interrupted = true;
+                    self.fault = Some(error);
+                    return Ok(None);
+                }
                 // What was decoded before a fault of the network is good.
                 Err(error) if error.retry() && (self.rows + self.bad_rows > 0 || self.batch.records > 0) => {
                     self.interrupted = true;
@@ -229,6 +291,11 @@ impl SliceRead for Slice {
             self.progress.part = None;
         }
         let offset = self.ledger.compact(self.progress).await?.store()?;
+        if let Some(known) = &self.table.inferred
+            && infer::load(&known.home).await?.is_none()
+        {
+            infer::store(&known.home, &known.observed).await?;
+        }
         if more && !self.dirty && !self.interrupted {
             let parked = Parked { offset: offset.clone(), columns: self.request.columns, pass: self.pass, runs: self.runs };
             *self.parking.lock().unwrap_or_else(PoisonError::into_inner) = Some(parked);

@@ -100,6 +100,10 @@ impl Source for FileSource {
         self.table.whole
     }
 
+    fn is_lookup(&self) -> bool {
+        self.table.lookup
+    }
+
     async fn version(&self) -> Result<String> {
         Pass::version(&self.table, &self.ledger).await
     }

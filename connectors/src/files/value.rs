@@ -1,53 +1,51 @@
-//! From text to the values of a column.
+//! From text to the values of a column, in the forms that inference knows.
 
-use arrow::array::types::Decimal128Type;
-use arrow::compute::kernels::cast_utils::parse_decimal;
-use arrow::datatypes::FieldRef;
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
+use arrow::datatypes::Field;
+use catalog::infer::Form;
+use catalog::values::{self, DateForm, TimestampForm};
 
-/// Days from the first day that chrono counts to 1970-01-01.
-const EPOCH: i32 = 719_163;
+use crate::error::{Error, Result};
 
-pub(super) fn boolean(text: &str) -> Option<bool> {
-    let is = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    if is(["true", "t", "yes", "y"]) {
-        return Some(true);
-    }
-    is(["false", "f", "no", "n"]).then_some(false)
-}
+/// The forms of dates that cannot be taken for another, tried where a column names none: `2026-11-21`, `2026/11/21`, `21.11.2026`.
+const DATES: [DateForm; 3] = [DateForm::YearDash, DateForm::YearSlash, DateForm::DayDot];
 
-pub(super) fn integer(text: &str) -> Option<i64> {
-    text.parse().ok()
+/// How a column's dates and times are written; none: in any form that cannot be taken for another.
+///
+/// # Errors
+/// [`Error::Config`] for a form that this version does not know.
+pub(super) fn form(field: &Field) -> Result<Option<Form>> {
+    Form::of(field).map_err(|error| Error::config_at(field.name(), format!("column '{}': {error}", field.name())))
 }
 
 /// A whole number that is written with a fraction or an exponent: `3.0`, `1e3`.
 pub(super) fn whole(text: &str) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    let number: f64 = text.parse().ok()?;
+    let number = values::float(text)?;
     #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
     (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
 }
 
-pub(super) fn float(text: &str) -> Option<f64> {
-    text.parse().ok()
-}
-
+/// As a number of so many digits, of which `scale` are behind the point.
 pub(super) fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
-    parse_decimal::<Decimal128Type>(text, precision, scale).ok()
+    values::decimal(text, precision, u8::try_from(scale).ok()?)
 }
 
 /// Days since 1970-01-01.
-pub(super) fn date(text: &str, _field: &FieldRef) -> Option<i32> {
-    let day = ["%Y-%m-%d", "%Y/%m/%d"].iter().find_map(|form| NaiveDate::parse_from_str(text, form).ok())?;
-    Some(day.num_days_from_ce() - EPOCH)
+pub(super) fn date(text: &str, form: Option<Form>) -> Option<i32> {
+    match form {
+        Some(Form::Date(form)) => form.parse(text),
+        _ => DATES.iter().find_map(|form| form.parse(text)),
+    }
 }
 
-/// Microseconds since 1970-01-01T00:00:00Z.
-pub(super) fn timestamp(text: &str, field: &FieldRef) -> Option<i64> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(time.timestamp_micros());
+/// Microseconds since 1970-01-01 00:00, in UTC if the text or the column has a zone.
+pub(super) fn timestamp(text: &str, form: Option<Form>) -> Option<i64> {
+    let in_form = |date: DateForm| {
+        let local = TimestampForm::Local(date).parse(text);
+        local.or_else(|| TimestampForm::Zoned(date).parse(text))
+    };
+    match form {
+        Some(Form::Timestamp(form)) => form.parse(text),
+        _ => DATES.into_iter().find_map(in_form).or_else(|| TimestampForm::Rfc2822.parse(text)),
     }
-    let forms = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y/%m/%d %H:%M:%S%.f"];
-    let time = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-    time.map(|time| time.and_utc().timestamp_micros()).or_else(|| Some(i64::from(date(text, field)?) * 86_400_000_000))
 }

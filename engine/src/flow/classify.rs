@@ -2,7 +2,7 @@
 //!
 //! Decided from the logical plan alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connectors::sink::WriteMode;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -57,12 +57,17 @@ pub struct Inputs {
 /// # Errors
 /// None of its own.
 pub fn inputs(plan: &LogicalPlan) -> Result<Inputs> {
+    inputs_beside(plan, &lookups(plan)?)
+}
+
+/// The tables that a part of a plan reads, when the whole plan looks up in `lookups`.
+fn inputs_beside(plan: &LogicalPlan, lookups: &BTreeSet<String>) -> Result<Inputs> {
     let mut inputs = Inputs::default();
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
             let provider = source_as_provider(&scan.source)?;
             match provider.downcast_ref::<SourceTable>() {
-                Some(table) if !table.source.is_whole() => {
+                Some(table) if !table.source.is_whole() && !lookups.contains(&table.name) => {
                     inputs.unbounded |= !table.source.is_bounded();
                     inputs.sources.insert(table.name.clone())
                 }
@@ -72,6 +77,43 @@ pub fn inputs(plan: &LogicalPlan) -> Result<Inputs> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(inputs)
+}
+
+/// How often `plan` reads each of its sources, and whether the source may be looked up in.
+fn scans(plan: &LogicalPlan) -> Result<BTreeMap<String, (usize, bool)>> {
+    let mut scans: BTreeMap<String, (usize, bool)> = BTreeMap::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(table) = source_as_provider(&scan.source)?.downcast_ref::<SourceTable>()
+            && !table.source.is_whole()
+        {
+            scans.entry(table.name.clone()).or_insert((0, table.source.is_lookup())).0 += 1;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(scans)
+}
+
+/// The sources that are read as a whole here because everything that reads them is joined with a source that is not: a file of
+/// codes beside a folder of facts.
+fn lookups(plan: &LogicalPlan) -> Result<BTreeSet<String>> {
+    let mut joined: BTreeMap<String, usize> = BTreeMap::new();
+    plan.apply_with_subqueries(|node| {
+        let LogicalPlan::Join(join) = node else { return Ok(TreeNodeRecursion::Continue) };
+        let sides = [scans(&join.left)?, scans(&join.right)?];
+        let is_lookup = |side: &BTreeMap<String, (usize, bool)>| !side.is_empty() && side.values().all(|(_, lookup)| *lookup);
+        let chosen = match sides.each_ref().map(is_lookup) {
+            [true, false] if !sides[1].is_empty() => &sides[0],
+            [false, true] if !sides[0].is_empty() => &sides[1],
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        for (name, (times, _)) in chosen {
+            *joined.entry(name.clone()).or_default() += times;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let all = scans(plan)?;
+    Ok(joined.into_iter().filter(|(name, times)| all.get(name).is_some_and(|(scans, _)| scans == times)).map(|(name, _)| name).collect())
 }
 
 /// The class of `plan` when written by `mode`.
@@ -100,9 +142,10 @@ pub fn classify(plan: &LogicalPlan, mode: WriteMode) -> Result<std::result::Resu
             "OVERWRITE",
         )));
     }
+    let lookups = lookups(plan)?;
     let mut found = None;
     plan.apply(|node| {
-        found = refuse(node)?;
+        found = refuse(node, &lookups)?;
         Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(found.map_or(Ok(Class::Stateless), Err))
@@ -113,8 +156,9 @@ fn refusal(message: &str, help: &str, word: &'static str) -> Refusal {
 }
 
 /// Why this node cannot be computed slice by slice, when a source is below it.
-fn refuse(node: &LogicalPlan) -> Result<Option<Refusal>> {
-    let over_source = || -> Result<bool> { Ok(!inputs(node)?.sources.is_empty()) };
+fn refuse(node: &LogicalPlan, lookups: &BTreeSet<String>) -> Result<Option<Refusal>> {
+    let streams = |node: &LogicalPlan| -> Result<bool> { Ok(!inputs_beside(node, lookups)?.sources.is_empty()) };
+    let over_source = || streams(node);
     let collect = "collect the rows in a lake table first (INSERT INTO or REPLACE INTO), then INSERT OVERWRITE from that table";
     let refused = match node {
         LogicalPlan::Aggregate(_) if over_source()? => {
@@ -146,8 +190,8 @@ fn refuse(node: &LogicalPlan) -> Result<Option<Refusal>> {
             "RECURSIVE",
         )),
         LogicalPlan::Join(join) => {
-            let left = !inputs(&join.left)?.sources.is_empty();
-            let right = !inputs(&join.right)?.sources.is_empty();
+            let left = streams(&join.left)?;
+            let right = streams(&join.right)?;
             refuse_join(join.join_type, left, right)
         }
         LogicalPlan::Subquery(_) if over_source()? => Some(subquery()),
@@ -158,7 +202,7 @@ fn refuse(node: &LogicalPlan) -> Result<Option<Refusal>> {
     }
     let mut in_expression = None;
     node.apply_subqueries(|inner| {
-        if !inputs(inner)?.sources.is_empty() {
+        if streams(inner)? {
             in_expression = Some(subquery());
         }
         Ok(TreeNodeRecursion::Jump)

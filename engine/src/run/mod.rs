@@ -91,6 +91,9 @@ async fn drive(
     clean_temporary(session, &pipeline.name)?;
     if options.from_scratch {
         store.forget(held.lease()).await?;
+        for table in pipeline.tables.keys() {
+            session.source_folder(&pipeline.name, table)?.clear(None).await?;
+        }
     }
     let progress = store.progress(&pipeline.name).await?;
     assign::assign(&mut pipeline.flows, &progress.flows)?;
@@ -99,9 +102,8 @@ async fn drive(
         sink: flow.table.name.clone(),
         sources: flow.sources.clone(),
     }));
-    let scope = Scope { pipeline, session, store, lease: held.lease(), observer, stop };
     loop {
-        drain(scope).await?;
+        drain_and_adapt(pipeline, session, store, held, observer, stop).await?;
         if !options.follow || stop.is_cancelled() {
             break;
         }
@@ -110,9 +112,38 @@ async fn drive(
             () = stop.cancelled() => break,
         }
     }
+    let scope = Scope { pipeline, session, store, lease: held.lease(), observer, stop };
     let results = if options.follow || stop.is_cancelled() { Vec::new() } else { queries::run(scope).await? };
     let last_epoch = store.progress(&pipeline.name).await?.next_epoch.saturating_sub(1);
     Ok(Outcome { summary: observer.summary(&pipeline.name, last_epoch), results })
+}
+
+/// Times in a row that a pipeline is planned anew because a source had new columns. Each time there is at least one more.
+const MOST_REPLANS: u32 = 100;
+
+/// Epochs until no flow finds anything new. When a source turns out to have new columns, the pipeline is planned anew with them.
+async fn drain_and_adapt(
+    pipeline: &mut Pipeline,
+    session: &Session,
+    store: &dyn StateStore,
+    held: &HeldLease,
+    observer: &Observer,
+    stop: &CancellationToken,
+) -> Result<()> {
+    for _ in 0..MOST_REPLANS {
+        let drained = drain(Scope { pipeline, session, store, lease: held.lease(), observer, stop }).await;
+        let Err(error) = drained else { return Ok(()) };
+        let Some(connectors::Error::SchemaChanged { message }) = error.downcast_ref() else { return Err(error) };
+        tracing::info!(message, "planned anew");
+        let planned = Pipeline::load(&pipeline.path, session).await?;
+        *pipeline = planned.map_err(|errors| {
+            let place = pipeline.path.display().to_string();
+            let errors: Vec<String> = errors.iter().map(|error| error.render(&place, &pipeline.text)).collect();
+            anyhow::anyhow!("{message}; with them the pipeline is wrong:\n{}", errors.join("\n"))
+        })?;
+        assign::assign(&mut pipeline.flows, &store.progress(&pipeline.name).await?.flows)?;
+    }
+    bail!("pipeline '{}' was planned anew {MOST_REPLANS} times in a row (this is a bug in engine; please report it)", pipeline.name)
 }
 
 /// Slices and spill files of runs that were killed.

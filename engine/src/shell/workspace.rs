@@ -85,7 +85,7 @@ impl Workspace {
                 let spec = self.session.resolve(&table.spec).map_err(|error| Diagnostic::from_connector(text, span, &error))?;
                 Declared::Table { connector: *connector, spec, sql }
             }
-            TableKind::Source(_) | TableKind::Files => Declared::Place { sql },
+            TableKind::Source(_) => Declared::Place { sql },
         };
         self.names.declare(name, declared);
         Ok(())

@@ -19,9 +19,6 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CreateExternalTable, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{Insert, Statement as SqlStatement, TableObject};
-use futures::TryStreamExt;
-use object_store::ObjectStoreExt;
-use sha2::{Digest, Sha256};
 
 use super::script::{self, Statement, find_word};
 use super::settings::{PipelineOptions, pipeline_options};
@@ -30,9 +27,6 @@ use crate::flow::{Class, Flow};
 use crate::flow::source_table::SourceTable;
 use crate::session::Session;
 
-/// Names that only DataFusion's own file tables have.
-const FILE_FORMATS: [&str; 5] = ["CSV", "JSON", "NDJSON", "PARQUET", "ARROW"];
-
 /// What a table is to the pipeline.
 #[derive(Debug, Clone)]
 pub enum TableKind {
@@ -40,8 +34,6 @@ pub enum TableKind {
     Source(Arc<dyn Source>),
     /// A table of the lake: written by flows, or read as it stands.
     Lake(&'static dyn Connector),
-    /// Files, read as DataFusion reads them.
-    Files,
 }
 
 /// One external table.
@@ -167,9 +159,6 @@ impl Pipeline {
                         versions.insert(name.clone(), source.version().await?);
                     }
                 }
-                TableKind::Files => {
-                    versions.insert(name.clone(), files_version(&resolved.location, session).await?);
-                }
                 TableKind::Lake(connector) => {
                     if let Some(found) = connector.table(&resolved, &session.context).await? {
                         self.context.deregister_table(quoted(name))?;
@@ -186,27 +175,6 @@ impl Pipeline {
 /// A name as DataFusion's registry takes it, whatever letters it has.
 fn quoted(name: &str) -> TableReference {
     TableReference::bare(name.to_owned())
-}
-
-/// Changes whenever a file at `location` is added, removed or written.
-async fn files_version(location: &str, session: &Session) -> Result<String> {
-    let place = session.context.locate(location)?;
-    // Up to the first part with a wildcard: a few files too many only cause a computation too many.
-    let fixed = place.path.parts().take_while(|part| !part.as_ref().contains(['*', '?', '[']));
-    let prefix: object_store::path::Path = fixed.collect();
-    let mut hash = Sha256::new();
-    let mut add = |object: &object_store::ObjectMeta| {
-        hash.update(format!("{}\n{}\n{}\n", object.location, object.size, object.last_modified.timestamp_micros()));
-    };
-    match place.store.head(&prefix).await {
-        Ok(object) => add(&object),
-        Err(_) => {
-            let mut objects: Vec<_> = place.store.list(Some(&prefix)).try_collect().await.map_err(connectors::Error::from)?;
-            objects.sort_by(|a, b| a.location.cmp(&b.location));
-            objects.iter().for_each(add);
-        }
-    }
-    Ok(hex::encode(&hash.finalize()[..8]))
 }
 
 /// A view or flow that waits for the tables it reads.
@@ -341,7 +309,7 @@ impl<'a> Builder<'a> {
             let at = find_word(text, &span, &spec.name);
             return Err(Diagnostic::new(format!("table '{}' is declared twice; the first time on line {line}", spec.name), at));
         }
-        let kind = self.open(&spec, statement, &span).await?;
+        let kind = self.open(&spec, &span).await?;
         self.pipeline.tables.insert(spec.name.clone(), Table { spec, span, kind });
         Ok(())
     }
@@ -349,7 +317,6 @@ impl<'a> Builder<'a> {
     async fn open(
         &self,
         spec: &TableSpec,
-        statement: &CreateExternalTable,
         span: &Range<usize>,
     ) -> std::result::Result<TableKind, Diagnostic> {
         let text = &self.pipeline.text;
@@ -357,31 +324,22 @@ impl<'a> Builder<'a> {
         let from_datafusion = |error| Diagnostic::from_datafusion(text, span, &error);
         let resolved = self.session.resolve(spec).map_err(from_connector)?;
         let is_target = self.targets.contains(&spec.name);
-        if FILE_FORMATS.contains(&spec.connector.as_str()) && !is_target {
-            let lake = connector(&spec.connector).ok().filter(|_| spec.options.is_empty());
-            let existing = match lake {
-                Some(connector) => connector.table(&resolved, &self.session.context).await.ok().flatten(),
-                None => None,
-            };
-            if let Some((table, connector)) = existing.zip(lake) {
-                self.pipeline.context.register_table(quoted(&spec.name), table.provider).map_err(from_datafusion)?;
-                return Ok(TableKind::Lake(connector));
-            }
-            return match connector(&spec.connector).ok().filter(|connector| connector.is_source() && spec.columns.is_some()) {
-                Some(connector) => self.open_source(&resolved, connector, span).await,
-                None => self.open_files(&resolved, statement, span).await,
-            };
-        }
         let connector = connector(&spec.connector).map_err(from_connector)?;
-        if connector.is_source() {
-            if is_target {
-                let at = find_word(text, span, &spec.connector);
-                return Err(Diagnostic::new(
-                    format!("table '{}' is written, but {} can only be read", spec.name, connector.name()),
-                    at,
-                ));
-            }
-            return self.open_source(&resolved, connector, span).await;
+        if is_target && !connector.is_sink() {
+            let at = find_word(text, span, &spec.connector);
+            let message = format!("table '{}' is written, but {} can only be read", spec.name, connector.name());
+            return Err(Diagnostic::new(message, at));
+        }
+        if connector.is_source() && !is_target {
+            // Of what a connector can both read and write, a table that it wrote is one of the lake.
+            let written = if connector.is_sink() && spec.options.is_empty() {
+                connector.table(&resolved, &self.session.context).await.map_err(from_connector)?
+            } else {
+                None
+            };
+            let Some(table) = written else { return self.open_source(&resolved, connector, span).await };
+            self.pipeline.context.register_table(quoted(&spec.name), table.provider).map_err(from_datafusion)?;
+            return Ok(TableKind::Lake(connector));
         }
         if is_target {
             // Options are checked here also when no flow that writes the table can be planned.
@@ -415,35 +373,6 @@ impl<'a> Builder<'a> {
         let registered = self.pipeline.context.register_table(quoted(&resolved.name), Arc::new(table));
         registered.map_err(|error| Diagnostic::from_datafusion(text, span, &error))?;
         Ok(TableKind::Source(source))
-    }
-
-    /// A table of files that DataFusion reads itself.
-    async fn open_files(
-        &self,
-        resolved: &TableSpec,
-        statement: &CreateExternalTable,
-        span: &Range<usize>,
-    ) -> std::result::Result<TableKind, Diagnostic> {
-        let text = &self.pipeline.text;
-        let place =
-            self.session.context.locate(&resolved.location).map_err(|error| Diagnostic::from_connector(text, span, &error))?;
-        let mut root = place.url.clone();
-        root.set_path("");
-        self.pipeline.context.register_object_store(&root, Arc::clone(&place.store));
-        let trailing = if resolved.location.ends_with('/') { "/" } else { "" };
-        let mut statement = statement.clone();
-        statement.locations = vec![match place.url.to_file_path() {
-            Ok(path) => format!("{}{trailing}", path.display()),
-            Err(()) => format!("{}{trailing}", place.url),
-        }];
-        statement.options = statement
-            .options
-            .into_iter()
-            .zip(&resolved.options)
-            .map(|((name, _), (_, value))| (name, datafusion::sql::sqlparser::ast::Value::SingleQuotedString(value.clone())))
-            .collect();
-        self.execute(span, Parsed::CreateExternalTable(statement)).await?;
-        Ok(TableKind::Files)
     }
 
     /// Plans views and flows until nothing more becomes possible; what is left is wrong.

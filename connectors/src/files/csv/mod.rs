@@ -8,6 +8,7 @@
 //! [`encoding::Transcoder`] (none for UTF-8) feeding a [`records::Splitter`], [`header::Header`] from its first record.
 
 pub mod bad;
+pub mod decode;
 pub mod dialect;
 pub mod encoding;
 pub mod field;

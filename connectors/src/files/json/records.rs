@@ -3,6 +3,8 @@
 //! A value is read where it stands; no other pass looks for its end first. When a record cannot be read, where the next one
 //! begins depends on how the file is laid out: with a record a line, on the next line; else behind the braces that balance.
 
+use catalog::infer::{FileObservation, ObservedSchema};
+
 use super::parser::{Fault, Parser};
 use super::row::RowDecoder;
 use crate::error::Result;
@@ -66,9 +68,11 @@ impl JsonDecoder {
         }
     }
 
-    /// Members that are no column.
-    pub fn unknown(&self) -> &[String] {
-        self.rows.unknown()
+    /// Only looks at what the records hold.
+    pub fn observing(observation: FileObservation, lenient: bool) -> Self {
+        let mut decoder = Self::new(std::iter::empty(), lenient, OnError::Quarantine);
+        decoder.rows.observe(observation);
+        decoder
     }
 
     /// Moves to `at`, counting lines.
@@ -185,11 +189,8 @@ impl JsonDecoder {
                 let found = match self.buffer.get(*at) {
                     None => "the end of the file".to_owned(),
                     Some(b'\n') => "the end of the line".to_owned(),
-                    Some(_) => {
-                        let text = String::from_utf8_lossy(&self.buffer[*at..(*at + 16).min(self.buffer.len())]);
-                        let shown: String = text.chars().take(8).take_while(|c| !c.is_control()).collect();
-                        format!("'{shown}'")
-                    }
+                    Some(byte) if byte.is_ascii_graphic() => format!("{}", char::from(*byte)),
+                    Some(byte) => format!("the byte {byte:#04x}"),
                 };
                 let hint = if !self.lenient && self.buffer.get(*at) == Some(&b'\'') {
                     "; for single quotes, None and True there is OPTIONS ('mode' 'lenient')"
@@ -272,5 +273,13 @@ impl Decoder for JsonDecoder {
 
     fn records(&self) -> u64 {
         self.records
+    }
+
+    fn unknown(&self) -> Vec<String> {
+        self.rows.unknown().to_vec()
+    }
+
+    fn observed(self: Box<Self>) -> ObservedSchema {
+        self.rows.observed()
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use catalog::infer::{Evidence, FileObservation, ObservedSchema, Place, ResolveOptions};
+
 use super::parser::{Fault, Kind, Parser, Word};
 use crate::files::columns::{Column, Columns, Misfit};
 
@@ -49,8 +51,10 @@ pub struct RowDecoder {
     members: Members,
     /// Nothing follows the buffer, so a number at its end is complete.
     pub last: bool,
-    /// Names that are no column, each once, with the first record that has it not yet reported.
+    /// Names that are no column, each once.
     unknown: Vec<String>,
+    /// What the records hold, when that is all that is asked.
+    observation: Option<FileObservation>,
 }
 
 /// More names than this that are no column are not collected: an object used as a map has any number of them.
@@ -59,10 +63,20 @@ const MOST_UNKNOWN: usize = 1_000;
 impl RowDecoder {
     /// Decodes members into the columns that `names` gives them; those without one are known, and passed over.
     pub fn new(names: impl IntoIterator<Item = (String, Option<usize>)>) -> Self {
-        Self { members: Members::new(names), last: false, unknown: Vec::new() }
+        Self { members: Members::new(names), last: false, unknown: Vec::new(), observation: None }
     }
 
-    /// Members that are no column and were not asked for before.
+    /// From here on, records are only looked at.
+    pub fn observe(&mut self, observation: FileObservation) {
+        self.observation = Some(observation);
+    }
+
+    /// What the records held.
+    pub fn observed(self) -> ObservedSchema {
+        self.observation.map(|observation| observation.finish(&ResolveOptions::default())).unwrap_or_default()
+    }
+
+    /// Members that are no column.
     pub fn unknown(&self) -> &[String] {
         &self.unknown
     }
@@ -75,6 +89,14 @@ impl RowDecoder {
     pub fn row(&mut self, parser: &mut Parser<'_>, columns: &mut Columns) -> Result<Option<Misfit>> {
         if parser.kind()? != Kind::Object {
             return Err(Fault::Syntax { at: parser.at, expected: "an object: {" });
+        }
+        if let Some(observation) = &mut self.observation {
+            // A record that is not all there, or is none, counts for nothing: it is passed once before it is looked at.
+            parser.clone().skip(self.last, 0)?;
+            observation.begin_row();
+            let (root, place) = observation.object();
+            members(parser, root, place, self.last, 0)?;
+            return Ok(None);
         }
         let mut misfit = None;
         let mut guess = 0;
@@ -95,6 +117,36 @@ impl RowDecoder {
         })?;
         Ok(misfit)
     }
+}
+
+/// Looks at the members of the object at the parser's place.
+fn members(parser: &mut Parser<'_>, evidence: &mut Evidence, place: &Place, last: bool, depth: usize) -> Result<()> {
+    parser.members(depth, |parser, name| look(parser, evidence.child(&name), place, last, depth + 1))
+}
+
+/// Looks at the value at the parser's place.
+fn look(parser: &mut Parser<'_>, evidence: &mut Evidence, place: &Place, last: bool, depth: usize) -> Result<()> {
+    match parser.kind()? {
+        Kind::Text => evidence.observe_string(&parser.text()?, place),
+        Kind::Number => evidence.observe_number(parser.number(last)?, place),
+        Kind::Word => match parser.word(last)? {
+            Word::Null => evidence.observe_null(place),
+            Word::True => evidence.observe_bool(true, place),
+            Word::False => evidence.observe_bool(false, place),
+            Word::Nan => evidence.observe_number("NaN", place),
+            Word::Infinity => evidence.observe_number("Infinity", place),
+        },
+        Kind::Object => {
+            evidence.observe_object(place);
+            members(parser, evidence, place, last, depth)?;
+        }
+        Kind::List => {
+            evidence.observe_list(place);
+            let item = evidence.item();
+            parser.items(depth, |parser| look(parser, item, place, last, depth + 1))?;
+        }
+    }
+    Ok(())
 }
 
 /// Appends the value at the parser's place.

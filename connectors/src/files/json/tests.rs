@@ -107,15 +107,8 @@ fn values_of_every_type_are_read() {
     ));
     assert!(decoded.refused.is_empty(), "{:?}", reasons(&decoded));
     let shown = pretty_format_batches(&[decoded.rows]).unwrap().to_string();
-    let expected = "\
-+----+--------------+------+------------+-----------------------+-------+---------+-------------------+
-| id | name         | ok   | day        | at                    | price | tags    | point             |
-+----+--------------+------+------------+-----------------------+-------+---------+-------------------+
-| -5 | ü 😀 \"q\" \\   | true | 2026-11-21 | 2026-11-21T09:00:00.5Z | 12.30 | [a, , b] | {x: 7, y: 1000.0} |";
-    for line in expected.lines().skip(3) {
-        for cell in line.split('|').map(str::trim).filter(|cell| !cell.is_empty()) {
-            assert!(shown.contains(cell), "{cell} is not in\n{shown}");
-        }
+    for cell in ["-5", "ü 😀 \"q\" \\", "2026-11-21", "2026-11-21T09:00:00.500Z", "12.30", "[a, , b]", "{x: 7, y: 1000.0}"] {
+        assert!(shown.contains(&format!("| {cell} ")), "{cell} is not in\n{shown}");
     }
     assert!(shown.contains("| 9  | case"), "{shown}");
 }
@@ -133,7 +126,7 @@ fn a_value_that_does_not_fit_refuses_its_row_and_no_other() {
         [
             "2:2:9 'x' is not a BIGINT",
             "3:3:31 3000000000 is not an INT (-2147483648 to 2147483647)",
-            "5:5:92 '2026-02-30' is not a DATE"
+            "5:5:95 '2026-02-30' is not a DATE"
         ]
     );
     assert_eq!(decoded.refused[0].raw, b"{\"id\":\"x\",\"name\":\"n\"}");
@@ -148,14 +141,14 @@ fn a_value_that_does_not_fit_refuses_its_row_and_no_other() {
 fn a_record_that_cannot_be_read_takes_no_other_along() {
     for (text, expected, reason) in [
         ("{\"id\":1}\nnot json\n{\"id\":3}\n", vec![1, 3], "2:2:9 not JSON at byte 1"),
-        ("{\"id\":1}\n{\"id\":2,\n{\"id\":3}\n", vec![1, 3], "2:2:9 not JSON at byte 9 of the record: expected a name in quotes, found '{\"id\":3}'"),
+        ("{\"id\":1}\n{\"id\":2,\n{\"id\":3}\n", vec![1, 3], "2:2:9 not JSON at byte 10 of the record: expected a name in quotes, found {"),
         ("{\"id\":1}\n{\"id\":\n{\"id\":3}\n{\"id\":4}\n", vec![1, 3, 4], "2:2:9 not JSON"),
         ("{\"id\":1}\n{\"name\":\"open\n{\"id\":3}\n", vec![1, 3], "2:2:9 not JSON at byte 14 of the record: expected the closing quote"),
         ("{\"id\":1}\n{\"id\":2", vec![1], "2:2:9 the file ends in the middle of this record"),
-        ("{\"id\":1}\n[1,2]\n{\"id\":3}\n", vec![1, 3], "2:2:10 not JSON at byte 1 of the record: expected an object: {, found '1,2]'"),
+        ("{\"id\":1}\n[1,2]\n{\"id\":3}\n", vec![1, 3], "2:2:10 not JSON at byte 1 of the record: expected an object: {, found 1"),
         ("{\"id\":1}\n{'id':2}\n{\"id\":3}\n", vec![1, 3], "there is OPTIONS ('mode' 'lenient')"),
         ("[{\"id\":1},{\"id\":x,\"tags\":[\"}\"]},{\"id\":3}]", vec![1, 3], "2:1:10 not JSON at byte 7"),
-        ("[\n{\"id\":1\n},\n{\"id\" 2\n},\n{\"id\":3}\n]", vec![1, 3], "2:4:14 not JSON at byte 7 of the record: expected ':', found '2'"),
+        ("[\n{\"id\":1\n},\n{\"id\" 2\n},\n{\"id\":3}\n]", vec![1, 3], "2:4:13 not JSON at byte 7 of the record: expected ':', found 2"),
         ("[{\"id\":1},", vec![1], "the file ends before the list"),
         ("{\"id\":1}\n{\"id\":01}\n{\"id\":3}", vec![1, 3], "expected a number"),
         ("{\"id\":1}\n{\"id\":2}}\n{\"id\":3}", vec![1, 2, 3], "3:2:17 not JSON"),
@@ -233,7 +226,11 @@ proptest! {
             match value {
                 serde_json::Value::Null => prop_assert!(column.is_null(row)),
                 serde_json::Value::String(text) => prop_assert_eq!(column.value(row), text),
-                other => prop_assert_eq!(&serde_json::from_str::<serde_json::Value>(column.value(row)).unwrap(), other),
+                // Read back too, because serde_json does not read every float as it wrote it.
+                other => {
+                    let again = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+                    prop_assert_eq!(again(column.value(row)), again(&other.to_string()));
+                }
             }
         }
     }

@@ -47,6 +47,10 @@ impl Connector for Delta {
         "DELTA"
     }
 
+    fn is_sink(&self) -> bool {
+        true
+    }
+
     fn options(&self) -> &'static [OptionSpec] {
         OPTIONS
     }

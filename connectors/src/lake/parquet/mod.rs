@@ -1,4 +1,5 @@
-//! `STORED AS PARQUET`: a folder of Parquet files, Hive partitions inside; append and overwrite.
+//! `STORED AS PARQUET`: a folder of Parquet files, Hive partitions inside; append and overwrite. A folder that the engine did not
+//! write is read as other files are ([`crate::files`]).
 //!
 //! Which files are the table is said by the records in its folder `_engine` (`log`). Whoever reads through the engine sees a
 //! batch whole or not at all. A tool that reads the folder itself sees whole files only, but may see some files of a batch before the
@@ -10,9 +11,12 @@ use async_trait::async_trait;
 
 use crate::context::{Context, TableSpec};
 use crate::error::Result;
+use crate::files;
 use crate::options::OptionSpec;
 use crate::registry::{BoundedTable, Connector};
 use crate::sink::Sink;
+use crate::source::Source;
+use crate::stores::Location;
 
 mod log;
 mod sink;
@@ -31,7 +35,19 @@ impl Connector for Parquet {
     }
 
     fn options(&self) -> &'static [OptionSpec] {
-        &[]
+        files::PARQUET_OPTIONS
+    }
+
+    fn is_source(&self) -> bool {
+        true
+    }
+
+    fn is_sink(&self) -> bool {
+        true
+    }
+
+    async fn source(&self, table: &TableSpec, home: Location, context: &Context) -> Result<Arc<dyn Source>> {
+        files::open_parquet(table, home, context).await
     }
 
     async fn sink(&self, table: &TableSpec, context: &Context) -> Result<Arc<dyn Sink>> {

@@ -1,0 +1,332 @@
+//! From the bytes of one CSV file to rows.
+
+use std::sync::Arc;
+
+use catalog::infer::{FileObservation, ObservedSchema, ResolveOptions};
+
+use super::encoding::{Choice, Transcoder, detect};
+use super::header::{Header, Matching, Renames};
+use super::records::Splitter;
+use super::sniff::{Hints, sniff};
+use super::{BadRecord, Record};
+use crate::error::{Error, Result};
+use crate::files::columns::{Columns, Misfit};
+use crate::files::decode::{Decoder, OnError, Output, Progress, Refused};
+
+/// Bytes of a file's beginning that its encoding and dialect are told from.
+const SAMPLE: usize = 256 << 10;
+
+/// What is known of a table's files before they are looked at.
+#[derive(Debug, Clone)]
+pub struct CsvOptions {
+    /// Parts of the dialect that are given.
+    pub hints: Hints,
+    /// How characters are written.
+    pub encoding: Choice,
+    /// Names in files that stand for other names.
+    pub renames: Renames,
+    /// Cells that are NULL, beside empty ones without quotes.
+    pub nulls: Vec<String>,
+    /// Records of another width than the header's are rows: what is missing is NULL, what is too much is dropped.
+    pub ragged: bool,
+}
+
+/// Decodes the records of one file.
+#[derive(Debug)]
+pub struct CsvDecoder {
+    options: Arc<CsvOptions>,
+    /// Names of the table's columns.
+    names: Vec<String>,
+    /// By column of the table: where it is read to.
+    slots: Vec<Option<usize>>,
+    on_error: OnError,
+    /// The file's address, for messages.
+    address: String,
+    sample: Vec<u8>,
+    reading: Option<Reading>,
+    records: u64,
+    finished: bool,
+    scratch: Vec<u8>,
+    /// What the records hold, when that is all that is asked.
+    observation: Option<FileObservation>,
+    unknown: Vec<String>,
+}
+
+/// A file whose dialect is known.
+#[derive(Debug)]
+struct Reading {
+    transcoder: Option<Transcoder>,
+    splitter: Splitter,
+    decoded: Vec<u8>,
+    /// The first record is a header and was not read yet.
+    awaits_header: bool,
+    /// Where in a record each column that is read is, and where it goes.
+    cells: Vec<(usize, usize)>,
+    /// Cells of a record; 0 as long as that is not known.
+    width: usize,
+    /// Lines before the first record that the splitter did not see, and bytes.
+    skipped: (u64, u64),
+}
+
+impl CsvDecoder {
+    /// Decodes records; `names` are the columns of the table and where each is read to, if it is.
+    pub fn new(
+        options: Arc<CsvOptions>,
+        names: impl IntoIterator<Item = (String, Option<usize>)>,
+        on_error: OnError,
+        address: &str,
+    ) -> Self {
+        let (names, slots) = names.into_iter().unzip();
+        Self {
+            options,
+            names,
+            slots,
+            on_error,
+            address: address.to_owned(),
+            sample: Vec::new(),
+            reading: None,
+            records: 0,
+            finished: false,
+            scratch: Vec::new(),
+            observation: None,
+            unknown: Vec::new(),
+        }
+    }
+
+    /// Only looks at what the records hold.
+    pub fn observing(options: Arc<CsvOptions>, observation: FileObservation, address: &str) -> Self {
+        Self { observation: Some(observation), ..Self::new(options, std::iter::empty(), OnError::Quarantine, address) }
+    }
+
+    /// Decides from the sample how the file is read.
+    fn begin(&mut self) -> Reading {
+        let sample = std::mem::take(&mut self.sample);
+        let detected = detect(&sample, self.finished, self.options.encoding);
+        if let Some(note) = &detected.note {
+            tracing::info!(file = self.address, note, "encoding");
+        }
+        let hints = Hints { columns: self.names.clone(), ..self.options.hints.clone() };
+        let sniffed = sniff(&detected.decode(&sample), self.finished, &hints);
+        tracing::debug!(file = self.address, dialect = %sniffed.dialect, why = sniffed.why, "dialect");
+        let mut reading = Reading {
+            transcoder: detected.transcoder(),
+            splitter: Splitter::new(&sniffed.dialect),
+            decoded: Vec::new(),
+            awaits_header: sniffed.dialect.header,
+            cells: Vec::new(),
+            width: 0,
+            skipped: (u64::from(sniffed.skip > 0), sniffed.skip as u64),
+        };
+        reading.push(&sample[detected.mark..], sniffed.skip);
+        if self.finished {
+            reading.finish();
+        }
+        reading
+    }
+}
+
+impl Reading {
+    /// Takes bytes of the file, but for the first `skip` of what they decode to.
+    fn push(&mut self, bytes: &[u8], skip: usize) {
+        match &mut self.transcoder {
+            None => self.splitter.push(&bytes[skip..]),
+            Some(transcoder) => {
+                self.decoded.clear();
+                transcoder.push(bytes, &mut self.decoded);
+                self.splitter.push(&self.decoded[skip..]);
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(transcoder) = &mut self.transcoder {
+            self.decoded.clear();
+            transcoder.finish(&mut self.decoded);
+            self.splitter.push(&self.decoded);
+        }
+        self.splitter.finish();
+    }
+}
+
+/// Where the columns that are read are in the records of a file.
+fn cells(matching: &Matching, slots: &[Option<usize>]) -> Vec<(usize, usize)> {
+    matching.columns.iter().zip(slots).filter_map(|(place, slot)| Some(((*place)?, (*slot)?))).collect()
+}
+
+/// The columns of the table by the names in the file's header.
+fn match_header(header: &Header, names: &[String], renames: &Renames, address: &str) -> Result<Matching> {
+    let matching = header.matched(names, renames);
+    if !names.is_empty() && matching.columns.iter().all(Option::is_none) {
+        return Err(Error::data(format!(
+            "'{address}' has none of the table's columns ({}): its header is {}; if names differ, add OPTIONS ('rename' 'old=new, ...'); \
+             if it has no header, ('header' 'false')",
+            names.join(", "),
+            header.names().join(", ")
+        )));
+    }
+    Ok(matching)
+}
+
+/// Appends the cells of one record. The first that does not fit is returned; it is NULL.
+fn append(
+    record: &Record<'_>,
+    cells: &[(usize, usize)],
+    nulls: &[String],
+    columns: &mut Columns,
+    scratch: &mut Vec<u8>,
+) -> Option<Misfit> {
+    let mut misfit = None;
+    for (place, slot) in cells {
+        let Some(field) = record.field(*place) else { continue };
+        let column = columns.column(*slot);
+        let text = match field.text(scratch) {
+            Ok(text) => text,
+            Err(error) => {
+                let reason = format!("is not text in the file's encoding, from byte {} of the cell on", error.valid + 1);
+                misfit.get_or_insert(Misfit { column: column.field().name().clone(), reason });
+                column.null();
+                continue;
+            }
+        };
+        if is_null(field.is_quoted(), text, nulls) || (text.trim().is_empty() && !column.is_text()) {
+            column.null();
+        } else if let Err(problem) = column.text(text) {
+            column.null();
+            misfit.get_or_insert(problem);
+        }
+    }
+    misfit
+}
+
+impl Decoder for CsvDecoder {
+    fn push(&mut self, bytes: &[u8]) {
+        match &mut self.reading {
+            Some(reading) => reading.push(bytes, 0),
+            None => {
+                self.sample.extend_from_slice(bytes);
+                if self.sample.len() >= SAMPLE {
+                    self.reading = Some(self.begin());
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        self.finished = true;
+        match &mut self.reading {
+            Some(reading) => reading.finish(),
+            None => self.reading = Some(self.begin()),
+        }
+    }
+
+    fn decode(&mut self, output: &mut Output<'_>) -> Result<Progress> {
+        let Self { options, names, slots, on_error, address, reading, records, scratch, finished, observation, unknown, .. } = self;
+        let Some(reading) = reading else { return Ok(Progress::Hungry) };
+        loop {
+            if output.room == 0 {
+                return Ok(Progress::Full);
+            }
+            let Some(record) = reading.splitter.next_record() else {
+                return Ok(if *finished { Progress::Done } else { Progress::Hungry });
+            };
+            let record = match record {
+                Ok(record) => record,
+                Err(bad) => {
+                    *records += 1;
+                    output.refuse(refused(&bad, *records, reading.skipped));
+                    continue;
+                }
+            };
+            if std::mem::take(&mut reading.awaits_header) {
+                let header = Header::read(&record).map_err(|error| {
+                    Error::data(format!("'{address}': column {} of the header is not text in the file's encoding", error.column + 1))
+                })?;
+                reading.width = header.names().len();
+                if let Some(observation) = observation {
+                    observation.header(header.renamed(&options.renames).names().iter().map(String::as_str));
+                    continue;
+                }
+                let matching = match_header(&header, names, &options.renames, address)?;
+                reading.cells = cells(&matching, slots);
+                // A last column without a name comes of a delimiter too many.
+                unknown.extend(matching.extra.into_iter().filter(|(place, _)| !header.is_unnamed(*place)).map(|(_, name)| name));
+                continue;
+            }
+            if reading.width == 0 {
+                reading.width = record.width();
+                reading.cells = cells(&Matching::by_position(names.len(), record.width()), slots);
+                if let Some(observation) = observation {
+                    observation.without_header(record.width());
+                }
+            }
+            *records += 1;
+            if let Some(observation) = observation {
+                look(&record, observation, &options.nulls, scratch);
+                continue;
+            }
+            let mut misfit = append(&record, &reading.cells, &options.nulls, output.columns, scratch);
+            let width = record.width();
+            // One delimiter too many at the end is no cell.
+            let is_wide = width > reading.width && !(width == reading.width + 1 && record.ends_with_delimiter());
+            if (width < reading.width || is_wide) && !options.ragged {
+                let reason = format!(
+                    "the record has {width} cells, {} expected; if records may be short or long, add OPTIONS ('ragged' 'true')",
+                    reading.width
+                );
+                misfit = Some(Misfit { column: String::new(), reason });
+            }
+            let (row, line, offset) = (*records, record.line() + reading.skipped.0, record.offset() + reading.skipped.1);
+            output.settle(row, misfit, *on_error, |misfit| Refused {
+                raw: record.raw().to_vec(),
+                row,
+                line,
+                offset,
+                column: Some(misfit.column).filter(|column| !column.is_empty()),
+                reason: misfit.reason,
+                kept: false,
+            });
+        }
+    }
+
+    fn records(&self) -> u64 {
+        self.records
+    }
+
+    fn unknown(&self) -> Vec<String> {
+        self.unknown.clone()
+    }
+
+    fn observed(self: Box<Self>) -> ObservedSchema {
+        self.observation.map(|observation| observation.finish(&ResolveOptions::default())).unwrap_or_default()
+    }
+}
+
+fn refused(bad: &BadRecord<'_>, row: u64, skipped: (u64, u64)) -> Refused {
+    Refused {
+        raw: bad.raw.to_vec(),
+        row,
+        line: bad.line + skipped.0,
+        offset: bad.offset + skipped.1,
+        column: None,
+        reason: bad.reason.to_string(),
+        kept: false,
+    }
+}
+
+/// Looks at the cells of one record.
+fn look(record: &Record<'_>, observation: &mut FileObservation, nulls: &[String], scratch: &mut Vec<u8>) {
+    observation.begin_row();
+    for field in record.fields() {
+        match field.text(scratch) {
+            Ok(text) if is_null(field.is_quoted(), text, nulls) => observation.null(field.column()),
+            Ok(text) => observation.cell(field.column(), text),
+            // What is no text tells nothing of the column; it is refused when it is read.
+            Err(_) => {}
+        }
+    }
+}
+
+/// Whether a cell is NULL whatever its column.
+fn is_null(is_quoted: bool, text: &str, nulls: &[String]) -> bool {
+    !is_quoted && (text.is_empty() || text == "\\N" || nulls.iter().any(|null| null == text))
+}

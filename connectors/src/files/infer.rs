@@ -1,0 +1,231 @@
+//! The columns of a table that declares none: what is in a sample of its files, kept, and added to when a file brings a new one.
+
+use std::collections::{HashMap, VecDeque};
+
+use arrow::datatypes::{Schema, SchemaRef};
+use catalog::infer::{FileObservation, ObservedColumn, ObservedSchema, ResolveOptions};
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStoreExt;
+use parquet::arrow::ParquetRecordBatchStreamBuilder;
+use std::sync::Arc;
+use tokio::io::AsyncBufReadExt;
+
+use super::columns::Columns;
+use super::config::Text;
+use super::csv::decode::CsvDecoder;
+use super::decode::{Decoder, Output, Progress};
+use super::json::records::JsonDecoder;
+use super::listing::Place;
+use super::object::{Format, Object};
+use super::open::{fetch, read_error};
+use super::pending::{OnChange, Skipped, pending};
+use crate::error::{Error, Result};
+use crate::parquet_object::ObjectReader;
+use crate::stores::Location;
+
+/// Files at the beginning and at the end of the listing that are looked at, and as many between.
+const ENDS: usize = 8;
+/// Decompressed bytes of a file that are looked at.
+const HEAD: u64 = 1 << 20;
+
+/// The files of a table and how they are read.
+#[derive(Debug, Clone)]
+pub(super) struct Files<'a> {
+    pub(super) name: &'a str,
+    pub(super) place: &'a Place,
+    pub(super) format: Format,
+    pub(super) text: &'a Text,
+}
+
+/// What is known of a table's columns, where it is kept.
+pub(super) fn known(home: &Location) -> Location {
+    home.join("schema.json")
+}
+
+/// What was kept, if anything was.
+///
+/// # Errors
+/// When the store does not answer.
+pub(super) async fn load(home: &Location) -> Result<Option<ObservedSchema>> {
+    let place = known(home);
+    match place.store.get(&place.path).await {
+        Ok(found) => {
+            let bytes = found.bytes().await?;
+            let parsed = serde_json::from_slice(&bytes);
+            parsed.map(Some).map_err(|error| Error::internal(format!("{} does not hold a schema: {error}", place.url)))
+        }
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Keeps what is known.
+///
+/// # Errors
+/// When the store refuses.
+pub(super) async fn store(home: &Location, observed: &ObservedSchema) -> Result<()> {
+    let place = known(home);
+    let text = serde_json::to_vec(observed).map_err(|error| Error::internal(format!("a schema: {error}")))?;
+    place.store.put(&place.path, text.into()).await?;
+    Ok(())
+}
+
+/// The columns that all of `observed` fits. Names are lower case, as SQL writes names without quotes.
+pub(super) fn schema(observed: &ObservedSchema) -> SchemaRef {
+    Arc::new(observed.schema(&ResolveOptions::default()))
+}
+
+impl Files<'_> {
+    /// What is in a sample of the files: some of the first, some of the last, some between.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no file; when none can be read.
+    pub(super) async fn sample(&self) -> Result<ObservedSchema> {
+        let mut observed = ObservedSchema::default();
+        let mut fault = None;
+        for object in self.chosen().await? {
+            match self.observe(&object, HEAD).await {
+                Ok(one) => observed.merge(&one),
+                Err(error @ Error::Data { .. }) => {
+                    tracing::warn!(table = self.name, %error, "a file was not looked at");
+                    fault = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match (observed.columns.is_empty(), fault) {
+            (false, _) => Ok(observed),
+            (true, Some(fault)) => Err(fault),
+            (true, None) => Err(Error::config_at(
+                self.name,
+                format!(
+                    "table '{}' declares no columns, and there is no record at '{}' to tell them from; declare them, as in \
+                     CREATE EXTERNAL TABLE {} (id BIGINT, ...), or check the location",
+                    self.name, self.place.shown, self.name
+                ),
+            )),
+        }
+    }
+
+    async fn chosen(&self) -> Result<Vec<Object>> {
+        let none = futures::stream::empty().boxed();
+        let mut files = pending(self.place, none, self.format, OnChange::Ignore, Skipped::default()).await?;
+        let (mut first, mut middle, mut last) = (Vec::new(), Vec::new(), VecDeque::new());
+        let (mut seen, mut step) = (0_usize, 1);
+        while let Some(found) = files.try_next().await? {
+            if first.len() < ENDS {
+                first.push(found.object);
+                continue;
+            }
+            last.push_back(found.object);
+            if last.len() > ENDS
+                && let Some(object) = last.pop_front()
+            {
+                // Evenly spread: when there are too many, every other one goes, and from then on half as many come.
+                if seen % step == 0 {
+                    middle.push(object);
+                }
+                if middle.len() > 2 * ENDS {
+                    let mut keep = false;
+                    middle.retain(|_| {
+                        keep = !keep;
+                        keep
+                    });
+                    step *= 2;
+                }
+                seen += 1;
+            }
+        }
+        first.extend(middle);
+        first.extend(last);
+        Ok(first)
+    }
+
+    /// What is in the first `bytes` of a file.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the file cannot be read; otherwise when the store does not answer.
+    pub(super) async fn observe(&self, object: &Object, bytes: u64) -> Result<ObservedSchema> {
+        let address = self.place.address(&object.path);
+        if self.format == Format::Parquet {
+            let reader = ObjectReader::new(Arc::clone(&self.place.root.store), object.path.clone(), object.size);
+            let builder = ParquetRecordBatchStreamBuilder::new(reader).await;
+            let builder = builder.map_err(|error| Error::from(error).context(format!("'{address}'")))?;
+            let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
+            let mut observation = FileObservation::new(address);
+            observation.declare(builder.schema(), rows);
+            return Ok(lower_case(&observation.finish(&ResolveOptions::default())));
+        }
+        let Some(body) = fetch(self.place, object).await? else { return Ok(ObservedSchema::default()) };
+        let mut reader = body.open(&address).await?;
+        let observation = FileObservation::new(address.as_str());
+        let mut decoder: Box<dyn Decoder> = match self.text {
+            Text::Json { lenient } => Box::new(JsonDecoder::observing(observation, *lenient)),
+            Text::Csv(options) => Box::new(CsvDecoder::observing(Arc::clone(options), observation, &address)),
+        };
+        let mut columns = Columns::new(Arc::new(Schema::empty()))?;
+        let mut read = 0;
+        loop {
+            let (mut refused, mut numbers) = (Vec::new(), Vec::new());
+            let mut output = Output { columns: &mut columns, refused: &mut refused, numbers: &mut numbers, room: usize::MAX };
+            match decoder.decode(&mut output)? {
+                Progress::Done | Progress::Full => break,
+                Progress::Hungry if read >= bytes => break,
+                Progress::Hungry => {}
+            }
+            let chunk = reader.fill_buf().await.map_err(|error| read_error(&error, &address))?;
+            let length = chunk.len();
+            if length == 0 {
+                decoder.finish();
+            } else {
+                decoder.push(chunk);
+            }
+            reader.consume(length);
+            read += length as u64;
+        }
+        let observed = decoder.observed();
+        Ok(match self.format {
+            Format::Csv => folded(&observed),
+            Format::Json | Format::Parquet => lower_case(&observed),
+        })
+    }
+}
+
+/// With names in lower case; columns whose names differ by nothing else are one.
+fn lower_case(observed: &ObservedSchema) -> ObservedSchema {
+    renamed(observed, |name| (name.to_lowercase(), name.to_lowercase()))
+}
+
+/// With names of letters, digits and underscores. Columns whose names differ by case, spaces and punctuation are one: it is called
+/// as it was first written, so that `VendorID` and `vendor_id` are the one or the other.
+fn folded(observed: &ObservedSchema) -> ObservedSchema {
+    renamed(observed, |name| {
+        let key = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+        let mut plain = String::new();
+        for c in name.trim().chars() {
+            match c {
+                c if c.is_alphanumeric() || c == '_' => plain.extend(c.to_lowercase()),
+                _ if plain.ends_with('_') || plain.is_empty() => {}
+                _ => plain.push('_'),
+            }
+        }
+        let plain = plain.trim_end_matches('_');
+        let name = if plain.is_empty() { name.to_lowercase() } else { plain.to_owned() };
+        (if key.is_empty() { name.clone() } else { key }, name)
+    })
+}
+
+/// `names` gives each column what it is known by and what it is called.
+fn renamed(observed: &ObservedSchema, names: impl Fn(&str) -> (String, String)) -> ObservedSchema {
+    let mut result = ObservedSchema { columns: catalog::infer::Ordered::default(), ..observed.clone() };
+    let mut called: HashMap<String, String> = HashMap::new();
+    for (name, column) in observed.columns.iter() {
+        let (key, plain) = names(name);
+        let plain = called.entry(key).or_insert(plain).clone();
+        let into = result.columns.get_or_insert_with(&plain, ObservedColumn::default);
+        into.evidence.merge(&column.evidence);
+        into.files = into.files.max(column.files);
+        into.types.extend(column.types.iter().cloned());
+    }
+    result
+}

@@ -1,0 +1,172 @@
+//! Parquet files, each with a schema of its own, read as the columns of one table.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
+use arrow::datatypes::{Field, SchemaRef};
+use arrow::util::display::array_value_to_string;
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use futures::StreamExt;
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+
+use super::columns::{Misfit, type_name};
+use super::decode::{OnError, Refused};
+use super::listing::Place;
+use super::object::Object;
+use crate::error::{Error, Result};
+use crate::parquet_object::ObjectReader;
+
+/// Rows that are decoded at once.
+const BATCH: usize = 2_048;
+
+/// One file being read.
+pub(super) struct ParquetFile {
+    batches: BoxStream<'static, parquet::errors::Result<RecordBatch>>,
+    /// The columns that are read, of the table.
+    schema: SchemaRef,
+    /// By column: its place in the batches; none where the file has no such column.
+    places: Vec<Option<usize>>,
+    on_error: OnError,
+    address: String,
+    pub(super) records: u64,
+    pub(super) unknown: Vec<String>,
+}
+
+/// Rows of a file, and what was wrong with others.
+pub(super) struct Rows {
+    pub(super) batch: RecordBatch,
+    pub(super) numbers: Vec<i64>,
+    pub(super) refused: Vec<Refused>,
+}
+
+impl ParquetFile {
+    /// Opens `object`, without its first `skip` rows. `schema` are the columns to read, `names` all of the table's.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it is no Parquet file or has none of the columns.
+    pub(super) async fn open(
+        place: &Place,
+        object: &Object,
+        schema: SchemaRef,
+        names: &[String],
+        on_error: OnError,
+        skip: u64,
+    ) -> Result<Self> {
+        let address = place.address(&object.path);
+        let broken = |error: parquet::errors::ParquetError| Error::from(error).context(format!("'{address}'"));
+        let reader = ObjectReader::new(Arc::clone(&place.root.store), object.path.clone(), object.size);
+        let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(broken)?;
+        let found = Arc::clone(builder.schema());
+        let position = |name: &str| {
+            let exact = found.fields().iter().position(|field| field.name() == name);
+            exact.or_else(|| found.fields().iter().position(|field| field.name().eq_ignore_ascii_case(name)))
+        };
+        if !names.is_empty() && names.iter().all(|name| position(name).is_none()) {
+            let theirs: Vec<&str> = found.fields().iter().map(|field| field.name().as_str()).collect();
+            return Err(Error::data(format!(
+                "'{address}' has none of the table's columns ({}): it has {}",
+                names.join(", "),
+                theirs.join(", ")
+            )));
+        }
+        let is_known = |field: &Field| names.iter().any(|name| name.eq_ignore_ascii_case(field.name()));
+        let unknown = found.fields().iter().filter(|field| !is_known(field)).map(|field| field.name().clone()).collect();
+        let wanted: Vec<Option<usize>> = schema.fields().iter().map(|field| position(field.name())).collect();
+        let mut read: Vec<usize> = wanted.iter().flatten().copied().collect();
+        read.sort_unstable();
+        read.dedup();
+        let places = wanted.iter().map(|column| column.and_then(|column| read.binary_search(&column).ok())).collect();
+        let mask = ProjectionMask::roots(builder.parquet_schema(), read);
+        let offset = usize::try_from(skip).unwrap_or(usize::MAX);
+        let batches = builder.with_projection(mask).with_batch_size(BATCH).with_offset(offset).build().map_err(broken)?;
+        Ok(Self { batches: batches.boxed(), schema, places, on_error, address, records: skip, unknown })
+    }
+
+    /// The next rows; none at the end of the file.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the file is damaged.
+    pub(super) async fn next(&mut self) -> Result<Option<Rows>> {
+        let next = self.batches.try_next().await;
+        let Some(batch) = next.map_err(|error| Error::from(error).context(format!("'{}'", self.address)))? else { return Ok(None) };
+        let rows = batch.num_rows();
+        let mut problems: Vec<Option<Misfit>> = vec![None; rows];
+        let mut arrays = Vec::with_capacity(self.places.len());
+        for (field, place) in self.schema.fields().iter().zip(&self.places) {
+            arrays.push(match place {
+                Some(place) => fit(batch.column(*place), field, &mut problems)?,
+                None => new_null_array(field.data_type(), rows),
+            });
+        }
+        self.settle(&batch, arrays, &problems).map(Some)
+    }
+
+    fn settle(&mut self, batch: &RecordBatch, arrays: Vec<ArrayRef>, problems: &[Option<Misfit>]) -> Result<Rows> {
+        let first = self.records + 1;
+        self.records += batch.num_rows() as u64;
+        let mut refused = Vec::new();
+        let mut keep = Vec::with_capacity(batch.num_rows());
+        let mut numbers = Vec::with_capacity(batch.num_rows());
+        for (index, problem) in problems.iter().enumerate() {
+            let row = first + index as u64;
+            let missing = self.schema.fields().iter().zip(&arrays).find(|(field, array)| !field.is_nullable() && array.is_null(index));
+            let missing = missing.map(|(field, _)| Misfit {
+                column: field.name().clone(),
+                reason: "is missing or NULL, but the column is NOT NULL".to_owned(),
+            });
+            let kept = missing.is_none() && (problem.is_none() || self.on_error == OnError::Null);
+            keep.push(kept);
+            if kept {
+                numbers.push(i64::try_from(row).unwrap_or(i64::MAX));
+            }
+            if let Some(misfit) = missing.or_else(|| problem.clone()) {
+                let raw = shown(batch, index).into_bytes();
+                refused.push(Refused { raw, row, line: row, offset: 0, column: Some(misfit.column), reason: misfit.reason, kept });
+            }
+        }
+        // What is refused may be NULL where the schema allows none, so nullability is checked behind it.
+        let loose = Arc::new(arrow::datatypes::Schema::new(
+            self.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>(),
+        ));
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let all = RecordBatch::try_new_with_options(loose, arrays, &options)?;
+        let kept = if refused.is_empty() { all } else { filter_record_batch(&all, &BooleanArray::from(keep))? };
+        let options = RecordBatchOptions::new().with_row_count(Some(kept.num_rows()));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), kept.columns().to_vec(), &options)?;
+        Ok(Rows { batch, numbers, refused })
+    }
+}
+
+/// `array` as the column's type; values that are none of it are NULL and noted.
+fn fit(array: &ArrayRef, field: &Field, problems: &mut [Option<Misfit>]) -> Result<ArrayRef> {
+    if array.data_type() == field.data_type() {
+        return Ok(Arc::clone(array));
+    }
+    let options = CastOptions { safe: true, ..CastOptions::default() };
+    let column = || format!("column '{}'", field.name());
+    let cast = cast_with_options(array, field.data_type(), &options).map_err(|error| {
+        Error::data(format!("{}: {} cannot be read as {}: {error}", column(), array.data_type(), field.data_type()))
+    })?;
+    if cast.null_count() > array.null_count() {
+        for (index, problem) in problems.iter_mut().enumerate() {
+            if problem.is_none() && cast.is_null(index) && array.is_valid(index) {
+                let value = array_value_to_string(array, index)?;
+                let reason = format!("{value} ({}) is not {}", array.data_type(), type_name(field.data_type()));
+                *problem = Some(Misfit { column: field.name().clone(), reason });
+            }
+        }
+    }
+    Ok(cast)
+}
+
+/// A row as JSON of texts, for a reader of the bad records: there are no bytes of its own to show.
+fn shown(batch: &RecordBatch, row: usize) -> String {
+    let schema = batch.schema();
+    let cells = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+        let value = if column.is_null(row) { None } else { array_value_to_string(column, row).ok() };
+        (field.name().clone(), value.map_or(serde_json::Value::Null, serde_json::Value::String))
+    });
+    serde_json::Value::Object(cells.collect()).to_string()
+}
