@@ -5,6 +5,7 @@
 
 mod rows;
 mod sqlite;
+mod statements;
 mod table;
 #[cfg(test)]
 mod tests;
