@@ -83,6 +83,35 @@ fn a_stray_file_beside_partitions_is_a_table_of_its_own() {
 }
 
 #[test]
+fn tables_that_share_their_partitions_are_told_apart_inside() {
+    let listing = [
+        "x/dt=2026-11-20/orders.csv id,total",
+        "x/dt=2026-11-20/users.csv name,mail",
+        "x/dt=2026-11-21/orders.csv id,total",
+        "x/dt=2026-11-21/users.csv name,mail",
+        "z/dt=2026-11-20/a_2026-11-20.csv id",
+        "z/dt=2026-11-20/b_2026-11-20.csv name",
+        "z/dt=2026-11-21/a_2026-11-21.csv id",
+        "z/dt=2026-11-21/b_2026-11-21.csv name",
+        "y/2026/11/20/a/1.csv id,total",
+        "y/2026/11/20/b/1.csv name,mail",
+        "y/2026/11/21/a/1.csv id,total",
+        "y/2026/11/21/b/1.csv name,mail",
+    ];
+    assert_eq!(
+        tables(&listing),
+        [
+            "orders \"x/*/orders*\" (dt) 2",
+            "users \"x/*/users*\" (dt) 2",
+            "a \"y/*/*/*/a/*\" (year,month,day) 2",
+            "b \"y/*/*/*/b/*\" (year,month,day) 2",
+            "z_a \"z/*/a_*\" (dt) 2",
+            "z_b \"z/*/b_*\" (dt) 2",
+        ]
+    );
+}
+
+#[test]
 fn the_root_is_the_longest_prefix() {
     assert_eq!(tables(&["a/b/c/1.csv x", "a/b/c/2.csv x"]), ["c \"a/b/c/\" () 2"]);
     let deep = ["x/eu/part/1.csv a,b", "x/us/part/1.csv a,b"];
