@@ -19,6 +19,7 @@ mod folder;
 mod format;
 mod grouping;
 mod names;
+mod overlap;
 mod plan;
 mod similarity;
 mod skip;

@@ -25,9 +25,13 @@ pub struct FormatCount {
 pub struct TablePlan {
     /// Lower-case and plain.
     pub name: String,
-    /// Where it is, relative to the location: a folder with a slash at its end (nothing, for the location itself), a file, or a
-    /// pattern where other tables' files are in the same folder.
+    /// The folder that its partitions are counted from, relative to the location that was crawled: with a slash at its end, or
+    /// nothing, for the location itself.
     pub root: String,
+    /// What `LOCATION` says, relative to the same: the root, a file, or a pattern where other tables' files are below the root.
+    pub location: String,
+    /// Its first object, relative to the same.
+    pub first: String,
     /// The format of most of its objects; a reader tells the others by their names.
     pub format: Format,
     /// All formats and compressions, the most frequent first.
@@ -52,7 +56,7 @@ impl TablePlan {
     /// `alone` when no other table is below its root.
     pub(super) fn new(candidate: Candidate, alone: bool, names: &mut TableNames, options: &ResolveOptions) -> Self {
         let partitioning = candidate.partitions.resolve();
-        let (name, root) = place(&candidate, &partitioning, alone, names);
+        let (name, location) = place(&candidate, &partitioning, alone, names);
         let mut formats: Vec<FormatCount> = candidate
             .formats
             .iter()
@@ -69,7 +73,9 @@ impl TablePlan {
         let format = by_format.into_iter().max_by_key(|(_, objects)| *objects).map_or(Format::Json, |(format, _)| format);
         Self {
             name,
-            root,
+            root: candidate.root,
+            location,
+            first: candidate.first,
             format,
             formats,
             partitioning,

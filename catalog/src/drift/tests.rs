@@ -2,6 +2,8 @@
 
 use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::infer::{FileObservation, Form, ResolveOptions};
 use crate::values::{DateForm, TimestampForm};
@@ -143,4 +145,42 @@ fn a_second_look_at_the_same_files_finds_no_drift() {
     let drift = compare(&stored, &observed.schema(&ResolveOptions { null_types: true, ..ResolveOptions::default() }));
     assert_eq!(drift.changes, []);
     assert_eq!(drift.schema, stored);
+}
+
+fn any_schema() -> impl Strategy<Value = Schema> {
+    let leaf = proptest::sample::select(vec![
+        DataType::Null,
+        DataType::Boolean,
+        DataType::Int32,
+        DataType::Int64,
+        DataType::Float64,
+        DataType::Utf8,
+        DataType::Date32,
+        DataType::Timestamp(TimeUnit::Microsecond, None),
+    ]);
+    let data_type = leaf.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|item| DataType::List(Field::new("item", item, true).into())),
+            proptest::collection::btree_map("[a-c]", inner, 1..3).prop_map(|fields| {
+                DataType::Struct(fields.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect())
+            }),
+        ]
+    });
+    proptest::collection::btree_map("[a-d]", data_type, 0..4).prop_map(|columns| {
+        Schema::new(columns.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect::<Fields>())
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_was_taken_in_does_not_drift_again(stored in any_schema(), observed in any_schema()) {
+        let first = compare(&stored, &observed);
+        let second = compare(&first.schema, &observed);
+        let settled = |change: &Change| !matches!(change, Change::Added { .. } | Change::Widened { .. });
+        prop_assert!(second.changes.iter().all(settled), "{:?}", second.changes);
+        prop_assert_eq!(&second.schema, &first.schema);
+        for field in stored.fields() {
+            prop_assert!(first.schema.fields().find(field.name()).is_some(), "no column is taken away");
+        }
+    }
 }
