@@ -57,10 +57,12 @@ pub(super) fn without_number(name: &str) -> &str {
 impl Candidate {
     /// A file of a folder.
     pub(super) fn new(folder: &str, object: &CrawledObject<'_>, schema: &ObservedSchema, shape: u64) -> Self {
+        let mut partitions = PartitionEvidence::default();
+        partitions.observe("");
         Self {
             root: folder.to_owned(),
             schema: schema.clone(),
-            partitions: PartitionEvidence::default(),
+            partitions,
             formats: [((object.format, object.compression), 1)].into(),
             objects: 1,
             bytes: object.size,

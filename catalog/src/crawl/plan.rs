@@ -99,6 +99,10 @@ fn place(candidate: &Candidate, partitioning: &Partitioning, alone: bool, names:
     if candidate.objects == 1 && levels.is_empty() {
         return (names.of_files(&candidate.first, folder), candidate.first.clone());
     }
+    if candidate.partitions.is_ragged() {
+        // No pattern has folders of several depths.
+        return (names.of_folder(folder), folder.to_owned());
+    }
     let mut pattern = folder.to_owned();
     for level in levels {
         pattern.push_str(if let Segment::Fixed(segment) = &level.segment { segment } else { "*" });
