@@ -6,15 +6,19 @@
 //! | question | place |
 //! |---|---|
 //! | can this text be read as a date, and which one | [`values`] |
+//! | has this table changed, and may it | [`drift`] |
 //! | which tables are these objects | [`crawl`] |
 //! | what type has this column, and why | [`infer`] |
 //! | which columns are these folders | [`partitions`] |
+//! | what tables are there, and what were they | [`store`] |
 
 pub mod crawl;
+pub mod drift;
 pub mod error;
 pub mod infer;
 pub mod partitions;
 mod sql_type;
+pub mod store;
 pub mod values;
 
 pub use error::{Error, Result};

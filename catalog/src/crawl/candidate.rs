@@ -24,26 +24,52 @@ pub(super) struct Candidate {
     pub(super) first: String,
     /// What the names of all files begin with.
     pub(super) prefix: String,
+    /// What tells it from other tables with the same partitions.
+    pub(super) label: Option<Label>,
     /// Shapes of files that were taken in: another of the same is similar without looking.
     shapes: HashSet<u64>,
+}
+
+/// What tells tables in one partition from each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Label {
+    /// The folder inside the partition.
+    Folder(String),
+    /// What the files are called, without numbers.
+    Files(String),
 }
 
 /// So many shapes are remembered; a file of another one is compared.
 const MOST_SHAPES: usize = 64;
 
+/// What the files of a table begin with, those of other days included: `orders_` for `orders_2026-11-21`.
+pub(super) fn common_prefix(prefix: &str) -> &str {
+    let name = without_number(prefix).len();
+    let separator = prefix[name..].starts_with(['-', '_', '.']);
+    &prefix[..name + usize::from(separator)]
+}
+
+/// A file's name without the number or date at its end.
+pub(super) fn without_number(name: &str) -> &str {
+    name.trim_end_matches(|last: char| last.is_ascii_digit() || matches!(last, '-' | '_' | '.'))
+}
+
 impl Candidate {
     /// A file of a folder.
     pub(super) fn new(folder: &str, object: &CrawledObject<'_>, schema: &ObservedSchema, shape: u64) -> Self {
+        let mut partitions = PartitionEvidence::default();
+        partitions.observe("");
         Self {
             root: folder.to_owned(),
             schema: schema.clone(),
-            partitions: PartitionEvidence::default(),
+            partitions,
             formats: [((object.format, object.compression), 1)].into(),
             objects: 1,
             bytes: object.size,
             skipped: Skips::default(),
             first: object.path.to_owned(),
             prefix: stem(object.path).to_owned(),
+            label: None,
             shapes: [shape].into(),
         }
     }
@@ -73,6 +99,18 @@ impl Candidate {
         let above = self.root[root.len()..].split('/').filter(|segment| !segment.is_empty());
         self.partitions.nest(above);
         self.root.truncate(root.len());
+    }
+
+    /// Remembers what tells it from the other tables of `folder`, a partition that holds several.
+    pub(super) fn set_label(&mut self, folder: &str) {
+        if self.label.is_none() {
+            let inner = self.root[folder.len()..].trim_end_matches('/');
+            self.label = Some(if inner.is_empty() {
+                Label::Files(without_number(&self.prefix).to_owned())
+            } else {
+                Label::Folder(inner.to_owned())
+            });
+        }
     }
 
     /// Takes in another one of the same root.

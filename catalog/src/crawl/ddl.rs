@@ -18,7 +18,7 @@ pub struct Ddl<'a> {
     pub table: &'a TablePlan,
     /// Its database, if the statement shall say so.
     pub database: Option<&'a str>,
-    /// What the table's root is relative to, as in `s3://bucket/prefix`.
+    /// What the table's location is relative to, as in `s3://bucket/prefix`.
     pub location: &'a str,
     /// Further options, as given by the user or found while reading (a delimiter, say).
     pub options: &'a [(String, String)],
@@ -57,7 +57,7 @@ impl fmt::Display for Ddl<'_> {
         if !partitions.is_empty() {
             write!(f, "\nPARTITIONED BY ({})", partitions.join(", "))?;
         }
-        let location = format!("{}/{}", self.location.trim_end_matches('/'), table.root);
+        let location = format!("{}/{}", self.location.trim_end_matches('/'), table.location);
         write!(f, "\nLOCATION {}", literal(&location))?;
         let options: Vec<String> =
             self.options().iter().map(|(name, value)| format!("{} {}", literal(name), literal(value))).collect();

@@ -55,26 +55,32 @@ impl Folder {
     /// A folder of this folder, whose end was reached.
     pub(super) fn absorb(&mut self, name: &str, closed: Closed, least: f64) {
         self.delta |= name == DELTA_LOG;
-        self.tables.extend(closed.tables);
         self.skipped.merge(closed.skipped);
+        let likeness = likeness(name);
+        if let Likeness::Partition(_) = likeness {
+            let folder = format!("{}{name}/", self.path);
+            for mut table in closed.tables {
+                // The same tables are in each of the partitions.
+                table.set_label(&folder);
+                table.raise(&self.path);
+                self.add_partition(likeness.clone(), table, least);
+            }
+        } else {
+            self.tables.extend(closed.tables);
+        }
         let Some(mut candidate) = closed.whole else { return };
-        match likeness(name) {
-            Likeness::Name if self.is_one_of_many(&candidate, least) => {
-                candidate.raise(&self.path);
-                self.add_partition(Likeness::Name, candidate, least);
-            }
-            Likeness::Name => self.folders.push(candidate),
-            likeness => {
-                candidate.raise(&self.path);
-                self.add_partition(likeness, candidate, least);
-            }
+        if likeness == Likeness::Name && !self.is_one_of_many(&candidate, least) {
+            self.folders.push(candidate);
+        } else {
+            candidate.raise(&self.path);
+            self.add_partition(likeness, candidate, least);
         }
     }
 
     fn add_partition(&mut self, likeness: Likeness, candidate: Candidate, least: f64) {
         // A name like a partition's decides alone: columns may all be renamed from one day to the next.
         let by_name = matches!(likeness, Likeness::Partition(_));
-        let mut known = self.partitions.iter_mut().filter(|(known, _)| *known == likeness);
+        let mut known = self.partitions.iter_mut().filter(|(known, table)| *known == likeness && table.label == candidate.label);
         match known.find(|(_, table)| by_name || table.is_like(&candidate, least)) {
             Some((_, table)) => table.merge(candidate),
             None => self.partitions.push((likeness, candidate)),

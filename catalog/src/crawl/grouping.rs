@@ -4,6 +4,7 @@ use super::candidate::Candidate;
 use super::folder::{Closed, Folder};
 use super::format::{Compression, Format};
 use super::names::TableNames;
+use super::overlap;
 use super::plan::TablePlan;
 use super::skip::{SkipReason, Skips};
 use crate::error::{Error, Result};
@@ -100,8 +101,9 @@ impl Grouping {
         let alone: Vec<bool> =
             (0..candidates.len()).map(|at| !holds(at, Some(at + 1)) && !holds(at, at.checked_sub(1))).collect();
         let plans = candidates.into_iter().zip(alone);
-        let tables =
+        let mut tables: Vec<TablePlan> =
             plans.map(|(candidate, alone)| TablePlan::new(candidate, alone, &mut names, &self.options.resolve)).collect();
+        overlap::report(&mut tables);
         Crawl { tables, skipped }
     }
 

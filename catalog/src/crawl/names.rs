@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::candidate::without_number;
 use super::format::stem;
 use crate::partitions::{Likeness, likeness};
 
@@ -37,7 +38,7 @@ impl TableNames {
     /// A name for the table of a file, or of files that begin alike.
     pub(super) fn of_files(&mut self, path: &str, folder: &str) -> String {
         let parent = folder.split('/').rfind(|name| !name.is_empty());
-        let name = stem(path).trim_end_matches(|last: char| last.is_ascii_digit() || matches!(last, '-' | '_' | '.'));
+        let name = without_number(stem(path));
         if safe(name) == FALLBACK { self.of_folder(folder) } else { self.take(name, parent) }
     }
 

@@ -2,12 +2,12 @@
 
 use arrow_schema::Schema;
 
-use super::candidate::Candidate;
-use super::format::{Compression, Format, stem};
+use super::candidate::{Candidate, Label, common_prefix};
+use super::format::{Compression, Format};
 use super::names::TableNames;
 use super::skip::Skips;
 use crate::infer::{Grouped, ObservedSchema, ResolveOptions};
-use crate::partitions::Partitioning;
+use crate::partitions::{Partitioning, Segment};
 
 /// How many objects have a format and compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +25,13 @@ pub struct FormatCount {
 pub struct TablePlan {
     /// Lower-case and plain.
     pub name: String,
-    /// Where it is, relative to the location: a folder with a slash at its end (nothing, for the location itself), a file, or a
-    /// pattern where other tables' files are in the same folder.
+    /// The folder that its partitions are counted from, relative to the location that was crawled: with a slash at its end, or
+    /// nothing, for the location itself.
     pub root: String,
+    /// What `LOCATION` says, relative to the same: the root, a file, or a pattern where other tables' files are below the root.
+    pub location: String,
+    /// Its first object, relative to the same.
+    pub first: String,
     /// The format of most of its objects; a reader tells the others by their names.
     pub format: Format,
     /// All formats and compressions, the most frequent first.
@@ -52,18 +56,7 @@ impl TablePlan {
     /// `alone` when no other table is below its root.
     pub(super) fn new(candidate: Candidate, alone: bool, names: &mut TableNames, options: &ResolveOptions) -> Self {
         let partitioning = candidate.partitions.resolve();
-        let in_folder = alone && !(candidate.objects == 1 && candidate.root.is_empty());
-        let has_levels = !partitioning.levels().is_empty();
-        let (name, root) = if in_folder {
-            (names.of_folder(&candidate.root), candidate.root.clone())
-        } else if candidate.objects == 1 && !has_levels {
-            (names.of_files(&candidate.first, &candidate.root), candidate.first.clone())
-        } else if has_levels {
-            (names.of_folder(&candidate.root), format!("{}{}*", candidate.root, "*/".repeat(partitioning.levels().len())))
-        } else {
-            let pattern = format!("{}{}*", candidate.root, candidate.prefix);
-            (names.of_files(&format!("{}{}", candidate.root, stem(&candidate.prefix)), &candidate.root), pattern)
-        };
+        let (name, location) = place(&candidate, &partitioning, alone, names);
         let mut formats: Vec<FormatCount> = candidate
             .formats
             .iter()
@@ -80,7 +73,9 @@ impl TablePlan {
         let format = by_format.into_iter().max_by_key(|(_, objects)| *objects).map_or(Format::Json, |(format, _)| format);
         Self {
             name,
-            root,
+            root: candidate.root,
+            location,
+            first: candidate.first,
             format,
             formats,
             partitioning,
@@ -92,6 +87,38 @@ impl TablePlan {
             skipped: candidate.skipped,
         }
     }
+}
+
+/// The table's name, and its root or the pattern that leaves out other tables' files.
+fn place(candidate: &Candidate, partitioning: &Partitioning, alone: bool, names: &mut TableNames) -> (String, String) {
+    let folder = candidate.root.as_str();
+    let levels = partitioning.levels();
+    if alone && !(candidate.objects == 1 && folder.is_empty() && levels.is_empty()) {
+        return (names.of_folder(folder), folder.to_owned());
+    }
+    if candidate.objects == 1 && levels.is_empty() {
+        return (names.of_files(&candidate.first, folder), candidate.first.clone());
+    }
+    if candidate.partitions.is_ragged() {
+        // No pattern has folders of several depths.
+        return (names.of_folder(folder), folder.to_owned());
+    }
+    let mut pattern = folder.to_owned();
+    for level in levels {
+        pattern.push_str(if let Segment::Fixed(segment) = &level.segment { segment } else { "*" });
+        pattern.push('/');
+    }
+    let name = match &candidate.label {
+        Some(Label::Folder(inner)) => names.of_folder(&format!("{folder}{inner}/")),
+        Some(Label::Files(files)) => names.of_files(files, folder),
+        None if levels.is_empty() => names.of_files(&candidate.prefix, folder),
+        None => names.of_folder(folder),
+    };
+    if matches!(candidate.label, Some(Label::Files(_))) || levels.is_empty() {
+        pattern.push_str(common_prefix(&candidate.prefix));
+    }
+    pattern.push('*');
+    (name, pattern)
 }
 
 fn mixed(formats: &[FormatCount]) -> Option<String> {

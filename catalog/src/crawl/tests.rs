@@ -1,5 +1,7 @@
 //! Listings and the tables they become.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::infer::{FileObservation, ObservedSchema, ResolveOptions};
 
@@ -31,11 +33,11 @@ fn crawl(listing: &[&str]) -> Crawl {
     grouping.finish()
 }
 
-/// `name root (partitions) objects` of each table.
+/// `name location (partitions) objects` of each table.
 fn tables(listing: &[&str]) -> Vec<String> {
     let describe = |table: &TablePlan| {
         let partitions: Vec<String> = table.partitioning.fields().iter().map(|field| field.name().clone()).collect();
-        format!("{} {:?} ({}) {}", table.name, table.root, partitions.join(","), table.objects)
+        format!("{} {:?} ({}) {}", table.name, table.location, partitions.join(","), table.objects)
     };
     crawl(listing).tables.iter().map(describe).collect()
 }
@@ -80,6 +82,46 @@ fn files_of_a_folder_are_one_table_or_one_each() {
 fn a_stray_file_beside_partitions_is_a_table_of_its_own() {
     let listing = ["orders/dt=2026-11-20/a.csv id,total", "orders/dt=2026-11-21/a.csv id,total", "orders/readme.csv note"];
     assert_eq!(tables(&listing), ["orders \"orders/*/*\" (dt) 2", "readme \"orders/readme.csv\" () 1"]);
+}
+
+#[test]
+fn tables_that_share_their_partitions_are_told_apart_inside() {
+    let listing = [
+        "x/dt=2026-11-20/orders.csv id,total",
+        "x/dt=2026-11-20/users.csv name,mail",
+        "x/dt=2026-11-21/orders.csv id,total",
+        "x/dt=2026-11-21/users.csv name,mail",
+        "z/dt=2026-11-20/a_2026-11-20.csv id",
+        "z/dt=2026-11-20/b_2026-11-20.csv name",
+        "z/dt=2026-11-21/a_2026-11-21.csv id",
+        "z/dt=2026-11-21/b_2026-11-21.csv name",
+        "y/2026/11/20/a/1.csv id,total",
+        "y/2026/11/20/b/1.csv name,mail",
+        "y/2026/11/21/a/1.csv id,total",
+        "y/2026/11/21/b/1.csv name,mail",
+    ];
+    assert_eq!(
+        tables(&listing),
+        [
+            "orders \"x/*/orders*\" (dt) 2",
+            "users \"x/*/users*\" (dt) 2",
+            "a \"y/*/*/*/a/*\" (year,month,day) 2",
+            "b \"y/*/*/*/b/*\" (year,month,day) 2",
+            "z_a \"z/*/a_*\" (dt) 2",
+            "z_b \"z/*/b_*\" (dt) 2",
+        ]
+    );
+}
+
+#[test]
+fn patterns_that_take_in_other_tables_are_reported() {
+    let crawl = crawl(&["orders_1.csv id,total", "orders_2.csv x,y,z", "orders_3.csv id,total"]);
+    let [orders, other] = crawl.tables.as_slice() else { panic!("{crawl:#?}") };
+    assert_eq!((orders.location.as_str(), other.location.as_str()), ("orders_*", "orders_2.csv"));
+    assert_eq!(
+        orders.evidence.last().unwrap(),
+        "the location matches `orders_2.csv` of table orders_2 as well; move it to a folder of its own"
+    );
 }
 
 #[test]
@@ -201,4 +243,51 @@ fn folders_without_end_do_not_wait_for_ever() {
     let listing: Vec<String> = (0..3000).map(|index| format!("t/customer_{index:05}/a.csv id,total")).collect();
     let listing: Vec<&str> = listing.iter().map(String::as_str).collect();
     assert_eq!(tables(&listing), ["t \"t/\" (partition_0) 3000"]);
+}
+
+fn any_listing() -> impl Strategy<Value = Vec<(String, &'static str)>> {
+    let folder = proptest::sample::select(vec!["a", "b", "dt=2026-11-20", "dt=2026-11-21", "2026", "11", "02", "17", "k=x"]);
+    let file = proptest::sample::select(vec!["orders_1.csv", "orders_2.csv", "users.json", "x.parquet"]);
+    let columns = proptest::sample::select(vec!["a,b,c", "a,b,c,d", "x,y", "z"]);
+    let object = (proptest::collection::vec(folder, 0..4), file, columns).prop_map(|(folders, file, columns)| {
+        let path = folders.into_iter().chain([file]).collect::<Vec<_>>().join("/");
+        (path, columns)
+    });
+    proptest::collection::btree_map(object.clone().prop_map(|(path, _)| path), object.prop_map(|(_, columns)| columns), 0..20)
+        .prop_map(|listing| listing.into_iter().collect())
+}
+
+proptest! {
+    #[test]
+    fn every_object_is_in_one_table_whose_folders_it_fits(listing in any_listing()) {
+        let lines: Vec<String> = listing.iter().map(|(path, columns)| format!("{path} {columns}")).collect();
+        let crawl = crawl(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        prop_assert_eq!(crawl.tables.iter().map(|table| table.objects).sum::<u64>(), listing.len() as u64);
+        prop_assert_eq!(crawl.tables.iter().map(|table| table.observed.files).sum::<u64>(), listing.len() as u64);
+        let names: std::collections::HashSet<&str> = crawl.tables.iter().map(|table| table.name.as_str()).collect();
+        prop_assert_eq!(names.len(), crawl.tables.len());
+        let mut owners = Owners::default();
+        crawl.tables.iter().for_each(|table| owners.insert(&table.location, table));
+        for table in &crawl.tables {
+            let below: Vec<&str> = listing.iter().filter_map(|(path, _)| path.strip_prefix(&table.root)).collect();
+            prop_assert!(below.len() as u64 >= table.objects);
+            let owner = owners.of(&table.first).copied();
+            let said = format!("of table {} as well", table.name);
+            prop_assert!(owner.is_some_and(|owner| owner.name == table.name || owner.evidence.iter().any(|line| line.contains(&said) || line.contains("further tables"))));
+            if table.location != table.root {
+                let folder = table.first[table.root.len()..].rsplit_once('/').map_or("", |(folder, _)| folder);
+                prop_assert!(table.partitioning.values(folder).is_ok(), "{folder} in {:?}", table.partitioning);
+                continue;
+            }
+            let alone = !table.evidence.iter().any(|line| line.ends_with("move it to a folder of its own"));
+            prop_assert_eq!(below.len() as u64 == table.objects, alone, "{:?} holds nothing else, or says so", table);
+            if !alone {
+                continue;
+            }
+            for path in below {
+                let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                prop_assert!(table.partitioning.values(folder).is_ok(), "{folder} in {:?}", table.partitioning);
+            }
+        }
+    }
 }

@@ -16,7 +16,7 @@
 
 use std::cmp::Reverse;
 
-use arrow_schema::{DataType, Field, TimeUnit};
+use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use super::evidence::Evidence;
 use super::form::Form;
@@ -31,6 +31,8 @@ use crate::values::{DateForm, DateForms, TimestampForm};
 pub struct ResolveOptions {
     /// Numbers with a decimal point become decimals of as many digits as were seen, not doubles.
     pub decimals: bool,
+    /// A column, key or list that had no value has the type `Null`, not text: to compare with a schema, not to make one.
+    pub null_types: bool,
 }
 
 /// The type of a column.
@@ -115,7 +117,7 @@ impl Evidence {
             (false, true) => self.by_values(&values, options),
             (true, false) => by_declaration(&declared),
             (false, false) => both(self.by_values(&values, options), by_declaration(&declared)),
-            (true, true) => (DataType::Utf8, None, "no value was seen; text holds whatever comes".to_owned()),
+            (true, true) => (nothing(options), None, "no value was seen; text holds whatever comes".to_owned()),
         };
         Resolved {
             data_type,
@@ -148,7 +150,7 @@ impl Evidence {
             Class::List => {
                 let item = self
                     .items()
-                    .map_or_else(|| Field::new("item", DataType::Utf8, true), |item| item.resolve(options).field("item"));
+                    .map_or_else(|| Field::new("item", nothing(options), true), |item| item.resolve(options).field("item"));
                 (DataType::List(item.into()), None, all)
             }
         }
@@ -157,6 +159,9 @@ impl Evidence {
     fn object(&self, all: String, options: &ResolveOptions) -> Choice {
         if self.has_too_many_keys() {
             return (DataType::Utf8, Some(Form::Json), format!("{all} with too many keys to be columns; kept as JSON text"));
+        }
+        if self.children().is_empty() && options.null_types {
+            return (DataType::Struct(Fields::empty()), None, all);
         }
         if self.children().is_empty() {
             return (DataType::Utf8, Some(Form::Json), format!("{all} without keys; kept as JSON text"));
@@ -200,6 +205,11 @@ impl Evidence {
             _ => (DataType::Utf8, None, format!("{all} of up to {precision} digits, more than any number type has")),
         }
     }
+}
+
+/// The type of what had no value.
+fn nothing(options: &ResolveOptions) -> DataType {
+    if options.null_types { DataType::Null } else { DataType::Utf8 }
 }
 
 fn day(values: &[&Tally]) -> Choice {

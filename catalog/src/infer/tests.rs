@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const OPTIONS: ResolveOptions = ResolveOptions { decimals: false };
+const OPTIONS: ResolveOptions = ResolveOptions { decimals: false, null_types: false };
 
 fn cells(texts: &[&str]) -> Evidence {
     let mut evidence = Evidence::default();
@@ -59,7 +59,7 @@ fn numbers_that_a_double_would_round_stay_exact() {
     assert_eq!(type_of(&["9007199254740993", "0.5"]), "DECIMAL(17, 1)");
     assert_eq!(type_of(&["1234567890123456789", "NaN"]), "VARCHAR");
     assert_eq!(type_of(&["9007199254740993"]), "BIGINT");
-    let money = cells(&["12.50", "-1234.5", "7"]).resolve(&ResolveOptions { decimals: true });
+    let money = cells(&["12.50", "-1234.5", "7"]).resolve(&ResolveOptions { decimals: true, ..OPTIONS });
     assert_eq!(money.data_type, DataType::Decimal128(6, 2));
 }
 

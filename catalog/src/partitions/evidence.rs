@@ -8,6 +8,8 @@ use crate::values::{DateForm, integer, is_uuid};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PartitionEvidence {
     levels: Vec<LevelEvidence>,
+    /// How deep the least deep folder is.
+    least_depth: Option<usize>,
 }
 
 /// What all folders of a level are.
@@ -112,6 +114,8 @@ enum Part {
 impl PartitionEvidence {
     /// A folder, relative to the root.
     pub fn observe(&mut self, directory: &str) {
+        let depth = segments(directory).count();
+        self.least_depth = Some(self.least_depth.map_or(depth, |least| least.min(depth)));
         for (depth, segment) in segments(directory).enumerate() {
             match self.levels.get_mut(depth) {
                 // Most folders differ from the one before in their last levels only.
@@ -124,11 +128,19 @@ impl PartitionEvidence {
 
     /// The same folders, seen from `segments` higher up.
     pub(crate) fn nest<'a>(&mut self, above: impl Iterator<Item = &'a str>) {
+        let depth = self.levels.len();
         self.levels.splice(0..0, above.map(LevelEvidence::of));
+        self.least_depth = self.least_depth.map(|least| least + self.levels.len() - depth);
+    }
+
+    /// Whether some folders are deeper than others.
+    pub(crate) fn is_ragged(&self) -> bool {
+        self.least_depth.is_some_and(|least| least < self.levels.len())
     }
 
     /// Adds the folders seen elsewhere below the same root. The order makes no difference.
     pub fn merge(&mut self, other: &Self) {
+        self.least_depth = [self.least_depth, other.least_depth].into_iter().flatten().min();
         for (depth, level) in other.levels.iter().enumerate() {
             match self.levels.get_mut(depth) {
                 Some(known) => known.merge(level),

@@ -42,6 +42,13 @@ pub(super) fn take_digits(bytes: &[u8], least: usize, most: usize) -> Option<(u3
     (length >= least).then(|| (number, &bytes[length..]))
 }
 
+/// The number of two digits.
+#[inline]
+pub(super) fn pair(tens: u8, ones: u8) -> Option<u32> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
+}
+
 /// What follows `byte` at the beginning of `bytes`.
 pub(super) fn take_byte(bytes: &[u8], byte: u8) -> Option<&[u8]> {
     bytes.split_first().and_then(|(first, rest)| (*first == byte).then_some(rest))

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::calendar::{DAY_US, take_byte, take_digits};
+use super::calendar::{DAY_US, pair, take_byte, take_digits};
 use super::date::DateForm;
 use super::{UnknownForm, rfc2822};
 
@@ -59,6 +59,24 @@ impl TimestampForm {
     }
 }
 
+/// What a text in a date's form is, as far as it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    Date,
+    Local,
+    Zoned,
+}
+
+/// Whether the text begins with a date in this form, and what follows the date; the same as trying all three parsers.
+pub(super) fn extent(bytes: &[u8], date: DateForm) -> Option<Extent> {
+    let (_, rest) = date.take(bytes)?;
+    if rest.is_empty() {
+        return Some(Extent::Date);
+    }
+    let (_, rest) = take_time(rest, date)?;
+    if rest.is_empty() { Some(Extent::Local) } else { zone(rest).map(|_| Extent::Zoned) }
+}
+
 /// The separator after a date, and the time, in microseconds since midnight.
 fn take_time(bytes: &[u8], date: DateForm) -> Option<(i64, &[u8])> {
     let (separator, bytes) = bytes.split_first()?;
@@ -70,6 +88,10 @@ fn take_time(bytes: &[u8], date: DateForm) -> Option<(i64, &[u8])> {
 
 /// `10:11[:12[.123456]][ PM]`, or `1011[12[.123456]]` when `compact`.
 pub(super) fn take_clock(bytes: &[u8], compact: bool) -> Option<(i64, &[u8])> {
+    let full = if compact { None } else { take_full(bytes) };
+    if let Some(taken) = full {
+        return finish(taken);
+    }
     let colon = |bytes| if compact { Some(bytes) } else { take_byte(bytes, b':') };
     let (hour, rest) = take_digits(bytes, if compact { 2 } else { 1 }, 2)?;
     let (minute, rest) = take_digits(colon(rest)?, 2, 2)?;
@@ -77,6 +99,18 @@ pub(super) fn take_clock(bytes: &[u8], compact: bool) -> Option<(i64, &[u8])> {
         Some((second, after)) => (second, after),
         None => (0, rest),
     };
+    finish((hour, minute, second, rest))
+}
+
+/// `10:11:12` with two digits for the hour, which nearly all are: the same without loops.
+#[inline]
+fn take_full(bytes: &[u8]) -> Option<(u32, u32, u32, &[u8])> {
+    let Some(([h1, h2, b':', m1, m2, b':', s1, s2], rest)) = bytes.split_first_chunk::<8>() else { return None };
+    Some((pair(*h1, *h2)?, pair(*m1, *m2)?, pair(*s1, *s2)?, rest))
+}
+
+/// A fraction and `AM` or `PM` may follow the seconds.
+fn finish((hour, minute, second, rest): (u32, u32, u32, &[u8])) -> Option<(i64, &[u8])> {
     let (fraction, rest) = take_fraction(rest)?;
     let (hour, rest) = take_half_day(hour, rest)?;
     if hour > 23 || minute > 59 || second > 59 {

@@ -1,0 +1,216 @@
+//! The catalog in a SQLite file: made and migrated by itself, safe for several processes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row, Sqlite, Transaction};
+
+use super::rows::{database, fields_to_text, schema_version, table, time};
+use super::statements::{TABLES, comment_column, find, get, insert_statistics, insert_version, make_database, update};
+use super::{Alteration, CatalogStore, CrawlState, Database, Registration, SchemaVersion, Table, TableName};
+use crate::drift::NewVersion;
+use crate::error::{Error, Result};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// How long a writer waits for another one's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The catalog in one SQLite file, which is its own: no other tables are in it.
+#[derive(Debug)]
+pub struct SqliteCatalog {
+    pool: SqlitePool,
+}
+
+/// What to try when the file cannot be opened.
+fn advice(path: &Path, error: &str) -> String {
+    if error.contains("not a database") || error.contains("malformed") {
+        return format!("the file is damaged: restore it from a backup, or move it away ({}) and crawl again", path.display());
+    }
+    "check that [state] url names a folder that can be written".to_owned()
+}
+
+impl SqliteCatalog {
+    /// Opens the catalog, making it if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Store`] with the path and what to try.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let unavailable = |error: String, source| Error::Store {
+            message: format!("catalog {}: {error}; {}", path.display(), advice(path, &error)),
+            source,
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| unavailable(error.to_string(), Some(Box::new(error))))?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await;
+        let pool = pool.map_err(|error| unavailable(error.to_string(), Some(Box::new(error))))?;
+        MIGRATIONS.run(&pool).await.map_err(|error| unavailable(error.to_string(), Some(Box::new(error))))?;
+        Ok(Self { pool })
+    }
+
+    /// A transaction that holds the write lock from its beginning.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
+        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+#[async_trait]
+impl CatalogStore for SqliteCatalog {
+    async fn create_database(&self, name: &str, comment: Option<&str>, now: DateTime<Utc>) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        make_database(&mut transaction, name, comment, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn databases(&self) -> Result<Vec<Database>> {
+        let rows = sqlx::query("SELECT name, comment, created_at FROM databases ORDER BY name").fetch_all(&self.pool).await?;
+        rows.iter().map(database).collect()
+    }
+
+    async fn register(&self, table: &Registration, why: &str, now: DateTime<Utc>) -> Result<Table> {
+        let name = &table.name;
+        let mut transaction = self.begin().await?;
+        if let Some(known) = find(&mut transaction, name).await? {
+            return Err(Error::config(format!(
+                "table {name} is in the catalog already, registered by {}, at {}; remove it first, or choose another name",
+                known.registration.registered_by, known.registration.location
+            )));
+        }
+        make_database(&mut transaction, &name.database, None, now).await?;
+        sqlx::query(
+            "INSERT INTO tables (database, name, version, connector, registered_by, created_at, location, options, partitioning,
+                                 key_columns, policy, updated_at)
+             VALUES (?, ?, 1, ?, ?, ?, '', '', '', '', '', 0)",
+        )
+        .bind(&name.database)
+        .bind(&name.table)
+        .bind(&table.connector)
+        .bind(&table.registered_by)
+        .bind(now.timestamp_millis())
+        .execute(&mut *transaction)
+        .await?;
+        update(&mut transaction, table, now).await?;
+        insert_version(&mut transaction, name, 1, fields_to_text(&table.schema)?, (why, &[]), now).await?;
+        let registered = get(&mut transaction, name).await?;
+        transaction.commit().await?;
+        Ok(registered)
+    }
+
+    async fn find(&self, name: &TableName) -> Result<Option<Table>> {
+        find(&mut *self.pool.acquire().await?, name).await
+    }
+
+    async fn get(&self, name: &TableName) -> Result<Table> {
+        get(&mut *self.pool.acquire().await?, name).await
+    }
+
+    async fn list(&self, database: Option<&str>) -> Result<Vec<Table>> {
+        let rows = sqlx::query(TABLES).bind(database).bind(None::<&str>).fetch_all(&self.pool).await?;
+        rows.iter().map(table).collect()
+    }
+
+    async fn evolve(&self, name: &TableName, after: u32, version: &NewVersion, why: &str, now: DateTime<Utc>) -> Result<Table> {
+        let mut transaction = self.begin().await?;
+        let current = get(&mut transaction, name).await?.version;
+        if current != after {
+            let message = format!("table {name} has schema version {current} by now, and the change was decided for {after}");
+            return Err(Error::Conflict { message });
+        }
+        let next = after + 1;
+        insert_version(&mut transaction, name, next, fields_to_text(&version.schema)?, (why, &version.changes), now).await?;
+        sqlx::query("UPDATE tables SET version = ?, updated_at = ? WHERE database = ? AND name = ?")
+            .bind(next)
+            .bind(now.timestamp_millis())
+            .bind(&name.database)
+            .bind(&name.table)
+            .execute(&mut *transaction)
+            .await?;
+        let table = get(&mut transaction, name).await?;
+        transaction.commit().await?;
+        Ok(table)
+    }
+
+    async fn alter(&self, name: &TableName, alteration: &Alteration, now: DateTime<Utc>) -> Result<Table> {
+        let mut transaction = self.begin().await?;
+        let table = get(&mut transaction, name).await?;
+        let mut altered = table.registration.clone();
+        match alteration {
+            Alteration::Statistics(statistics) => insert_statistics(&mut transaction, name, statistics, now).await?,
+            Alteration::ColumnComment { column, comment } => {
+                comment_column(&mut transaction, &table, column, comment.as_deref()).await?;
+            }
+            Alteration::Policy(policy) => altered.policy = *policy,
+            Alteration::Comment(comment) => altered.comment.clone_from(comment),
+            Alteration::Location(location) => altered.location.clone_from(location),
+            Alteration::Options(options) => altered.options.clone_from(options),
+            Alteration::Partitioning(partitioning) => altered.partitioning.clone_from(partitioning),
+            Alteration::Key(key) => altered.key.clone_from(key),
+        }
+        if !matches!(alteration, Alteration::Statistics(_)) {
+            update(&mut transaction, &altered, now).await?;
+        }
+        let table = get(&mut transaction, name).await?;
+        transaction.commit().await?;
+        Ok(table)
+    }
+
+    async fn history(&self, name: &TableName) -> Result<Vec<SchemaVersion>> {
+        let rows = sqlx::query("SELECT * FROM schema_versions WHERE database = ? AND name = ? ORDER BY version")
+            .bind(&name.database)
+            .bind(&name.table)
+            .fetch_all(&self.pool)
+            .await?;
+        if rows.is_empty() {
+            self.get(name).await?;
+        }
+        rows.iter().map(schema_version).collect()
+    }
+
+    async fn remove(&self, name: &TableName) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        get(&mut transaction, name).await?;
+        sqlx::query("DELETE FROM tables WHERE database = ? AND name = ?")
+            .bind(&name.database)
+            .bind(&name.table)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn crawl_state(&self, name: &TableName) -> Result<Option<CrawlState>> {
+        let row = sqlx::query("SELECT crawled_at, ledger, observed FROM crawls WHERE database = ? AND name = ?")
+            .bind(&name.database)
+            .bind(&name.table)
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let observed = serde_json::from_str(row.try_get("observed")?)?;
+        Ok(Some(CrawlState { crawled_at: time(row.try_get("crawled_at")?)?, ledger: row.try_get("ledger")?, observed }))
+    }
+
+    async fn record_crawl(&self, name: &TableName, state: &CrawlState) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        get(&mut transaction, name).await?;
+        sqlx::query("INSERT OR REPLACE INTO crawls (database, name, crawled_at, ledger, observed) VALUES (?, ?, ?, ?, ?)")
+            .bind(&name.database)
+            .bind(&name.table)
+            .bind(state.crawled_at.timestamp_millis())
+            .bind(&state.ledger)
+            .bind(serde_json::to_string(&state.observed)?)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+}
