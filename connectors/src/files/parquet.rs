@@ -6,9 +6,8 @@ use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOption
 use arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
 use arrow::datatypes::{Field, SchemaRef};
 use arrow::util::display::array_value_to_string;
-use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
 use super::columns::{Misfit, type_name};
@@ -18,8 +17,14 @@ use super::object::Object;
 use crate::error::{Error, Result};
 use crate::parquet_object::ObjectReader;
 
-/// Rows that are decoded at once.
-const BATCH: usize = 2_048;
+/// Which rows of a file are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range {
+    /// Rows that were read before.
+    pub(super) skip: u64,
+    /// Rows that are decoded at once.
+    pub(super) batch: usize,
+}
 
 /// One file being read.
 pub(super) struct ParquetFile {
@@ -42,7 +47,7 @@ pub(super) struct Rows {
 }
 
 impl ParquetFile {
-    /// Opens `object`, without its first `skip` rows. `schema` are the columns to read, `names` all of the table's.
+    /// Opens `object` for `rows`. `schema` are the columns to read, `names` all of the table's.
     ///
     /// # Errors
     /// [`Error::Data`] when it is no Parquet file or has none of the columns.
@@ -52,7 +57,7 @@ impl ParquetFile {
         schema: SchemaRef,
         names: &[String],
         on_error: OnError,
-        skip: u64,
+        rows: Range,
     ) -> Result<Self> {
         let address = place.address(&object.path);
         let broken = |error: parquet::errors::ParquetError| Error::from(error).context(format!("'{address}'"));
@@ -79,9 +84,9 @@ impl ParquetFile {
         read.dedup();
         let places = wanted.iter().map(|column| column.and_then(|column| read.binary_search(&column).ok())).collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), read);
-        let offset = usize::try_from(skip).unwrap_or(usize::MAX);
-        let batches = builder.with_projection(mask).with_batch_size(BATCH).with_offset(offset).build().map_err(broken)?;
-        Ok(Self { batches: batches.boxed(), schema, places, on_error, address, records: skip, unknown })
+        let offset = usize::try_from(rows.skip).unwrap_or(usize::MAX);
+        let batches = builder.with_projection(mask).with_batch_size(rows.batch).with_offset(offset).build().map_err(broken)?;
+        Ok(Self { batches: batches.boxed(), schema, places, on_error, address, records: rows.skip, unknown })
     }
 
     /// The next rows; none at the end of the file.

@@ -11,7 +11,7 @@ use super::decode::{Decoder, OnError, Output, Progress, Refused};
 use super::file_values::{FileValues, file_values};
 use super::json::records::JsonDecoder;
 use super::open::{Reader, read_error};
-use super::parquet::ParquetFile;
+use super::parquet::{ParquetFile, Range};
 use super::pass::Next;
 use super::pending::Pending;
 use super::projection::Projection;
@@ -52,7 +52,7 @@ impl Reading {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(super) async fn open(table: &FileTable, projection: &Projection, next: Next) -> Result<Self> {
+    pub(super) async fn open(table: &FileTable, projection: &Projection, next: Next, batch: usize) -> Result<Self> {
         let Next { pending, body, skip } = next;
         let address = table.place.address(&pending.object.path);
         let values = file_values(&table.layout, &table.place, &pending.object)?;
@@ -71,7 +71,8 @@ impl Reading {
             None => {
                 let names: Vec<String> = projection.names(table).map(|(name, _)| name).collect();
                 let schema = projection.in_files();
-                Content::Parquet(ParquetFile::open(&table.place, &pending.object, schema, &names, table.on_error, skip).await?)
+                let rows = Range { skip, batch };
+                Content::Parquet(ParquetFile::open(&table.place, &pending.object, schema, &names, table.on_error, rows).await?)
             }
         };
         let mut reading = Self { pending, values, address, content, counted: 0 };

@@ -22,7 +22,7 @@ use super::source::{FileSource, Parked, Parking};
 use crate::error::{Error, Result};
 use crate::source::{BadRecord, SliceEnd, SliceLimits, SliceRead, SliceRequest};
 
-/// Records of a batch.
+/// Records of a batch, at most.
 const BATCH_RECORDS: usize = 2_048;
 /// Decompressed bytes of a batch.
 const BATCH_BYTES: u64 = 4 << 20;
@@ -33,6 +33,8 @@ pub(super) struct Slice {
     parking: Parking,
     request: SliceRequest,
     projection: Projection,
+    /// Records of a batch: no more than a slice may have.
+    most_records: usize,
     /// With what was handed out.
     progress: Progress,
     pass: Pass,
@@ -80,6 +82,7 @@ impl Slice {
             ledger: source.ledger.clone(),
             parking: Arc::clone(&source.parked),
             request: request.clone(),
+            most_records: usize::try_from(request.limits.rows).unwrap_or(usize::MAX).clamp(1, BATCH_RECORDS),
             projection,
             progress,
             pass,
@@ -105,17 +108,17 @@ impl Slice {
 
     /// Decodes a batch's worth. Says whether there may be more.
     async fn fill(&mut self) -> Result<bool> {
-        while self.batch.records < BATCH_RECORDS && self.batch.bytes < BATCH_BYTES && self.batch.rows.is_none() {
+        while self.batch.records < self.most_records && self.batch.bytes < BATCH_BYTES && self.batch.rows.is_none() {
             if self.pass.reading.is_none() {
                 let Some(next) = self.pass.next(&self.table).await? else { return Ok(false) };
-                self.pass.reading = Some(Reading::open(&self.table, &self.projection, next).await?);
+                self.pass.reading = Some(Reading::open(&self.table, &self.projection, next, self.most_records).await?);
             }
             let Some(reading) = &mut self.pass.reading else { continue };
             if matches!(reading.content, Content::Parquet(_)) && self.batch.records > 0 {
                 return Ok(true);
             }
             self.dirty = true;
-            let ended = self.batch.fill(reading).await?;
+            let ended = self.batch.fill(reading, self.most_records).await?;
             if let Some((_, first)) = self.batch.refused.first().filter(|_| is_failure(self.table.on_error)) {
                 return Err(reading.failure(first));
             }
@@ -191,14 +194,14 @@ impl Batch {
 
 impl Batch {
     /// Takes what is next of a file. Says whether it is at its end.
-    async fn fill(&mut self, reading: &mut Reading) -> Result<bool> {
+    async fn fill(&mut self, reading: &mut Reading, most_records: usize) -> Result<bool> {
         let before = reading.records();
         let address = reading.address().to_owned();
         let mut refused = Vec::new();
         let (rows, ended) = match &mut reading.content {
             Content::Text(file) => {
                 let (rows, decoded) = (self.columns.rows(), file.decoded);
-                let (room, left) = (BATCH_RECORDS - self.records, BATCH_BYTES - self.bytes);
+                let (room, left) = (most_records - self.records, BATCH_BYTES - self.bytes);
                 let ended = file.decode(&mut self.columns, &mut refused, &mut self.numbers, room, left).await?;
                 self.bytes += file.decoded - decoded;
                 (self.columns.rows() - rows, ended)

@@ -1,5 +1,6 @@
 //! What the connectors do over a wire: one binary, one module a connector.
 #![expect(clippy::unwrap_used, reason = "tests: what is shared between them is no test function itself")]
 
+mod files;
 mod lake;
 mod reddit;

@@ -8,7 +8,7 @@ use testkit::python::{DELTA_PACKAGES, delta_counts, venv_with};
 
 use crate::checks::Expected;
 use crate::lab::Lab;
-use crate::pipelines::{MIXED, MIXED_EDITED_TEXT, REDDIT, Subject, Table};
+use crate::pipelines::{FILES, MIXED, MIXED_EDITED_TEXT, REDDIT, Subject, Table};
 
 /// Passes of one point at which a run is killed. Of more, the first, the last and some evenly spread between them are taken: the
 /// shipped pipeline puts and copies a file for each of 30 days, which repeat each other. Of [`MIXED`] every pass is tried.
@@ -81,6 +81,12 @@ fn reddit_killed_anywhere_loses_and_doubles_nothing() {
 fn every_verb_and_sink_killed_anywhere_loses_and_doubles_nothing() {
     let lab = sweep_fresh(MIXED);
     an_independent_reader_agrees(&lab, &MIXED.tables[0], MIXED.replay_posts);
+}
+
+#[test]
+fn files_killed_anywhere_are_read_once_and_their_bad_records_kept_once() {
+    let lab = sweep_fresh(FILES);
+    an_independent_reader_agrees(&lab, &FILES.tables[0], 9);
 }
 
 #[test]

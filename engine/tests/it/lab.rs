@@ -49,6 +49,11 @@ impl Lab {
         ]);
         let lab = Self { subject, folder, lake, environment };
         lab.edit(subject.text);
+        for (name, text) in subject.inputs {
+            let path = lab.folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
         lab
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Subject {
     pub(crate) replay_posts: u64,
     /// What it writes.
     pub(crate) tables: &'static [Table],
+    /// Files that it reads, below the folder it runs in.
+    pub(crate) inputs: &'static [(&'static str, &'static str)],
 }
 
 /// Posts of each subreddit: three pages, and an epoch ends with a page at the earliest.
@@ -39,6 +41,7 @@ pub(crate) const REDDIT: Subject = Subject {
         Table { connector: "DELTA", path: "reddit/posts", key: "id" },
         Table { connector: "DELTA", path: "reddit/days", key: "CAST(created_date AS VARCHAR) || subreddit" },
     ],
+    inputs: &[],
 };
 
 const MIXED_TEXT: &str = "
@@ -66,7 +69,7 @@ const MIXED_TABLES: &[Table] = &[
 
 /// Every verb on every sink that takes it.
 pub(crate) const MIXED: Subject =
-    Subject { name: "mixed", text: MIXED_TEXT, epoch_rows: 1, replay_posts: POSTS, tables: MIXED_TABLES };
+    Subject { name: "mixed", text: MIXED_TEXT, epoch_rows: 1, replay_posts: POSTS, tables: MIXED_TABLES, inputs: &[] };
 
 /// [`MIXED`] with another last query: run after it, this overwrites a table that has rows.
 pub(crate) const MIXED_EDITED_TEXT: &str = "
@@ -90,4 +93,35 @@ INSERT INTO files    SELECT id, title, score FROM posts;
     epoch_rows: 1,
     replay_posts: POSTS,
     tables: &[],
+    inputs: &[],
+};
+
+/// Files of three formats, some in the middle of which an epoch ends, with bad records that are put aside.
+pub(crate) const FILES: Subject = Subject {
+    name: "files",
+    text: "
+CREATE EXTERNAL TABLE events (id BIGINT NOT NULL, name VARCHAR) STORED AS JSON LOCATION 'in/json/'
+OPTIONS ('on_error' 'quarantine', 'max_bad_ratio' '1', 'file_columns' 'true');
+CREATE EXTERNAL TABLE prices (id BIGINT, price DOUBLE) STORED AS CSV LOCATION 'in/csv/*.csv' OPTIONS ('on_error' 'null', 'max_bad_ratio' '1');
+
+CREATE EXTERNAL TABLE events_out STORED AS DELTA   LOCATION 'lake://files/events';
+CREATE EXTERNAL TABLE prices_out STORED AS PARQUET LOCATION 'lake://files/prices';
+INSERT INTO events_out SELECT id, name, _file_row FROM events;
+INSERT INTO prices_out SELECT id, price FROM prices;
+",
+    epoch_rows: 6,
+    replay_posts: 0,
+    tables: &[
+        Table { connector: "DELTA", path: "files/events", key: "id" },
+        Table { connector: "PARQUET", path: "files/prices", key: "id" },
+        Table { connector: "DELTA", path: "bad/files/events", key: "line" },
+        Table { connector: "DELTA", path: "bad/files/prices", key: "line" },
+    ],
+    inputs: &[
+        ("in/json/a.json", "{\"id\":1,\"name\":\"a\"}\n{\"id\":2}\nbroken\n{\"id\":3}\n{\"id\":4}\n"),
+        ("in/json/b.json", "[{\"id\":5},{\"id\":6},{\"id\":7},{\"id\":8}]"),
+        ("in/json/c.json", "{\"id\":9}\n"),
+        ("in/csv/a.csv", "id,price\n1,1.5\n2,x\n3,2.5\n4,3\n5,4\n"),
+        ("in/csv/b.csv", "price;id\r\n6;6\r\n7;7\r\n"),
+    ],
 };

@@ -39,9 +39,24 @@ impl Lab {
             ("ENGINE_STATE_URL".to_owned(), place("state")),
             ("ENGINE_RUN_EPOCH_ROWS".to_owned(), epoch_rows.to_string()),
             ("ENGINE_REDDIT_REPLAY_POSTS".to_owned(), self.posts.to_string()),
+            ("TOLL_FILES".to_owned(), format!("{}/", self.files("toll"))),
+            ("TAXI_FILES".to_owned(), self.files("taxi")),
         ]);
         let settings = Settings::load(None, &environment).unwrap();
         Session::new(settings, environment, Purpose::Run).unwrap()
+    }
+
+    /// The files that a pipeline reads: a copy of the samples, made when it is asked for first.
+    pub(crate) fn files(&self, subject: &str) -> String {
+        let folder = self.folder.path().join("files").join(subject);
+        if !folder.exists() {
+            std::fs::create_dir_all(&folder).unwrap();
+            for entry in Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(subject).read_dir().unwrap() {
+                let entry = entry.unwrap();
+                std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+            }
+        }
+        folder.to_str().unwrap().to_owned()
     }
 
     async fn store(&self) -> Arc<SqliteStore> {
@@ -54,6 +69,15 @@ impl Lab {
         let pipeline = load(file, &session).await;
         let observer = Observer::new(&pipeline.name, false).unwrap();
         Box::pin(run(pipeline, &session, self.store().await, RunOptions::default(), &observer, stop)).await.unwrap()
+    }
+
+    /// Runs to the end, good or bad.
+    pub(crate) async fn try_run(&self, file: &Path, epoch_rows: u64) -> anyhow::Result<Outcome> {
+        let session = self.session(epoch_rows);
+        let pipeline = load(file, &session).await;
+        let observer = Observer::new(&pipeline.name, false).unwrap();
+        let stop = CancellationToken::new();
+        Box::pin(run(pipeline, &session, self.store().await, RunOptions::default(), &observer, &stop)).await
     }
 
     /// Runs, and drops the run after `delay` unless it has ended. Says whether it has.

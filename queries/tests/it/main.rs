@@ -6,3 +6,7 @@ mod lab;
 mod metamorphic;
 #[cfg(test)]
 mod reddit;
+#[cfg(test)]
+mod taxi;
+#[cfg(test)]
+mod toll;

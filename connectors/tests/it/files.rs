@@ -1,0 +1,390 @@
+//! JSON, CSV and PARQUET files as sources, on local disk and on S3.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use connectors::clock::SystemClock;
+use connectors::context::{Context, TableSpec};
+use connectors::reddit::RedditConfig;
+use connectors::registry::connector;
+use connectors::source::{BadRecord, Offset, SliceLimits, SliceRequest, Source};
+use connectors::staging::StagingSizes;
+use connectors::stores::{S3Config, Stores};
+use connectors::testing::source_contract;
+use connectors::{Error, Result};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use object_store::ObjectStoreExt;
+use tempfile::TempDir;
+use testkit::s3::S3Server;
+
+const HUGE: SliceLimits = SliceLimits { rows: u64::MAX, bytes: u64::MAX };
+
+/// A folder of files and the lake beside it.
+struct Bench {
+    folder: TempDir,
+    context: Context,
+}
+
+fn context(lake: &str, s3: S3Config) -> Context {
+    Context {
+        stores: Arc::new(Stores::new(lake, s3).unwrap()),
+        reddit: RedditConfig::default(),
+        sizes: StagingSizes::default(),
+        runtime: Arc::new(RuntimeEnv::default()),
+        clock: Arc::new(SystemClock),
+    }
+}
+
+fn spec(format: &str, location: &str, columns: Option<SchemaRef>, options: &[(&str, &str)]) -> TableSpec {
+    TableSpec {
+        name: "t".into(),
+        connector: format.into(),
+        location: location.into(),
+        partition_by: vec![],
+        columns,
+        primary_key: vec![],
+        options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let context = context(folder.path().join("lake").to_str().unwrap(), S3Config::default());
+        Self { folder, context }
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.folder.path().join("in").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    async fn open(&self, table: &TableSpec) -> Result<Arc<dyn Source>> {
+        let home = self.context.locate("lake://.engine/sources/p/t").unwrap();
+        connector(&table.connector).unwrap().source(table, home, &self.context).await
+    }
+
+    async fn source(&self, format: &str, columns: Option<SchemaRef>, options: &[(&str, &str)]) -> Arc<dyn Source> {
+        let location = format!("{}/", self.folder.path().join("in").display());
+        self.open(&spec(format, &location, columns, options)).await.unwrap()
+    }
+}
+
+fn columns(fields: &[(&str, DataType)]) -> Option<SchemaRef> {
+    let fields: Vec<Field> = fields.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)).collect();
+    Some(Arc::new(Schema::new(fields)))
+}
+
+fn id_name() -> Option<SchemaRef> {
+    columns(&[("id", DataType::Int64), ("name", DataType::Utf8)])
+}
+
+/// What one slice gave.
+#[derive(Debug)]
+struct Read {
+    batches: Vec<RecordBatch>,
+    bad: Vec<BadRecord>,
+    offset: Offset,
+    more: bool,
+}
+
+impl Read {
+    fn ids(&self) -> Vec<i64> {
+        let ids = self.batches.iter().flat_map(|batch| batch.column_by_name("id").unwrap().as_primitive::<Int64Type>().iter());
+        ids.map(|id| id.unwrap_or(-1)).collect()
+    }
+
+    fn texts(&self, column: &str) -> Vec<String> {
+        let text = |batch: &RecordBatch| {
+            let array = batch.column_by_name(column).unwrap();
+            (0..array.len()).map(|row| arrow::util::display::array_value_to_string(array, row).unwrap()).collect::<Vec<_>>()
+        };
+        self.batches.iter().flat_map(text).collect()
+    }
+}
+
+async fn read(source: &Arc<dyn Source>, offset: Option<&Offset>, limits: SliceLimits) -> Result<Read> {
+    let mut slice = source.read(offset, &SliceRequest { limits, columns: None }).await?;
+    let (mut batches, mut bad) = (Vec::new(), Vec::new());
+    loop {
+        let batch = slice.next_batch().await?;
+        bad.extend(slice.take_bad());
+        let Some(batch) = batch else { break };
+        batches.push(batch);
+    }
+    let fault = slice.take_fault();
+    assert!(fault.is_none(), "{fault:?}");
+    let end = slice.end().await?;
+    Ok(Read { batches, bad, offset: end.offset, more: end.more })
+}
+
+async fn error(source: &Arc<dyn Source>) -> String {
+    read(source, None, HUGE).await.unwrap_err().to_string()
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut child = std::process::Command::new("gzip")
+        .arg("-c")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait_with_output().unwrap().stdout
+}
+
+fn parquet(batch: &RecordBatch) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_format_keeps_the_contract_of_a_source() {
+    for (format, ending) in [("JSON", "json"), ("CSV", "csv"), ("PARQUET", "parquet")] {
+        let bench = Bench::new();
+        for file in 0..4_i64 {
+            let ids: Vec<i64> = (file * 10..file * 10 + 3 + file).collect();
+            let names: Vec<String> = ids.iter().map(|id| format!("name {id}")).collect();
+            let batch = RecordBatch::try_new(
+                id_name().unwrap(),
+                vec![Arc::new(Int64Array::from(ids.clone())), Arc::new(StringArray::from(names.clone()))],
+            )
+            .unwrap();
+            let json: String = ids.iter().zip(&names).map(|(id, name)| format!("{{\"id\":{id},\"name\":\"{name}\"}}\n")).collect();
+            let csv: String = ids.iter().zip(&names).map(|(id, name)| format!("{id},{name}\n")).collect();
+            let bytes = match format {
+                "JSON" if file == 2 => gzip(&json),
+                "JSON" => json.into_bytes(),
+                "CSV" => format!("id,name\n{csv}").into_bytes(),
+                _ => parquet(&batch),
+            };
+            bench.write(&format!("d/{file}.{ending}"), bytes);
+        }
+        for declared in [id_name(), None] {
+            let source = bench.source(format, declared, &[("file_columns", "true")]).await;
+            source_contract(source).await.unwrap_or_else(|broken| panic!("{format}: {broken}"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_file_is_read_alone_and_a_known_one_never_again() {
+    let bench = Bench::new();
+    bench.write("b.json", "{\"id\":1,\"name\":\"x\"}\n{\"id\":2}\n");
+    let source = bench.source("JSON", id_name(), &[("file_columns", "true")]).await;
+    let first = read(&source, None, HUGE).await.unwrap();
+    assert_eq!((first.ids(), first.more), (vec![1, 2], false));
+    assert!(first.texts("_file")[0].ends_with("/in/b.json"), "{:?}", first.texts("_file"));
+    assert_eq!(first.texts("_file_row"), ["1", "2"]);
+    bench.write("a.json", "{\"id\":3}");
+    let second = read(&source, Some(&first.offset), HUGE).await.unwrap();
+    assert_eq!(second.ids(), [3]);
+    let third = read(&source, Some(&second.offset), HUGE).await.unwrap();
+    assert_eq!((third.ids().len(), &third.offset), (0, &second.offset));
+    assert!(source.describe(&third.offset).starts_with("2 files, "), "{}", source.describe(&third.offset));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_in_the_middle_of_a_file_goes_on_behind_what_was_committed() {
+    let bench = Bench::new();
+    let lines: String = (0..10).map(|id| format!("{{\"id\":{id}}}\n")).collect();
+    bench.write("m.json.gz", gzip(&lines));
+    bench.write("z.json", "{\"id\":99}");
+    let source = bench.source("JSON", id_name(), &[]).await;
+    let first = read(&source, None, SliceLimits { rows: 4, bytes: u64::MAX }).await.unwrap();
+    assert_eq!((first.ids(), first.more), (vec![0, 1, 2, 3], true));
+    // Another process: nothing is remembered but the offset; meanwhile a file came that is before the one that is open.
+    bench.write("a.json", "{\"id\":50}");
+    let source = bench.source("JSON", id_name(), &[]).await;
+    let rest = read(&source, Some(&first.offset), HUGE).await.unwrap();
+    assert_eq!(rest.ids(), [4, 5, 6, 7, 8, 9, 50, 99]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_records_fail_are_put_aside_or_become_null() {
+    let bench = Bench::new();
+    bench.write("a.json", "{\"id\":1}\n{\"id\":\"x\"}\nnonsense\n{\"id\":4}\n");
+    let failing = bench.source("JSON", id_name(), &[]).await;
+    let text = error(&failing).await;
+    for part in ["/in/a.json row 2 (line 2, byte 10), column 'id': 'x' is not a BIGINT", "'on_error' 'quarantine'"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let quarantine = bench.source("JSON", id_name(), &[("on_error", "quarantine"), ("max_bad_ratio", "1")]).await;
+    let aside = read(&quarantine, None, HUGE).await.unwrap();
+    assert_eq!(aside.ids(), [1, 4]);
+    let bad = &aside.bad;
+    assert_eq!((bad[0].raw.as_slice(), bad[0].row, bad[0].line, bad[0].offset), (&b"{\"id\":\"x\"}"[..], Some(2), Some(2), Some(9)));
+    assert_eq!((bad[0].column.as_deref(), bad[1].column.as_deref(), bad[1].line), (Some("id"), None, Some(3)));
+    let null = bench.source("JSON", id_name(), &[("on_error", "null")]).await;
+    let kept = read(&null, None, HUGE).await.unwrap();
+    assert_eq!(kept.ids(), [1, -1, 4]);
+    assert_eq!(kept.bad.iter().map(|bad| bad.kept).collect::<Vec<_>>(), [true, false]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_truncated_file_is_reported() {
+    let bench = Bench::new();
+    let lines: String = (0..2_000).map(|id| format!("{{\"id\":{id},\"name\":\"{}\"}}\n", id * 7919 % 1000)).collect();
+    let whole = gzip(&lines);
+    bench.write("a.json.gz", &whole[..whole.len() / 2]);
+    let text = error(&bench.source("JSON", id_name(), &[]).await).await;
+    assert!(text.contains("a.json.gz") && text.contains("truncated"), "{text}");
+    bench.write("a.json.gz", [whole.clone(), gzip("{\"id\":-5}")].concat());
+    let both = read(&bench.source("JSON", id_name(), &[]).await, None, HUGE).await.unwrap();
+    assert_eq!((both.ids().len(), both.ids().last()), (2_001, Some(&-5)), "a file of several compressed ones");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn csv_files_of_several_vintages_are_one_table() {
+    let bench = Bench::new();
+    bench.write("1.csv", "id,name,Zip Code\n1,\"a, b\",00123\n2,,\n");
+    bench.write("2.csv", "\u{feff}zip_code;NAME;ID;extra\r\n00456;\"x\ny\";3;e\r\n");
+    let mut utf16: Vec<u8> = vec![0xff, 0xfe];
+    utf16.extend("label\tid\nz\u{fc}\t4\n".encode_utf16().flat_map(u16::to_le_bytes));
+    bench.write("3.tsv", utf16);
+    bench.write("4.csv", b"id,name\n5,caf\xe9\n");
+    let declared = columns(&[("id", DataType::Int64), ("name", DataType::Utf8), ("zip_code", DataType::Utf8)]);
+    let all = read(&bench.source("CSV", declared, &[("rename", "label=name")]).await, None, HUGE).await.unwrap();
+    assert_eq!(all.ids(), [1, 2, 3, 4, 5]);
+    assert_eq!(all.texts("name"), ["a, b", "", "x\ny", "z\u{fc}", "caf\u{e9}"]);
+    assert_eq!(all.texts("zip_code"), ["00123", "", "00456", "", ""]);
+
+    let foreign = Bench::new();
+    foreign.write("a.csv", "x,y\n1,2\n");
+    let text = error(&foreign.source("CSV", id_name(), &[]).await).await;
+    assert!(text.contains("none of the table's columns (id, name)") && text.contains("x, y"), "{text}");
+
+    let ragged = Bench::new();
+    ragged.write("a.csv", "id,name\n1,a\n2\n3,c,d\n4,e,\n");
+    let text = error(&ragged.source("CSV", id_name(), &[]).await).await;
+    assert!(text.contains("row 2 (line 3, byte 13): the record has 1 cells, 2 expected"), "{text}");
+    let taken = read(&ragged.source("CSV", id_name(), &[("ragged", "true")]).await, None, HUGE).await.unwrap();
+    assert_eq!(taken.ids(), [1, 2, 3, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parquet_files_of_several_schemas_are_one_table() {
+    let bench = Bench::new();
+    let file = |name: &str, field: Field, array: Arc<dyn Array>| {
+        let schema = Arc::new(Schema::new(vec![field]));
+        bench.write(name, parquet(&RecordBatch::try_new(schema, vec![array]).unwrap()));
+    };
+    file("1.parquet", Field::new("id", DataType::Int32, true), Arc::new(Int32Array::from(vec![1, 2])));
+    file("2.parquet", Field::new("ID", DataType::Float64, true), Arc::new(arrow::array::Float64Array::from(vec![Some(3.0), None])));
+    file("3.parquet", Field::new("id", DataType::LargeUtf8, true), Arc::new(arrow::array::LargeStringArray::from(vec!["4", "x"])));
+    file("4.parquet", Field::new("id", DataType::Null, true), Arc::new(arrow::array::NullArray::new(1)));
+    let source = bench.source("PARQUET", columns(&[("id", DataType::Int64)]), &[("on_error", "quarantine")]).await;
+    let all = read(&source, None, HUGE).await.unwrap();
+    assert_eq!(all.ids(), [1, 2, 3, -1, 4, -1]);
+    assert_eq!(all.bad.len(), 1);
+    assert_eq!((all.bad[0].row, all.bad[0].column.as_deref()), (Some(2), Some("id")));
+    assert!(all.bad[0].reason.contains("x (LargeUtf8) is not a BIGINT"), "{}", all.bad[0].reason);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn folders_are_columns() {
+    let bench = Bench::new();
+    bench.write("day=2026-11-20/kind=a%2Fb/x.json", "{\"id\":1}");
+    bench.write("day=2026-11-21/kind=__HIVE_DEFAULT_PARTITION__/x.json", "{\"id\":2}");
+    let location = format!("{}/", bench.folder.path().join("in").display());
+    let declared = columns(&[("id", DataType::Int64), ("day", DataType::Date32)]);
+    let mut table = spec("JSON", &location, declared, &[]);
+    table.partition_by = vec!["day".into(), "kind".into()];
+    let all = read(&bench.open(&table).await.unwrap(), None, HUGE).await.unwrap();
+    assert_eq!(all.texts("day"), ["2026-11-20", "2026-11-21"]);
+    assert_eq!(all.texts("kind"), ["a/b", ""]);
+    bench.write("loose.json", "{\"id\":3}");
+    let text = error(&bench.open(&table).await.unwrap()).await;
+    assert!(text.contains("loose.json' is in no folder 'day=<value>'"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_are_found_and_a_new_one_is_learnt() {
+    let bench = Bench::new();
+    bench.write("1.json", "{\"Id\":1,\"at\":\"2026-11-21 10:00:00\",\"zip\":\"00123\",\"tags\":[{\"k\":1.5}]}\n");
+    let source = bench.source("JSON", None, &[]).await;
+    let shown: Vec<String> = source.schema().fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
+    assert_eq!(
+        shown,
+        ["id Int64", "at Timestamp(\u{b5}s)", "zip Utf8", "tags List(Struct(\"k\": Float64))"].map(str::to_owned),
+    );
+    let first = read(&source, None, HUGE).await.unwrap();
+    bench.write("2.json", "{\"id\":2}\n{\"id\":3,\"more\":true}\n");
+    let changed = read(&source, Some(&first.offset), HUGE).await.unwrap_err();
+    assert!(matches!(&changed, Error::SchemaChanged { message } if message.contains("more")), "{changed}");
+    let source = bench.source("JSON", None, &[]).await;
+    assert_eq!(source.schema().fields().last().unwrap().data_type(), &DataType::Boolean);
+    let second = read(&source, Some(&first.offset), HUGE).await.unwrap();
+    assert_eq!((second.ids(), second.texts("more")), (vec![2, 3], vec![String::new(), "true".to_owned()]));
+
+    let empty = Bench::new();
+    empty.write("readme.md", "x");
+    let location = format!("{}/", empty.folder.path().join("in").display());
+    let text = empty.open(&spec("JSON", &location, None, &[])).await.unwrap_err().to_string();
+    assert!(text.contains("there is no record at"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_files_are_kept_in_runs_that_go_when_nothing_names_them() {
+    let bench = Bench::new();
+    for file in 0..700 {
+        bench.write(&format!("{file:04}.json"), format!("{{\"id\":{file}}}"));
+    }
+    let source = bench.source("JSON", id_name(), &[]).await;
+    let (mut offset, mut ids, mut offsets) = (None, Vec::new(), Vec::new());
+    loop {
+        let slice = read(&source, offset.as_ref(), SliceLimits { rows: 150, bytes: u64::MAX }).await.unwrap();
+        ids.extend(slice.ids());
+        assert!(slice.offset.0.len() < 60_000, "an offset of {} bytes", slice.offset.0.len());
+        offsets.push(slice.offset.clone());
+        offset = Some(slice.offset);
+        if !slice.more {
+            break;
+        }
+    }
+    assert_eq!(ids, (0..700).collect::<Vec<_>>());
+    let last = offset.unwrap();
+    source.retain(&[&last]).await.unwrap();
+    // In one go, the same files are known, whatever the runs.
+    let other = Bench { folder: bench.folder, context: bench.context };
+    let whole = read(&other.source("JSON", id_name(), &[]).await, None, HUGE).await.unwrap();
+    assert_eq!(source.mark(&whole.offset), source.mark(&last));
+    assert!(read(&source, Some(&last), HUGE).await.unwrap().ids().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_of_s3_are_read_and_one_written_anew_is_noticed() {
+    let server = S3Server::start().await.unwrap();
+    let s3 = S3Config {
+        endpoint: Some(server.endpoint()),
+        region: Some(server.region().to_owned()),
+        access_key_id: Some(server.access_key().to_owned()),
+        secret_access_key: Some(server.secret_key().to_owned()),
+        ..S3Config::default()
+    };
+    let bucket = testkit::s3::BUCKET;
+    let context = context(&format!("s3://{bucket}/lake"), s3);
+    let put = async |key: &str, text: &str| {
+        let place = context.locate(&format!("s3://{bucket}/{key}")).unwrap();
+        place.store.put(&place.path, text.to_owned().into()).await.unwrap();
+    };
+    put("in/a b+c.json", "{\"id\":1}").await;
+    put("in/sub/d.json", "{\"id\":2}").await;
+    put("in/sub/e.csv", "x").await;
+    let table = spec("JSON", &format!("s3://{bucket}/in/"), id_name(), &[("on_change", "reprocess")]);
+    let home = context.locate("lake://.engine/sources/p/t").unwrap();
+    let source = connector("JSON").unwrap().source(&table, home, &context).await.unwrap();
+    let first = read(&source, None, HUGE).await.unwrap();
+    assert_eq!(first.ids(), [1, 2]);
+    put("in/sub/d.json", "{\"id\":3}").await;
+    let second = read(&source, Some(&first.offset), HUGE).await.unwrap();
+    assert_eq!(second.ids(), [3]);
+    assert_eq!(read(&source, Some(&second.offset), HUGE).await.unwrap().ids(), [0_i64; 0]);
+    source_contract(source).await.unwrap();
+}
