@@ -255,7 +255,7 @@ impl<'a> Console<'a> {
                 }
             }
         });
-        let mut progress = Progress::new(self.printer.lines());
+        let mut progress = Progress::new(!self.printer.lines().is_hidden());
         let mut result = Shown::new(self, &plan)?;
         let mut figures = Vec::new();
         let complete = loop {

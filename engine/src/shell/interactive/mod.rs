@@ -89,7 +89,7 @@ impl Console<'_> {
         keys.add_binding(KeyModifiers::NONE, KeyCode::Tab, ReedlineEvent::UntilFound(complete));
         keys.add_binding(KeyModifiers::SHIFT, KeyCode::BackTab, ReedlineEvent::MenuPrevious);
         keys.add_binding(KeyModifiers::ALT, KeyCode::Enter, ReedlineEvent::Edit(vec![EditCommand::InsertNewline]));
-        let menu = ColumnarMenu::default().with_name(MENU).with_marker("");
+        let menu = ColumnarMenu::default().with_name(MENU).with_marker("> ");
         let editor = Reedline::create()
             .with_edit_mode(Box::new(Emacs::new(keys)))
             .with_completer(Box::new(Names::new(&self.workspace)))

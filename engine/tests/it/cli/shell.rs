@@ -191,7 +191,14 @@ fn a_delta_table_is_read_as_it_was() {
 #[test]
 fn a_summary_has_a_row_for_every_column() {
     let bench = bench();
-    let shown = transcript(&bench, &["SUMMARIZE 'x.csv'", "SUMMARIZE SELECT n, [n] AS list FROM 'x.csv'", "\\summarize x.csv"]);
+    let shown = transcript(
+        &bench,
+        &[
+            "SUMMARIZE 'x.csv'",
+            "SUMMARIZE SELECT n, [n] AS list, n / 4.0 AS share, n > 1 AS more, DATE '2026-11-20' + n AS day, arrow_cast(s, 'Dictionary(Int32, Utf8)') AS d FROM 'x.csv'",
+            "\\summarize x.csv",
+        ],
+    );
     snapshot!("shell_summary", shown);
 }
 
