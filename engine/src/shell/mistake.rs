@@ -62,6 +62,9 @@ pub(super) async fn of_datafusion(
     if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
         return diagnostic.help("give the shell more memory: ENGINE_RUN_MEMORY=1GB, or [run] memory in engine.toml");
     }
+    if is_out_of_reach(error) {
+        return diagnostic.help("check the network and what `engine config` shows under [lake] and [s3]");
+    }
     if error.diagnostic().is_none()
         && let Some(at) = named_in(&diagnostic.message, text, statement)
     {
@@ -85,6 +88,18 @@ pub(super) async fn of_datafusion(
     }
     let help = nearest_table(workspace, name).await;
     diagnostic.help(help)
+}
+
+/// Whether a store did not answer, or refused.
+fn is_out_of_reach(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::External(cause) => {
+            let ours = cause.downcast_ref::<connectors::Error>();
+            ours.is_some_and(|ours| matches!(ours, connectors::Error::Transient { .. } | connectors::Error::Auth { .. }))
+        }
+        DataFusionError::ObjectStore(cause) => !matches!(cause.as_ref(), object_store::Error::NotFound { .. }),
+        _ => false,
+    }
 }
 
 async fn nearest_table(workspace: &Workspace, name: &str) -> String {

@@ -49,6 +49,11 @@ pub(in crate::shell) fn looks_like_a_place(name: &str) -> bool {
     name.contains('/') || name.contains(WILDCARDS) || format_of(name).is_some()
 }
 
+/// Whether a path or URL may be that of a folder with a table: neither a pattern nor, by its ending, a file.
+pub(super) fn is_folder(name: &str) -> bool {
+    name.contains('/') && !name.contains(WILDCARDS) && format_of(name).is_none()
+}
+
 /// Format, compression and what else the format has to be told, by the ending of a file's name.
 fn format_of(name: &str) -> Option<(&'static str, HashMap<String, String>)> {
     let (ending, compression) = ListingTableConfig::infer_file_extension_and_compression_type(name).ok()?;

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use testkit::s3::{BUCKET, S3Server};
+
 use super::bench::{Bench, POSTS, TABLES, snapshot};
 
 /// A bench with a table of three versions at `lake://reddit/posts`, one in a folder deeper, and files.
@@ -51,7 +53,15 @@ fn a_table_has_several_names_and_a_file_its_path() {
     {
         assert_eq!(count(name), POSTS.to_string(), "{name}");
     }
-    for (file, rows) in [("'x.csv'", "3"), ("'x.ndjson'", "2"), ("'y.tsv'", "1"), ("'*.csv'", "3"), ("'./x.csv'", "3")] {
+    for (file, rows) in [
+        ("'./lake/reddit/posts'", "40"),
+        ("'./lake/reddit/posts/' VERSION AS OF 0", "40"),
+        ("'x.csv'", "3"),
+        ("'x.ndjson'", "2"),
+        ("'y.tsv'", "1"),
+        ("'*.csv'", "3"),
+        ("'./x.csv'", "3"),
+    ] {
         assert_eq!(count(file), rows, "{file}");
     }
     let shown = bench.good(&[
@@ -60,6 +70,40 @@ fn a_table_has_several_names_and_a_file_its_path() {
         "SHOW TABLES; \\dt reddit.*; DESCRIBE posts; SHOW CREATE TABLE posts; SHOW CREATE TABLE deep",
     ]);
     snapshot!("shell_tables", shown);
+}
+
+#[test]
+fn a_lake_and_files_on_s3_are_read_through_the_settings() {
+    let s3 = S3Server::builder().start().unwrap();
+    let mut bench = Bench::new();
+    let place = |key: &str| format!("s3://{BUCKET}/{key}");
+    for (name, value) in [
+        ("ENGINE_S3_ENDPOINT", s3.endpoint()),
+        ("ENGINE_S3_REGION", s3.region()),
+        ("ENGINE_S3_ACCESS_KEY_ID", s3.access_key()),
+        ("ENGINE_S3_SECRET_ACCESS_KEY", s3.secret_key()),
+    ] {
+        bench.set(name, value);
+    }
+    bench.set("ENGINE_LAKE_URL", place("lake")).secret(s3.secret_key());
+    bench.run(&format!("{}INSERT INTO t SELECT id, score FROM posts;\n", TABLES.replace("lake://t'", "lake://reddit/posts'")));
+    let copies = format!(
+        "COPY (SELECT 1 AS n) TO '{}' STORED AS CSV; COPY (SELECT 2 AS n) TO '{}' STORED AS CSV",
+        place("x/a.csv"),
+        place("x/b.csv")
+    );
+    bench.good(&["shell", "-c", &copies]);
+    let (pattern, folder, table) = (place("x/*.csv"), place("x/"), place("lake/reddit/posts"));
+    for (query, expected) in [
+        (format!("SELECT sum(n) FROM '{pattern}'"), 3),
+        (format!("SELECT sum(n) FROM '{folder}'"), 3),
+        ("SELECT count(*) FROM posts".to_owned(), POSTS),
+        (format!("SELECT count(*) FROM '{table}' VERSION AS OF 0"), POSTS),
+    ] {
+        let text = bench.good(&["shell", "--format", "csv", "-c", &query]);
+        assert_eq!(text.lines().last(), Some(expected.to_string().as_str()), "{query}");
+    }
+    assert!(bench.engine(&["shell", "-c", "SHOW ALL"]).code == 0);
 }
 
 #[test]

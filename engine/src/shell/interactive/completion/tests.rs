@@ -76,6 +76,7 @@ async fn files_are_completed_within_quotes() {
     let lab = Lab::new();
     let mut names = lab.names();
     let dir = lab.folder.path().display().to_string();
-    assert_eq!(lab.values(&mut names, "SELECT * FROM 'DIR/|"), [format!("{dir}/lake/"), format!("{dir}/x.csv")]);
+    assert_eq!(lab.values(&mut names, "SELECT * FROM 'DIR/|"), [format!("{dir}/lake/"), format!("{dir}/x.csv'")]);
+    assert_eq!(lab.values(&mut names, "SELECT * FROM 'DIR/x|' t"), [format!("{dir}/x.csv")]);
     assert_eq!(lab.values(&mut names, "\\i DIR/x|"), [format!("{dir}/x.csv")]);
 }
