@@ -79,9 +79,9 @@ fn a_lake_and_files_on_s3_are_read_through_the_settings() {
     let place = |key: &str| format!("s3://{BUCKET}/{key}");
     for (name, value) in [
         ("ENGINE_S3_ENDPOINT", s3.endpoint()),
-        ("ENGINE_S3_REGION", s3.region()),
-        ("ENGINE_S3_ACCESS_KEY_ID", s3.access_key()),
-        ("ENGINE_S3_SECRET_ACCESS_KEY", s3.secret_key()),
+        ("ENGINE_S3_REGION", s3.region().to_owned()),
+        ("ENGINE_S3_ACCESS_KEY_ID", s3.access_key().to_owned()),
+        ("ENGINE_S3_SECRET_ACCESS_KEY", s3.secret_key().to_owned()),
     ] {
         bench.set(name, value);
     }
@@ -192,6 +192,8 @@ fn mistakes_are_told_as_in_a_check_and_end_the_script() {
         ],
     );
     snapshot!("shell_mistakes", shown);
+    bench.write("self.sql", "\\i self.sql\n");
+    assert!(bench.engine(&["shell", "-f", "self.sql"]).stderr.contains("does the file include itself?"));
     assert!(bench.engine(&["shell", "-f", "nowhere.sql"]).stderr.contains("cannot read nowhere.sql"));
     assert!(bench.engine(&["shell", "--format", "cvs"]).stderr.contains("possible values: table, vertical, csv"));
 }
