@@ -82,7 +82,7 @@ pub(crate) struct Console<'a> {
     timing: bool,
     output: Option<File>,
     /// Files that `\i` is in the middle of.
-    including: usize,
+    pub(super) including: usize,
     /// A person looks on: results are paged and counted.
     pub(super) interactive: bool,
     /// What `\e` begins with.

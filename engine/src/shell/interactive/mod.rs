@@ -74,6 +74,8 @@ impl Console<'_> {
 
     /// An error that is not about a statement ends a script, but not a person's session.
     async fn run_typed(&mut self, text: &str) -> Result<Ending> {
+        // What Ctrl-C stopped has left its files.
+        self.including = 0;
         match Box::pin(self.run(TYPED, text)).await {
             Err(error) => {
                 self.printer.error(&format!("{error:#}"));
