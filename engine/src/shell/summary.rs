@@ -80,8 +80,10 @@ impl Summary {
             names.append_value(field.name());
             types.append_value(field.data_type().to_string());
             let [filled, distinct_name, ..] = FIGURES.map(|figure| format!("{figure}{index}"));
-            nulls.append_value(rows - number(&filled)?.unwrap_or(0).min(rows));
-            distinct.append_option(number(&distinct_name)?);
+            let filled = number(&filled)?.unwrap_or(0).min(rows);
+            nulls.append_value(rows - filled);
+            // An estimate that is off by a percent or two, but never by more than there is.
+            distinct.append_option(number(&distinct_name)?.map(|distinct| distinct.min(filled)));
             for (text, figure) in texts.iter_mut().zip(&FIGURES[2..]) {
                 text.append_option(value(&format!("{figure}{index}"))?);
             }
@@ -93,7 +95,7 @@ impl Summary {
             ("type", Arc::new(types.finish())),
             ("rows", counted),
             ("nulls", Arc::new(nulls.finish())),
-            ("distinct", Arc::new(distinct.finish())),
+            ("approx_distinct", Arc::new(distinct.finish())),
             ("min", Arc::new(min.finish())),
             ("max", Arc::new(max.finish())),
             ("avg", Arc::new(avg.finish())),
