@@ -94,7 +94,11 @@ pub fn main() -> ExitCode {
     let mut printer = Printer::new(arguments.log == logging::Format::Json);
     let lines = printer.lines();
     logging::start(arguments.log, arguments.verbose, follows && lines.is_hidden(), &lines);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    if matches!(&arguments.command, Command::Shell(_)) {
+        threads.worker_threads(shell::threads());
+    }
+    let runtime = match threads.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             printer.error(&format!("cannot start: {error}"));

@@ -15,7 +15,7 @@ use crate::sql::script;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  engine shell                                                   type SQL; \\? helps, Tab completes
+  engine shell                            type SQL; \\? helps, Tab completes
   engine shell -c 'SHOW TABLES'
   engine shell -c 'SELECT * FROM reddit.posts' --format csv > posts.csv
   engine shell -c \"SUMMARIZE 's3://bucket/folder/*.parquet'\"
@@ -23,10 +23,10 @@ Examples:
   engine shell -f report.sql --format markdown
   echo 'SELECT 1' | engine shell --format ndjson
 
-Tables of the lake are lake.<folder>.<table>, <folder>.<table>, or <table> when there is one only; \"posts$bad\" are the bad
-records of a pipeline. Files are read by path: 'x.csv', 'x.ndjson.gz', 's3://bucket/x/*.parquet', 'lake://reddit/posts'.
-CREATE EXTERNAL TABLE, CREATE VIEW, SET, EXPLAIN, COPY and the like work as in a pipeline; nothing is written to the lake.
-A script ends with its first mistake, and exit code 1.")]
+Names: lake.<folder>.<table>, <folder>.<table>, or <table> when there is one only; \"posts$bad\" are
+the bad records of a source. Files: 'x.csv', 'x.ndjson.gz', 's3://bucket/x/*.parquet'.
+CREATE EXTERNAL TABLE, CREATE VIEW, SET, EXPLAIN, COPY work as in a pipeline. Nothing is written to
+the lake. A script ends with its first mistake, and exit code 1.")]
 pub(super) struct ShellArguments {
     /// Run these statements and leave; may be given several times
     #[arg(short, long, value_name = "SQL")]
@@ -43,6 +43,12 @@ pub(super) struct ShellArguments {
     /// Rows that a table shows at most, because it has to hold them; 0 for all. The other formats show all
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     max_rows: usize,
+}
+
+/// Threads of a shell: a query may keep as many busy as there are cores, for seconds without a break, and Ctrl-C and the next
+/// statement are heard all the same.
+pub(super) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get) + 2
 }
 
 pub(super) async fn shell(arguments: ShellArguments, session: &Session, printer: &mut Printer) -> Result<Status> {

@@ -34,6 +34,9 @@ const AHEAD: usize = 2;
 /// Characters of the widest cell of a table on a terminal.
 const CELL_WIDTH: usize = 200;
 
+/// Files that include each other.
+const MAX_INCLUDES: usize = 16;
+
 /// How a text ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -78,6 +81,8 @@ pub(crate) struct Console<'a> {
     pub(super) max_rows: usize,
     timing: bool,
     output: Option<File>,
+    /// Files that `\i` is in the middle of.
+    pub(super) including: usize,
     /// A person looks on: results are paged and counted.
     pub(super) interactive: bool,
     /// What `\e` begins with.
@@ -95,6 +100,7 @@ impl<'a> Console<'a> {
             max_rows: if max_rows == 0 { usize::MAX } else { max_rows },
             timing: false,
             output: None,
+            including: 0,
             interactive: false,
             last: String::new(),
         }
@@ -165,8 +171,7 @@ impl<'a> Console<'a> {
             Command::Format(Some(format)) => self.set_format(format),
             Command::Format(None) => self.printer.data(&format!("{}\n", self.format.name())),
             Command::Include(path) => {
-                let text = script::read(Path::new(&path)).map_err(Failure::Other)?;
-                return Box::pin(self.run(&path, &text)).await.map_err(Failure::Other);
+                return self.include(&path).await.map_err(Failure::Other);
             }
             Command::Edit(path) => {
                 let written = super::interactive::edit(path.as_deref(), &self.last).map_err(Failure::Other)?;
@@ -181,6 +186,18 @@ impl<'a> Console<'a> {
             Command::Quit => return Ok(Ending::Quit),
         }
         Ok(Ending::Done)
+    }
+
+    async fn include(&mut self, path: &str) -> Result<Ending> {
+        let text = script::read(Path::new(path))?;
+        anyhow::ensure!(
+            self.including < MAX_INCLUDES,
+            "{path}: \\i within \\i, {MAX_INCLUDES} deep; does the file include itself?"
+        );
+        self.including += 1;
+        let ending = Box::pin(self.run(path, &text)).await;
+        self.including -= 1;
+        ending
     }
 
     fn set_format(&mut self, format: Format) {
@@ -255,7 +272,7 @@ impl<'a> Console<'a> {
                 }
             }
         });
-        let mut progress = Progress::new(self.printer.lines());
+        let mut progress = Progress::new(!self.printer.lines().is_hidden());
         let mut result = Shown::new(self, &plan)?;
         let mut figures = Vec::new();
         let complete = loop {

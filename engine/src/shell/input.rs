@@ -1,5 +1,5 @@
 //! A text as what the shell does one after the other: SQL statements, which end with `;`, and backslash commands, which end
-//! with their line.
+//! with their line, or with `;` as well.
 
 use std::ops::Range;
 
@@ -54,9 +54,10 @@ fn first(text: &str) -> (Option<Item>, Next) {
     };
     let start = begin.span.start;
     if begin.kind == Kind::Sign && text[start..].starts_with('\\') {
-        let end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
-        let command = Item::Command(start..start + text[start..end].trim_end().len());
-        return (Some(command), if end < text.len() { Next::At(end) } else { Next::End { complete: true } });
+        let (length, whole) = command(&text[start..]);
+        let item = Item::Command(start..start + text[start..start + length].trim_end().len());
+        let end = start + whole;
+        return (Some(item), if end < text.len() { Next::At(end) } else { Next::End { complete: true } });
     }
     let mut end = start;
     for piece in std::iter::once(begin).chain(said) {
@@ -67,6 +68,22 @@ fn first(text: &str) -> (Option<Item>, Next) {
         end = piece.span.end;
     }
     (Some(Item::Statement(start..end)), Next::End { complete: false })
+}
+
+/// Bytes of the command that `text` begins with, to the end of its line or to a `;` that is not in quotes, and with that end.
+fn command(text: &str) -> (usize, usize) {
+    let line = &text[..text.find('\n').unwrap_or(text.len())];
+    let mut quote = None;
+    for (at, c) in line.char_indices() {
+        match (c, quote) {
+            (';', None) => return (at, at + 1),
+            // An apostrophe within a word opens nothing.
+            ('\'' | '"', None) if line[..at].ends_with(char::is_whitespace) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            _ => {}
+        }
+    }
+    (line.len(), line.len())
 }
 
 #[cfg(test)]
@@ -87,6 +104,7 @@ mod tests {
     fn statements_end_with_a_semicolon_and_commands_with_their_line() {
         let text = "-- first; \nSELECT ';' ;; \\d it's\n  SELECT 1 -- last\n; \\timing";
         assert_eq!(shown(text), ["SELECT ';'", "command \\d it's", "SELECT 1", "command \\timing"]);
+        assert_eq!(shown("\\x; \\d 'a;b' ; SELECT 1"), ["command \\x", "command \\d 'a;b'", "SELECT 1"]);
     }
 
     #[test]

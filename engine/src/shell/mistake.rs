@@ -1,10 +1,12 @@
 //! Errors as `engine check` tells them, with the names that there are here.
 
 use std::ops::Range;
+use std::path::Path;
 
 use connectors::options::nearest;
 use datafusion::error::DataFusionError;
 
+use super::catalog::{endings, nearest_file};
 use super::time_travel;
 use super::workspace::Workspace;
 use crate::sql::{Diagnostic, script};
@@ -60,17 +62,44 @@ pub(super) async fn of_datafusion(
     if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
         return diagnostic.help("give the shell more memory: ENGINE_RUN_MEMORY=1GB, or [run] memory in engine.toml");
     }
+    if is_out_of_reach(error) {
+        return diagnostic.help("check the network and what `engine config` shows under [lake] and [s3]");
+    }
     if error.diagnostic().is_none()
         && let Some(at) = named_in(&diagnostic.message, text, statement)
     {
         diagnostic.span = Some(at);
     }
+    if let Some(message) = diagnostic.message.strip_prefix("Arrow error: ") {
+        diagnostic.message = message.to_owned();
+    }
     let missing = diagnostic.message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
     let Some(missing) = missing.map(|name| name.trim_start_matches("session.public.").to_owned()) else { return diagnostic };
     let name = time_travel::decode(&missing).map_or(missing.as_str(), |(name, _)| name);
     diagnostic.message = format!("table '{name}' not found");
+    let at = script::find_word(text, statement, name);
+    if let Some(at) = at.filter(|at| text[at.clone()].starts_with('\'')) {
+        diagnostic.message = format!("'{name}' is neither a file of a kind that is known nor a table");
+        diagnostic.span = Some(at);
+        return diagnostic.help(match nearest_file(name, Path::new(name)) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => format!("files are known by their ending: {}", endings()),
+        });
+    }
     let help = nearest_table(workspace, name).await;
     diagnostic.help(help)
+}
+
+/// Whether a store did not answer, or refused.
+fn is_out_of_reach(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::External(cause) => {
+            let ours = cause.downcast_ref::<connectors::Error>();
+            ours.is_some_and(|ours| matches!(ours, connectors::Error::Transient { .. } | connectors::Error::Auth { .. }))
+        }
+        DataFusionError::ObjectStore(cause) => !matches!(cause.as_ref(), object_store::Error::NotFound { .. }),
+        _ => false,
+    }
 }
 
 async fn nearest_table(workspace: &Workspace, name: &str) -> String {

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut, WildcardAdditionalOptions,
 };
 
-use super::catalog::Declared;
+use super::catalog::{Declared, PUBLIC};
 use super::summary::{self, Summary};
 use super::workspace::Workspace;
 use super::{describe, mistake, time_travel};
@@ -49,6 +49,12 @@ pub(super) async fn prepare(workspace: &Workspace, text: &str, span: &Range<usiz
             SqlStatement::ShowTables { .. } => return describe::tables(workspace, None, false).await.map(Prepared::Rows),
             SqlStatement::ShowCreate { obj_type: ShowCreateObject::Table | ShowCreateObject::View, obj_name } => {
                 return describe::definition(workspace, text, span, obj_name).await.map(Prepared::Rows);
+            }
+            SqlStatement::Drop { names, if_exists, .. } => {
+                let foreign = names.iter().find(|name| !is_own(workspace, name));
+                if let Some(name) = foreign.filter(|_| !*if_exists) {
+                    return Err(not_dropped(text, span, name));
+                }
             }
             other => refuse_writes(workspace, text, span, other)?,
         },
@@ -189,15 +195,23 @@ fn refuse_writes(workspace: &Workspace, text: &str, span: &Range<usize>, stateme
         | SqlStatement::AlterTable(_) => None,
         _ => return Ok(()),
     };
-    let is_own = |name: &ObjectName| {
-        let reference = TableReference::parse_str(&name.to_string());
-        let name = reference.table();
-        reference.schema().is_none() && workspace.names.owns(name) && workspace.names.declared(name).is_none()
-    };
-    if target.is_some_and(is_own) {
+    let is_rows = |name: &ObjectName| is_own(workspace, name) && workspace.names.declared(&name_of(name)).is_none();
+    if target.is_some_and(is_rows) {
         return Ok(());
     }
     let word = script::word_at(text, span.start);
     let verb = text[word.clone()].to_uppercase();
     Err(Diagnostic::new(format!("the shell does not {verb}: it reads"), Some(word)).help(RUN))
+}
+
+/// Whether the session declared it, or holds its rows.
+fn is_own(workspace: &Workspace, name: &ObjectName) -> bool {
+    let reference = TableReference::parse_str(&name.to_string());
+    matches!(reference.schema(), None | Some(PUBLIC)) && workspace.names.owns(reference.table())
+}
+
+fn not_dropped(text: &str, span: &Range<usize>, name: &ObjectName) -> Diagnostic {
+    let at = script::find_word(text, span, TableReference::parse_str(&name.to_string()).table());
+    Diagnostic::new(format!("'{name}' is not of this session"), at)
+        .help("the shell drops what was declared in it, and nothing of the lake; \\dt lists what there is")
 }

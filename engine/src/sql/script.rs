@@ -109,7 +109,8 @@ pub fn parse_statement(text: &str, span: &Range<usize>) -> std::result::Result<P
 fn parse_error(text: &str, span: &Range<usize>, error: &DataFusionError) -> Diagnostic {
     let message = error.strip_backtrace();
     let message = message.trim_start_matches("SQL error: ").to_owned();
-    let message = message.strip_prefix("ParserError(\"").map_or(message.as_str(), |inner| inner.trim_end_matches("\")"));
+    let inner = ["ParserError(\"", "TokenizerError(\""].iter().find_map(|prefix| message.strip_prefix(prefix));
+    let message = inner.map_or(message.as_str(), |inner| inner.trim_end_matches("\")"));
     match message.find(" at Line: ") {
         Some(at) => {
             let numbers: Vec<u64> = message[at..].split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();

@@ -1,6 +1,7 @@
 //! Files by path: `FROM 'x.csv'`, `FROM 's3://bucket/x/*.parquet'`. They are read as DataFusion reads them, through our stores.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use connectors::context::Context;
@@ -46,6 +47,11 @@ impl std::fmt::Debug for Files {
 /// Whether a name is a path or URL rather than the name of a table.
 pub(in crate::shell) fn looks_like_a_place(name: &str) -> bool {
     name.contains('/') || name.contains(WILDCARDS) || format_of(name).is_some()
+}
+
+/// Whether a path or URL may be that of a folder with a table: neither a pattern nor, by its ending, a file.
+pub(super) fn is_folder(name: &str) -> bool {
+    name.contains('/') && !name.contains(WILDCARDS) && format_of(name).is_none()
 }
 
 /// Format, compression and what else the format has to be told, by the ending of a file's name.
@@ -94,11 +100,7 @@ impl Files {
         let first = first_file(&url, &place, &state).await?;
         let Some(first) = first else { return nothing_at(text, &place) };
         let Some((format, options)) = format_of(&first) else {
-            let endings: Vec<&str> = ENDINGS.iter().map(|(ending, _)| *ending).collect();
-            return plan_err!(
-                "'{first}' is of no kind that is known by its ending; there are: {} (also with .gz, .zst, .bz2, .xz)",
-                endings.join(", ")
-            );
+            return plan_err!("'{first}' is of no kind that is known by its ending; there are: {}", endings());
         };
         let Some(factory) = state.get_file_format_factory(format) else {
             return plan_err!("files of the format {format} are not read");
@@ -142,16 +144,28 @@ async fn first_file(url: &ListingTableUrl, place: &Location, state: &SessionStat
     Ok(None)
 }
 
-/// There is no such file; on the local disk, its folder may have one with a name like it.
+/// There is no such file.
 fn nothing_at<T>(text: &str, place: &Location) -> Result<T> {
-    let path = place.url.to_file_path().unwrap_or_default();
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let entries = path.parent().and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().flatten();
-    let names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    match nearest(&name, names.iter().map(String::as_str)).filter(|near| *near != name) {
-        Some(near) => plan_err!("there is no file at '{text}'; did you mean '{}'?", text.replace(&name, near)),
+    match nearest_file(text, &place.url.to_file_path().unwrap_or_default()) {
+        Some(near) => plan_err!("there is no file at '{text}'; did you mean '{near}'?"),
         None => plan_err!("there is no file at '{text}'"),
     }
+}
+
+/// The file of the local disk whose name is like that of `path`, written as `text` writes `path`.
+pub(in crate::shell) fn nearest_file(text: &str, path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let near = nearest(&name, names.iter().map(String::as_str)).filter(|near| *near != name)?;
+    Some(text.replace(name.as_ref(), near))
+}
+
+/// The endings that files are known by, for a message.
+pub(in crate::shell) fn endings() -> String {
+    let endings: Vec<String> = ENDINGS.iter().map(|(ending, _)| format!(".{ending}")).collect();
+    format!("{} (also with .gz, .zst, .bz2, .xz)", endings.join(", "))
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ fn is_reserved(name: &str) -> bool {
     let found = keywords::ALL_KEYWORDS.binary_search(&name.to_uppercase().as_str());
     let keyword = found.ok().and_then(|at| keywords::ALL_KEYWORDS_INDEX.get(at));
     keyword.is_some_and(|word| {
-        keywords::RESERVED_FOR_TABLE_ALIAS.contains(word) || keywords::RESERVED_FOR_COLUMN_ALIAS.contains(word)
+        keywords::RESERVED_FOR_IDENTIFIER.contains(word) || keywords::RESERVED_FOR_COLUMN_ALIAS.contains(word)
     })
 }
 

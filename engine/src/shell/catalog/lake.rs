@@ -98,15 +98,26 @@ impl SchemaProvider for LakeSchema {
     }
 }
 
-/// Opens the table in a folder, whatever its kind, as it is or as it was; `None` when the folder is none.
+/// Opens a table of the lake, whatever its kind, as it is or as it was; `None` when there is none.
 pub(super) async fn open(
     index: &LakeIndex,
     files: &Files,
     table: &LakeTable,
     moment: Option<&Moment>,
 ) -> Result<Option<Arc<dyn TableProvider>>> {
-    let (context, location) = (index.context(), table.location());
-    let place = context.locate(&location)?;
+    open_folder(index, files, &table.location(), moment).await
+}
+
+/// Opens what a folder anywhere holds; `None` when it is no table.
+pub(super) async fn open_folder(
+    index: &LakeIndex,
+    files: &Files,
+    location: &str,
+    moment: Option<&Moment>,
+) -> Result<Option<Arc<dyn TableProvider>>> {
+    let (context, location) = (index.context(), location.trim_end_matches('/'));
+    let called = location.rsplit('/').next().unwrap_or(location);
+    let place = context.locate(location)?;
     let kind = match index::list(&place).await {
         Ok(listing) => index::kind(&listing),
         // A name that is no path is the name of nothing.
@@ -116,13 +127,13 @@ pub(super) async fn open(
     let name = match kind {
         None => return Ok(None),
         Some(FolderKind::Files) if moment.is_some() => {
-            return plan_err!("'{}' is a folder of Parquet files and keeps no history; DELTA tables do", table.name);
+            return plan_err!("'{called}' is a folder of Parquet files and keeps no history; DELTA tables do");
         }
         Some(FolderKind::Files) => return files.open(&format!("{location}/")).await.map(Some),
         Some(FolderKind::Delta) => "DELTA",
         Some(FolderKind::Parquet) => "PARQUET",
     };
-    let (connector, spec) = (connector(name)?, spec(&table.name, name, &location));
+    let (connector, spec) = (connector(name)?, spec(called, name, location));
     let found = match moment {
         None => connector.table(&spec, context).await?,
         Some(moment) => connector.table_at(&spec, moment, context).await?,

@@ -19,7 +19,7 @@ mod session;
 
 use connectors::context::TableSpec;
 
-pub(super) use files::looks_like_a_place;
+pub(super) use files::{endings, looks_like_a_place, nearest_file};
 pub(super) use index::{FolderKind, LakeIndex, LakeTable, quoted};
 pub(super) use session::{Declared, SessionCatalog, SessionSchema};
 

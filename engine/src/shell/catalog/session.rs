@@ -15,9 +15,9 @@ use datafusion::logical_expr::{DdlStatement, LogicalPlan, TableType};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as Parsed;
 
-use super::files::{Files, looks_like_a_place};
+use super::files::{Files, is_folder, looks_like_a_place};
 use super::index::{FolderKind, LakeIndex, LakeTable};
-use super::lake::{LakeCatalog, LakeSchema, open};
+use super::lake::{LakeCatalog, LakeSchema, open, open_folder};
 use super::{LAKE, PUBLIC};
 use crate::shell::time_travel;
 
@@ -187,10 +187,10 @@ impl SessionSchema {
         }
     }
 
-    /// The table at a place: of the lake, or files.
+    /// The table in the folder at a place, or the files there: those of a Delta table are not all of them rows of it.
     async fn at_place(&self, place: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if let Some(path) = place.strip_prefix("lake://").map(|path| path.trim_matches('/'))
-            && let Some(table) = open(&self.index, &self.files, &lake_table(path), None).await?
+        if is_folder(place)
+            && let Some(table) = open_folder(&self.index, &self.files, place, None).await?
         {
             return Ok(Some(table));
         }
@@ -220,7 +220,7 @@ impl SessionSchema {
             };
         }
         let table = match (reference.catalog(), reference.schema()) {
-            _ if name.starts_with("lake://") => Some(lake_table(name.trim_start_matches("lake://").trim_matches('/'))),
+            _ if is_folder(name) => return open_folder(&self.index, &self.files, name, Some(moment)).await,
             (None, None) => self.by_bare_name(reference.table()).await?,
             (None | Some(LAKE | SESSION), Some(PUBLIC | LAKE)) => Some(lake_table(reference.table())),
             (None | Some(LAKE | SESSION), Some(folder)) => Some(lake_table(&format!("{folder}/{}", reference.table()))),

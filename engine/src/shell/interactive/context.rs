@@ -50,14 +50,17 @@ impl Context {
         let tables = tables(&text[statement]);
         let start_of_statement = cursor - before.len();
         let said: Vec<Piece> = pieces(before).collect();
-        let (mut expected, mut start) = (Expected::Expression, cursor);
+        let mut start = cursor;
         let mut rest = said.as_slice();
         match said.last() {
             Some(open) if !open.closed => {
                 let inner = start_of_statement + open.span.start + 1;
                 return match open.kind {
                     Kind::Text => Self { expected: Expected::Path, start: inner, tables },
-                    Kind::QuotedName => Self { expected: table_or_column(before, &said), start: inner - 1, tables },
+                    Kind::QuotedName => {
+                        let expected = table_or_column(before, &said[..said.len() - 1]).unwrap_or(Expected::Expression);
+                        Self { expected, start: inner - 1, tables }
+                    }
                     _ => Self { expected: Expected::Nothing, start: cursor, tables },
                 };
             }
@@ -73,10 +76,7 @@ impl Context {
             }
             _ => {}
         }
-        let found = table_or_column(before, rest);
-        if found != Expected::Nothing {
-            expected = found;
-        }
+        let expected = table_or_column(before, rest).unwrap_or(Expected::Expression);
         Self { expected, start, tables }
     }
 
@@ -102,7 +102,8 @@ impl Context {
 fn current(text: &str, cursor: usize) -> std::ops::Range<usize> {
     for item in split(text).0 {
         let (Item::Statement(span) | Item::Command(span)) = item;
-        let end = if cursor > span.end && text[span.end..cursor].trim().is_empty() { cursor } else { span.end };
+        let silent = |rest: &str| !pieces(rest).any(|piece| piece.says_something());
+        let end = if cursor > span.end && silent(&text[span.end..cursor]) { cursor } else { span.end };
         if span.start <= cursor && cursor <= end {
             return span.start..end.max(cursor);
         }
@@ -111,7 +112,7 @@ fn current(text: &str, cursor: usize) -> std::ops::Range<usize> {
 }
 
 /// By the words before the one that is being typed: after FROM a table, after a dot what the name before it holds.
-fn table_or_column(text: &str, before: &[Piece]) -> Expected {
+fn table_or_column(text: &str, before: &[Piece]) -> Option<Expected> {
     let said: Vec<&Piece> = before.iter().filter(|piece| piece.says_something()).collect();
     let word = |piece: &Piece| text[piece.span.clone()].to_owned();
     let mut end = said.len();
@@ -123,24 +124,20 @@ fn table_or_column(text: &str, before: &[Piece]) -> Expected {
     }
     let qualifier = (!qualifier.is_empty()).then(|| qualifier.join("."));
     // `FROM a, b`: back over the names and aliases to the word that began the list.
-    let mut at = end;
-    while at > 0
-        && (said[at - 1].kind == Kind::QuotedName
-            || said[at - 1].kind == Kind::Text
-            || matches!(word(said[at - 1]).as_str(), "," | ".")
-            || (said[at - 1].kind == Kind::Word && !is_keyword(&word(said[at - 1]))))
-    {
-        at -= 1;
-    }
-    let opener = at.checked_sub(1).map(|at| word(said[at]).to_uppercase()).unwrap_or_default();
-    let follows_directly =
-        at == end || (opener == "FROM" && said.get(end.wrapping_sub(1)).is_some_and(|piece| word(piece) == ","));
-    if BEFORE_A_TABLE.contains(&opener.as_str()) && follows_directly {
-        return Expected::Table(qualifier);
-    }
+    let in_list = |piece: &Piece| match piece.kind {
+        Kind::QuotedName | Kind::Text => true,
+        Kind::Word => !is_keyword(&word(piece)),
+        _ => matches!(word(piece).as_str(), "," | "."),
+    };
+    let begin = said[..end].iter().rposition(|piece| !in_list(piece))?;
+    let opener = word(said[begin]).to_uppercase();
+    let directly = begin + 1 == end || (opener == "FROM" && word(said[end - 1]) == ",");
+    // DESC also ends a list of ORDER BY.
+    let opens = BEFORE_A_TABLE.contains(&opener.as_str()) && (opener != "DESC" || begin == 0);
     match qualifier {
-        Some(name) => Expected::ColumnOf(name),
-        None => Expected::Nothing,
+        _ if opens && directly => Some(Expected::Table(qualifier)),
+        Some(name) => Some(Expected::ColumnOf(name)),
+        None => None,
     }
 }
 
@@ -229,6 +226,10 @@ mod tests {
             ("\\i da|", Expected::Argument("\\i".into()), "da"),
             ("SEL|", Expected::Expression, "SEL"),
             ("SUMMARIZE |", Expected::Table(None), ""),
+            ("SELECT * FROM \"po|", Expected::Table(None), "\"po"),
+            ("SELECT * FROM t ORDER BY n DESC |", Expected::Expression, ""),
+            ("SELECT * FROM a JOIN b ON a.id = b.|", Expected::ColumnOf("b".into()), ""),
+            ("p.|", Expected::Expression, ""),
         ] {
             assert_eq!(at(text), (expected, word.to_owned()), "{text}");
         }

@@ -74,6 +74,8 @@ impl Console<'_> {
 
     /// An error that is not about a statement ends a script, but not a person's session.
     async fn run_typed(&mut self, text: &str) -> Result<Ending> {
+        // What Ctrl-C stopped has left its files.
+        self.including = 0;
         match Box::pin(self.run(TYPED, text)).await {
             Err(error) => {
                 self.printer.error(&format!("{error:#}"));
@@ -89,7 +91,7 @@ impl Console<'_> {
         keys.add_binding(KeyModifiers::NONE, KeyCode::Tab, ReedlineEvent::UntilFound(complete));
         keys.add_binding(KeyModifiers::SHIFT, KeyCode::BackTab, ReedlineEvent::MenuPrevious);
         keys.add_binding(KeyModifiers::ALT, KeyCode::Enter, ReedlineEvent::Edit(vec![EditCommand::InsertNewline]));
-        let menu = ColumnarMenu::default().with_name(MENU).with_marker("");
+        let menu = ColumnarMenu::default().with_name(MENU).with_marker("> ");
         let editor = Reedline::create()
             .with_edit_mode(Box::new(Emacs::new(keys)))
             .with_completer(Box::new(Names::new(&self.workspace)))

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use testkit::s3::{BUCKET, S3Server};
+
 use super::bench::{Bench, POSTS, TABLES, snapshot};
 
 /// A bench with a table of three versions at `lake://reddit/posts`, one in a folder deeper, and files.
@@ -51,7 +53,15 @@ fn a_table_has_several_names_and_a_file_its_path() {
     {
         assert_eq!(count(name), POSTS.to_string(), "{name}");
     }
-    for (file, rows) in [("'x.csv'", "3"), ("'x.ndjson'", "2"), ("'y.tsv'", "1"), ("'*.csv'", "3"), ("'./x.csv'", "3")] {
+    for (file, rows) in [
+        ("'./lake/reddit/posts'", "40"),
+        ("'./lake/reddit/posts/' VERSION AS OF 0", "40"),
+        ("'x.csv'", "3"),
+        ("'x.ndjson'", "2"),
+        ("'y.tsv'", "1"),
+        ("'*.csv'", "3"),
+        ("'./x.csv'", "3"),
+    ] {
         assert_eq!(count(file), rows, "{file}");
     }
     let shown = bench.good(&[
@@ -60,6 +70,40 @@ fn a_table_has_several_names_and_a_file_its_path() {
         "SHOW TABLES; \\dt reddit.*; DESCRIBE posts; SHOW CREATE TABLE posts; SHOW CREATE TABLE deep",
     ]);
     snapshot!("shell_tables", shown);
+}
+
+#[test]
+fn a_lake_and_files_on_s3_are_read_through_the_settings() {
+    let s3 = S3Server::builder().start().unwrap();
+    let mut bench = Bench::new();
+    let place = |key: &str| format!("s3://{BUCKET}/{key}");
+    for (name, value) in [
+        ("ENGINE_S3_ENDPOINT", s3.endpoint()),
+        ("ENGINE_S3_REGION", s3.region().to_owned()),
+        ("ENGINE_S3_ACCESS_KEY_ID", s3.access_key().to_owned()),
+        ("ENGINE_S3_SECRET_ACCESS_KEY", s3.secret_key().to_owned()),
+    ] {
+        bench.set(name, value);
+    }
+    bench.set("ENGINE_LAKE_URL", place("lake")).secret(s3.secret_key());
+    bench.run(&format!("{}INSERT INTO t SELECT id, score FROM posts;\n", TABLES.replace("lake://t'", "lake://reddit/posts'")));
+    let copies = format!(
+        "COPY (SELECT 1 AS n) TO '{}' STORED AS CSV; COPY (SELECT 2 AS n) TO '{}' STORED AS CSV",
+        place("x/a.csv"),
+        place("x/b.csv")
+    );
+    bench.good(&["shell", "-c", &copies]);
+    let (pattern, folder, table) = (place("x/*.csv"), place("x/"), place("lake/reddit/posts"));
+    for (query, expected) in [
+        (format!("SELECT sum(n) FROM '{pattern}'"), 3),
+        (format!("SELECT sum(n) FROM '{folder}'"), 3),
+        ("SELECT count(*) FROM posts".to_owned(), POSTS),
+        (format!("SELECT count(*) FROM '{table}' VERSION AS OF 0"), POSTS),
+    ] {
+        let text = bench.good(&["shell", "--format", "csv", "-c", &query]);
+        assert_eq!(text.lines().last(), Some(expected.to_string().as_str()), "{query}");
+    }
+    assert!(bench.engine(&["shell", "-c", "SHOW ALL"]).code == 0);
 }
 
 #[test]
@@ -148,8 +192,10 @@ fn mistakes_are_told_as_in_a_check_and_end_the_script() {
         ],
     );
     snapshot!("shell_mistakes", shown);
+    bench.write("self.sql", "\\i self.sql\n");
+    assert!(bench.engine(&["shell", "-f", "self.sql"]).stderr.contains("does the file include itself?"));
     assert!(bench.engine(&["shell", "-f", "nowhere.sql"]).stderr.contains("cannot read nowhere.sql"));
-    assert!(bench.engine(&["shell", "--format", "cvs"]).stderr.contains("'csv'"));
+    assert!(bench.engine(&["shell", "--format", "cvs"]).stderr.contains("possible values: table, vertical, csv"));
 }
 
 #[test]
@@ -191,7 +237,14 @@ fn a_delta_table_is_read_as_it_was() {
 #[test]
 fn a_summary_has_a_row_for_every_column() {
     let bench = bench();
-    let shown = transcript(&bench, &["SUMMARIZE 'x.csv'", "SUMMARIZE SELECT n, [n] AS list FROM 'x.csv'", "\\summarize x.csv"]);
+    let shown = transcript(
+        &bench,
+        &[
+            "SUMMARIZE 'x.csv'",
+            "SUMMARIZE SELECT n, [n] AS list, n / 4.0 AS share, n > 1 AS more, DATE '2026-11-20' + n AS day, arrow_cast(s, 'Dictionary(Int32, Utf8)') AS d FROM 'x.csv'",
+            "\\summarize x.csv",
+        ],
+    );
     snapshot!("shell_summary", shown);
 }
 
@@ -230,7 +283,9 @@ fn ctrl_c_ends_a_script() {
         .unwrap();
     std::thread::sleep(std::time::Duration::from_millis(1_500));
     std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let stopped = std::time::Instant::now();
     let output = child.wait_with_output().unwrap();
+    assert!(stopped.elapsed().as_secs() < 10, "a query that gives no row for minutes is left alone: {:?}", stopped.elapsed());
     assert_eq!(output.status.code(), Some(130));
     assert!(output.stdout.is_empty() && String::from_utf8_lossy(&output.stderr).contains("stopped"), "{output:?}");
 }

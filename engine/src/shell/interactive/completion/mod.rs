@@ -203,11 +203,13 @@ impl Completer for Names {
         let mut seen = BTreeSet::new();
         let found = self.found(&context, word).into_iter().filter(fits).filter(|found| seen.insert(found.value.clone()));
         let span = Span { start: context.start, end: cursor };
+        // A file ends the text that it stands in; a folder goes on.
+        let quote = if context.expected == Expected::Path && !text[cursor..].starts_with('\'') { "'" } else { "" };
         let suggestions: Vec<Suggestion> = found
             .map(|found| Suggestion {
                 append_whitespace: !found.goes_on,
                 description: Some(found.what).filter(|what| !what.is_empty()),
-                value: found.value,
+                value: if found.value.ends_with('/') { found.value } else { format!("{}{quote}", found.value) },
                 span,
                 ..Suggestion::default()
             })

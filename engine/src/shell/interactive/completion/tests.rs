@@ -16,7 +16,7 @@ struct Lab {
 impl Lab {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        for table in ["reddit/posts", "reddit/comments", "a/b/deep", "top", "bad/p/posts"] {
+        for table in ["reddit/posts", "reddit/comments", "a/b/deep", "outside", "bad/p/posts"] {
             std::fs::create_dir_all(folder.path().join(format!("lake/{table}/_delta_log"))).unwrap();
         }
         std::fs::write(folder.path().join("x.csv"), "first,Second\n1,a\n").unwrap();
@@ -49,7 +49,7 @@ async fn tables_and_schemas_are_completed_step_by_step() {
     assert_eq!(lab.values(&mut names, "SELECT * FROM lake.|"), ["\"a/b\".", "\"bad/p\".", "public.", "reddit."]);
     assert_eq!(lab.values(&mut names, "SELECT * FROM lake.\"a/b\".|"), ["deep"]);
     assert_eq!(lab.values(&mut names, "SELECT * FROM lake.reddit.c|"), ["comments"]);
-    assert_eq!(lab.values(&mut names, "\\d top|"), ["top"]);
+    assert_eq!(lab.values(&mut names, "\\d outs|"), ["outside"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,6 +76,7 @@ async fn files_are_completed_within_quotes() {
     let lab = Lab::new();
     let mut names = lab.names();
     let dir = lab.folder.path().display().to_string();
-    assert_eq!(lab.values(&mut names, "SELECT * FROM 'DIR/|"), [format!("{dir}/lake/"), format!("{dir}/x.csv")]);
+    assert_eq!(lab.values(&mut names, "SELECT * FROM 'DIR/|"), [format!("{dir}/lake/"), format!("{dir}/x.csv'")]);
+    assert_eq!(lab.values(&mut names, "SELECT * FROM 'DIR/x|' t"), [format!("{dir}/x.csv")]);
     assert_eq!(lab.values(&mut names, "\\i DIR/x|"), [format!("{dir}/x.csv")]);
 }
