@@ -5,13 +5,12 @@ use std::path::{Path as FilePath, PathBuf};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use globset::{GlobBuilder, GlobMatcher};
-use object_store::path::{Path, PathPart};
+use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use tokio::sync::mpsc;
 
 use super::object::Object;
 use crate::error::{Error, Result};
-use crate::staging::unescape;
 use crate::stores::{Location, Stores};
 
 /// Files that wait between the walk over a local folder and who reads them.
@@ -87,12 +86,7 @@ impl Place {
 
     /// The folders of a file, each as it is called; those above the location too.
     pub(crate) fn folders(&self, path: &Path) -> Vec<String> {
-        let decode = |part: &str| match self.root.url.scheme() {
-            // A path on the local disk is kept with some letters escaped.
-            "file" => unescape(part),
-            _ => part.to_owned(),
-        };
-        let mut folders: Vec<String> = path.parts().map(|part| decode(part.as_ref())).collect();
+        let mut folders: Vec<String> = path.as_ref().split('/').map(str::to_owned).collect();
         folders.pop();
         folders
     }
@@ -191,13 +185,15 @@ fn walk_folder(folder: &FilePath, path: &Path, sender: &Sender) -> Result<bool> 
             tracing::warn!(link = %entry.path().display(), "a link to a folder above it is not followed");
             continue;
         }
-        let part = PathPart::from(text);
-        names.push((format!("{}{}", part.as_ref(), if is_folder { "/" } else { "" }), name));
+        names.push((format!("{text}{}", if is_folder { "/" } else { "" }), name));
     }
     names.sort_unstable();
     for (part, name) in names {
         let entry = folder.join(&name);
-        let child = path.parts().chain([PathPart::from(name.to_string_lossy().as_ref())]).collect::<Path>();
+        let Ok(child) = Path::parse(format!("{path}/{}", part.trim_end_matches('/'))) else {
+            tracing::warn!(file = %entry.display(), "a file whose name has a control character in it is passed over");
+            continue;
+        };
         if part.ends_with('/') {
             if !walk_folder(&entry, &child, sender)? {
                 return Ok(false);

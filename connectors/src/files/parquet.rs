@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::buffer::NullBuffer;
 use arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
 use arrow::datatypes::{Field, SchemaRef};
 use arrow::util::display::array_value_to_string;
@@ -154,9 +155,10 @@ fn fit(array: &ArrayRef, field: &Field, problems: &mut [Option<Misfit>]) -> Resu
     let cast = cast_with_options(array, field.data_type(), &options).map_err(|error| {
         Error::data(format!("{}: {} cannot be read as {}: {error}", column(), array.data_type(), field.data_type()))
     })?;
-    if cast.null_count() > array.null_count() {
+    let nulls = array.logical_nulls();
+    if cast.null_count() > nulls.as_ref().map_or(0, NullBuffer::null_count) {
         for (index, problem) in problems.iter_mut().enumerate() {
-            if problem.is_none() && cast.is_null(index) && array.is_valid(index) {
+            if problem.is_none() && cast.is_null(index) && nulls.as_ref().is_none_or(|nulls| nulls.is_valid(index)) {
                 let value = array_value_to_string(array, index)?;
                 let reason = format!("{value} ({}) is not {}", array.data_type(), type_name(field.data_type()));
                 *problem = Some(Misfit { column: field.name().clone(), reason });

@@ -149,15 +149,18 @@ impl Lab {
         self.rows_at(table.connector, &format!("lake://{}", table.path))
     }
 
-    /// The rows of the table of a connector at a place.
+    /// The rows of the table of a connector at a place, without what differs from lab to lab: its folder, and when a bad record
+    /// was seen.
     pub(crate) fn rows_at(&self, connector_name: &str, location: &str) -> Option<Vec<String>> {
         block_on(async {
             let session = self.session();
             let spec = spec(connector_name, location);
             let table = connector(connector_name).unwrap().table(&spec, &session.context).await.unwrap()?;
             let context = session.datafusion();
-            let rows = context.read_table(table.provider).unwrap().collect().await;
-            Some(texts(&rows.unwrap_or_else(|error| panic!("{location}: {error}"))))
+            let rows = context.read_table(table.provider).unwrap().drop_columns(&["seen_at"]).unwrap().collect().await;
+            let folder = self.folder.path().to_str().unwrap();
+            let rows = texts(&rows.unwrap_or_else(|error| panic!("{location}: {error}")));
+            Some(rows.into_iter().map(|row| row.replace(folder, "")).collect())
         })
     }
 

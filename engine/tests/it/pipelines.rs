@@ -110,7 +110,7 @@ INSERT INTO events_out SELECT id, name, _file_row FROM events;
 INSERT INTO prices_out SELECT id, price FROM prices;
 ",
     epoch_rows: 6,
-    replay_posts: 0,
+    replay_posts: 1,
     tables: &[
         Table { connector: "DELTA", path: "files/events", key: "id" },
         Table { connector: "PARQUET", path: "files/prices", key: "id" },

@@ -110,7 +110,8 @@ impl Lab {
             let connector = connectors::registry::connector(&table.connector).unwrap();
             let found = connector.table(&table, &session.context).await.unwrap().unwrap();
             let rows = session.datafusion().read_table(found.provider).unwrap().collect().await.unwrap();
-            contents.insert(table.name.clone(), texts(&rows));
+            let folder = self.folder.path().to_str().unwrap();
+            contents.insert(table.name.clone(), texts(&rows).into_iter().map(|row| row.replace(folder, "")).collect());
         }
         contents
     }

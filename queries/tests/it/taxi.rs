@@ -14,7 +14,7 @@ import duckdb, sys
 folder = sys.argv[1]
 rows = duckdb.sql(f"""
     WITH trips AS (
-        SELECT vendor_id v, pickup_datetime p, passenger_count n, fare_amount f, total_amount t, congestion_surcharge c, pickup_location_id l, payment_type y
+        SELECT vendor_id v, pickup_datetime p, passenger_count n, fare_amount f, total_amount t, TRY_CAST(congestion_surcharge AS DOUBLE) c, pickup_location_id l, payment_type y
         FROM read_csv('{folder}/yellow_2018-12.csv')
         UNION ALL
         SELECT "VendorID", tpep_pickup_datetime, passenger_count, fare_amount, total_amount, congestion_surcharge, "PULocationID", payment_type

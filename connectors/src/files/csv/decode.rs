@@ -105,8 +105,10 @@ impl CsvDecoder {
         if let Some(note) = &detected.note {
             tracing::info!(file = self.address, note, "encoding");
         }
-        let hints = Hints { columns: self.names.clone(), ..self.options.hints.clone() };
-        let sniffed = sniff(&detected.decode(&sample), self.finished, &hints);
+        let text = detected.decode(&sample);
+        let mut hints = Hints { columns: self.names.clone(), ..self.options.hints.clone() };
+        hints.delimiter = hints.delimiter.or_else(|| delimiter_of_header(&text, &self.names));
+        let sniffed = sniff(&text, self.finished, &hints);
         tracing::debug!(file = self.address, dialect = %sniffed.dialect, why = sniffed.why, "dialect");
         let mut reading = Reading {
             transcoder: detected.transcoder(),
@@ -146,6 +148,18 @@ impl Reading {
         }
         self.splitter.finish();
     }
+}
+
+/// The delimiter that splits the first line into two names of the table's columns at least: with it, records may be as ragged as
+/// they like.
+fn delimiter_of_header(text: &[u8], names: &[String]) -> Option<u8> {
+    let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
+    let line = String::from_utf8_lossy(line);
+    let plain = |name: &str| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+    let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
+    let found = |delimiter: u8| line.split(char::from(delimiter)).filter(|cell| names.contains(&plain(cell))).count();
+    let best = [b',', b';', b'\t', b'|', 1].into_iter().map(|delimiter| (found(delimiter), delimiter));
+    best.filter(|(found, _)| *found > 1).max_by_key(|(found, _)| *found).map(|(_, delimiter)| delimiter)
 }
 
 /// Where the columns that are read are in the records of a file.
