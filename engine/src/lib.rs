@@ -44,6 +44,7 @@
 //! | the commands | [`cli`] |
 //! | the SQL shell | `shell` |
 //! | sources, sinks, the staging writer | the crate [`connectors`] |
+//! | what type a column of a file has | the crate `catalog` |
 
 pub mod cli;
 pub mod config;

@@ -472,12 +472,18 @@ pub(super) fn type_name(data_type: &DataType) -> String {
         DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => format!("an unsigned integer ({data_type})"),
         DataType::Float16 | DataType::Float32 => "a REAL".to_owned(),
         DataType::Float64 => "a DOUBLE".to_owned(),
-        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) | DataType::Decimal128(precision, scale) => {
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale) => {
             format!("a DECIMAL({precision}, {scale})")
         }
         DataType::Date32 | DataType::Date64 => "a DATE".to_owned(),
         DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, zone) => {
-            if zone.is_some() { "a TIMESTAMP WITH TIME ZONE".to_owned() } else { "a TIMESTAMP".to_owned() }
+            if zone.is_some() {
+                "a TIMESTAMP WITH TIME ZONE".to_owned()
+            } else {
+                "a TIMESTAMP".to_owned()
+            }
         }
         DataType::Struct(_) => "an object".to_owned(),
         DataType::List(_) | DataType::LargeList(_) => "a list".to_owned(),

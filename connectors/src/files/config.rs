@@ -11,7 +11,7 @@ use super::csv::decode::CsvOptions;
 use super::csv::encoding::Choice;
 use super::csv::{Hints, Renames, dialect};
 use super::decode::OnError;
-use super::infer::{self, Files};
+use super::infer::{self, Files, Memory};
 use super::listing::Place;
 use super::object::Format;
 use super::pending::OnChange;
@@ -108,7 +108,7 @@ pub(crate) struct Inferred {
     /// What was seen.
     pub observed: ObservedSchema,
     /// Where it is kept.
-    pub home: Location,
+    pub memory: Memory,
 }
 
 fn own_name(name: &str) -> String {
@@ -231,11 +231,12 @@ impl FileTable {
         let (columns, inferred) = match &table.columns {
             Some(columns) => (Arc::clone(columns), None),
             None => {
-                let observed = match infer::load(home).await? {
+                let memory = Memory::new(home, &place);
+                let observed = match memory.load().await? {
                     Some(observed) => observed,
                     None => files.sample().await?,
                 };
-                (infer::schema(&observed), Some(Inferred { observed, home: home.clone() }))
+                (infer::schema(&observed), Some(Inferred { observed, memory }))
             }
         };
         let read = options.choice("read", &["auto", "new", "whole"])?;

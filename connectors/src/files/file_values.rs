@@ -55,12 +55,15 @@ fn partition_values(layout: &Layout, place: &Place, object: &Object) -> Result<V
             return Err(Error::data(format!("'{address}' is in no folder '{name}=<value>': {help}")));
         };
         if *value != NULL_FOLDER {
-            columns.column(index).text(&unescape(value)).map_err(|misfit| {
-                Error::data(format!("'{address}': partition column '{}': {}", misfit.column, misfit.reason))
-            })?;
+            columns
+                .column(index)
+                .text(&unescape(value))
+                .map_err(|misfit| Error::data(format!("'{address}': partition column '{}': {}", misfit.column, misfit.reason)))?;
         }
     }
-    columns.end_row().map_err(|misfit| Error::data(format!("'{address}': partition column '{}' {}", misfit.column, misfit.reason)))?;
+    columns
+        .end_row()
+        .map_err(|misfit| Error::data(format!("'{address}': partition column '{}' {}", misfit.column, misfit.reason)))?;
     let batch = columns.take()?;
     batch.columns().iter().map(|column| Ok(ScalarValue::try_from_array(column, 0)?)).collect()
 }

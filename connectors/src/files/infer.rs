@@ -1,13 +1,14 @@
 //! The columns of a table that declares none: what is in a sample of its files, kept, and added to when a file brings a new one.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use catalog::infer::{FileObservation, ObservedColumn, ObservedSchema, ResolveOptions};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
-use std::sync::Arc;
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncBufReadExt;
 
 use super::columns::Columns;
@@ -37,37 +38,43 @@ pub(super) struct Files<'a> {
     pub(super) text: &'a Text,
 }
 
-/// What is known of a table's columns, where it is kept.
-pub(super) fn known(home: &Location) -> Location {
-    home.join("schema.json")
-}
+/// Where it is kept what is known of the columns of a table: below its home, and for the location that it has now.
+#[derive(Debug, Clone)]
+pub(super) struct Memory(Location);
 
-/// What was kept, if anything was.
-///
-/// # Errors
-/// When the store does not answer.
-pub(super) async fn load(home: &Location) -> Result<Option<ObservedSchema>> {
-    let place = known(home);
-    match place.store.get(&place.path).await {
-        Ok(found) => {
-            let bytes = found.bytes().await?;
-            let parsed = serde_json::from_slice(&bytes);
-            parsed.map(Some).map_err(|error| Error::internal(format!("{} does not hold a schema: {error}", place.url)))
-        }
-        Err(object_store::Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
+impl Memory {
+    /// Of the table at `place`.
+    pub(super) fn new(home: &Location, place: &Place) -> Self {
+        let name = hex::encode(&Sha256::digest(&place.shown)[..8]);
+        Self(home.join(&format!("columns-{name}.json")))
     }
-}
 
-/// Keeps what is known.
-///
-/// # Errors
-/// When the store refuses.
-pub(super) async fn store(home: &Location, observed: &ObservedSchema) -> Result<()> {
-    let place = known(home);
-    let text = serde_json::to_vec(observed).map_err(|error| Error::internal(format!("a schema: {error}")))?;
-    place.store.put(&place.path, text.into()).await?;
-    Ok(())
+    /// What was kept, if anything was.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(super) async fn load(&self) -> Result<Option<ObservedSchema>> {
+        let place = &self.0;
+        match place.store.get(&place.path).await {
+            Ok(found) => {
+                let bytes = found.bytes().await?;
+                let parsed = serde_json::from_slice(&bytes);
+                parsed.map(Some).map_err(|error| Error::internal(format!("{} does not hold columns: {error}", place.url)))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Keeps what is known.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub(super) async fn store(&self, observed: &ObservedSchema) -> Result<()> {
+        let text = serde_json::to_vec(observed).map_err(|error| Error::internal(format!("columns: {error}")))?;
+        self.0.store.put(&self.0.path, text.into()).await?;
+        Ok(())
+    }
 }
 
 /// The columns that all of `observed` fits. Names are lower case, as SQL writes names without quotes.

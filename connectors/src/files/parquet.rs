@@ -96,7 +96,9 @@ impl ParquetFile {
     /// [`Error::Data`] when the file is damaged.
     pub(super) async fn next(&mut self) -> Result<Option<Rows>> {
         let next = self.batches.try_next().await;
-        let Some(batch) = next.map_err(|error| Error::from(error).context(format!("'{}'", self.address)))? else { return Ok(None) };
+        let Some(batch) = next.map_err(|error| Error::from(error).context(format!("'{}'", self.address)))? else {
+            return Ok(None);
+        };
         let rows = batch.num_rows();
         let mut problems: Vec<Option<Misfit>> = vec![None; rows];
         let mut arrays = Vec::with_capacity(self.places.len());
@@ -117,7 +119,8 @@ impl ParquetFile {
         let mut numbers = Vec::with_capacity(batch.num_rows());
         for (index, problem) in problems.iter().enumerate() {
             let row = first + index as u64;
-            let missing = self.schema.fields().iter().zip(&arrays).find(|(field, array)| !field.is_nullable() && array.is_null(index));
+            let missing =
+                self.schema.fields().iter().zip(&arrays).find(|(field, array)| !field.is_nullable() && array.is_null(index));
             let missing = missing.map(|(field, _)| Misfit {
                 column: field.name().clone(),
                 reason: "is missing or NULL, but the column is NOT NULL".to_owned(),
@@ -129,7 +132,15 @@ impl ParquetFile {
             }
             if let Some(misfit) = missing.or_else(|| problem.clone()) {
                 let raw = shown(batch, index).into_bytes();
-                refused.push(Refused { raw, row, line: row, offset: 0, column: Some(misfit.column), reason: misfit.reason, kept });
+                refused.push(Refused {
+                    raw,
+                    row,
+                    line: row,
+                    offset: 0,
+                    column: Some(misfit.column),
+                    reason: misfit.reason,
+                    kept,
+                });
             }
         }
         // What is refused may be NULL where the schema allows none, so nullability is checked behind it.

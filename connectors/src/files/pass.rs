@@ -74,7 +74,12 @@ impl Pass {
     async fn rest(table: &FileTable, part: Option<Part>) -> Result<Option<(Pending, u64)>> {
         let Some(part) = part else { return Ok(None) };
         let Some(object) = table.place.object(&part.file.path).await? else {
-            tracing::warn!(table = table.name, file = part.file.path, records = part.records, "a file is gone that was read in part");
+            tracing::warn!(
+                table = table.name,
+                file = part.file.path,
+                records = part.records,
+                "a file is gone that was read in part"
+            );
             return Ok(None);
         };
         let changed = object.version != part.file.version;

@@ -16,7 +16,6 @@ use super::ledger::{Ledger, Part, Progress};
 use super::object::Object;
 use super::pass::Pass;
 use super::projection::Projection;
-use super::infer;
 use super::reading::{Content, Reading, is_failure};
 use super::source::{FileSource, Parked, Parking};
 use crate::error::{Error, Result};
@@ -144,10 +143,12 @@ impl Slice {
         for file in &batch.files {
             self.progress.add(file.entry(), file.old.as_ref());
         }
-        self.progress.part = self.pass.reading.as_ref().filter(|reading| reading.records() > 0).map(|reading| Part {
-            file: reading.pending.entry(),
-            records: reading.records(),
-        });
+        self.progress.part = self
+            .pass
+            .reading
+            .as_ref()
+            .filter(|reading| reading.records() > 0)
+            .map(|reading| Part { file: reading.pending.entry(), records: reading.records() });
         self.dirty = false;
         self.records += batch.records as u64;
         self.bad_rows += batch.refused.len() as u64;
@@ -232,11 +233,16 @@ impl Batch {
 /// When that cannot be written down.
 async fn drift(table: &FileTable, known: &Inferred, object: &Object, decoded: u64, unknown: &[String]) -> Result<Error> {
     let observed = table.files().observe(object, decoded.saturating_add(1)).await?;
-    let mut all = infer::load(&known.home).await?.unwrap_or_else(|| known.observed.clone());
+    let mut all = known.memory.load().await?.unwrap_or_else(|| known.observed.clone());
     all.merge(&observed);
-    infer::store(&known.home, &all).await?;
+    known.memory.store(&all).await?;
     Ok(Error::SchemaChanged {
-        message: format!("'{}' has columns that table '{}' had not: {}", table.place.address(&object.path), table.name, unknown.join(", ")),
+        message: format!(
+            "'{}' has columns that table '{}' had not: {}",
+            table.place.address(&object.path),
+            table.name,
+            unknown.join(", ")
+        ),
     })
 }
 
@@ -295,9 +301,9 @@ impl SliceRead for Slice {
         }
         let offset = self.ledger.compact(self.progress).await?.store()?;
         if let Some(known) = &self.table.inferred
-            && infer::load(&known.home).await?.is_none()
+            && known.memory.load().await?.is_none()
         {
-            infer::store(&known.home, &known.observed).await?;
+            known.memory.store(&known.observed).await?;
         }
         if more && !self.dirty && !self.interrupted {
             let parked = Parked { offset: offset.clone(), columns: self.request.columns, pass: self.pass, runs: self.runs };

@@ -82,9 +82,8 @@ impl Source for FileSource {
     fn describe(&self, offset: &Offset) -> String {
         let Ok(progress) = Progress::load(Some(offset)) else { return "not an offset of a table of files".to_owned() };
         let files = if progress.files == 1 { "file" } else { "files" };
-        let part = progress.part.map_or_else(String::new, |part| {
-            format!(", and {} records of '{}'", part.records, part.file.path)
-        });
+        let part =
+            progress.part.map_or_else(String::new, |part| format!(", and {} records of '{}'", part.records, part.file.path));
         format!("{} {files}, {} bytes{part}", progress.files, progress.bytes)
     }
 

@@ -156,7 +156,8 @@ async fn every_format_keeps_the_contract_of_a_source() {
                 vec![Arc::new(Int64Array::from(ids.clone())), Arc::new(StringArray::from(names.clone()))],
             )
             .unwrap();
-            let json: String = ids.iter().zip(&names).map(|(id, name)| format!("{{\"id\":{id},\"name\":\"{name}\"}}\n")).collect();
+            let json: String =
+                ids.iter().zip(&names).map(|(id, name)| format!("{{\"id\":{id},\"name\":\"{name}\"}}\n")).collect();
             let csv: String = ids.iter().zip(&names).map(|(id, name)| format!("{id},{name}\n")).collect();
             let bytes = match format {
                 "JSON" if file == 2 => gzip(&json),
@@ -219,7 +220,10 @@ async fn bad_records_fail_are_put_aside_or_become_null() {
     let aside = read(&quarantine, None, HUGE).await.unwrap();
     assert_eq!(aside.ids(), [1, 4]);
     let bad = &aside.bad;
-    assert_eq!((bad[0].raw.as_slice(), bad[0].row, bad[0].line, bad[0].offset), (&b"{\"id\":\"x\"}"[..], Some(2), Some(2), Some(9)));
+    assert_eq!(
+        (bad[0].raw.as_slice(), bad[0].row, bad[0].line, bad[0].offset),
+        (&b"{\"id\":\"x\"}"[..], Some(2), Some(2), Some(9))
+    );
     assert_eq!((bad[0].column.as_deref(), bad[1].column.as_deref(), bad[1].line), (Some("id"), None, Some(3)));
     let null = bench.source("JSON", id_name(), &[("on_error", "null")]).await;
     let kept = read(&null, None, HUGE).await.unwrap();
@@ -276,8 +280,16 @@ async fn parquet_files_of_several_schemas_are_one_table() {
         bench.write(name, parquet(&RecordBatch::try_new(schema, vec![array]).unwrap()));
     };
     file("1.parquet", Field::new("id", DataType::Int32, true), Arc::new(Int32Array::from(vec![1, 2])));
-    file("2.parquet", Field::new("ID", DataType::Float64, true), Arc::new(arrow::array::Float64Array::from(vec![Some(3.0), None])));
-    file("3.parquet", Field::new("id", DataType::LargeUtf8, true), Arc::new(arrow::array::LargeStringArray::from(vec!["4", "x"])));
+    file(
+        "2.parquet",
+        Field::new("ID", DataType::Float64, true),
+        Arc::new(arrow::array::Float64Array::from(vec![Some(3.0), None])),
+    );
+    file(
+        "3.parquet",
+        Field::new("id", DataType::LargeUtf8, true),
+        Arc::new(arrow::array::LargeStringArray::from(vec!["4", "x"])),
+    );
     file("4.parquet", Field::new("id", DataType::Null, true), Arc::new(arrow::array::NullArray::new(1)));
     let source = bench.source("PARQUET", columns(&[("id", DataType::Int64)]), &[("on_error", "quarantine")]).await;
     let all = read(&source, None, HUGE).await.unwrap();
@@ -309,11 +321,9 @@ async fn columns_are_found_and_a_new_one_is_learnt() {
     let bench = Bench::new();
     bench.write("1.json", "{\"Id\":1,\"at\":\"2026-11-21 10:00:00\",\"zip\":\"00123\",\"tags\":[{\"k\":1.5}]}\n");
     let source = bench.source("JSON", None, &[]).await;
-    let shown: Vec<String> = source.schema().fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
-    assert_eq!(
-        shown,
-        ["id Int64", "at Timestamp(\u{b5}s)", "zip Utf8", "tags List(Struct(\"k\": Float64))"].map(str::to_owned),
-    );
+    let shown: Vec<String> =
+        source.schema().fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
+    assert_eq!(shown, ["id Int64", "at Timestamp(\u{b5}s)", "zip Utf8", "tags List(Struct(\"k\": Float64))"].map(str::to_owned),);
     let first = read(&source, None, HUGE).await.unwrap();
     bench.write("2.json", "{\"id\":2}\n{\"id\":3,\"more\":true}\n");
     let changed = read(&source, Some(&first.offset), HUGE).await.unwrap_err();

@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use connectors::context::TableSpec;
 use connectors::sink::WriteMode;

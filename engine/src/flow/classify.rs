@@ -113,7 +113,11 @@ fn lookups(plan: &LogicalPlan) -> Result<BTreeSet<String>> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     let all = scans(plan)?;
-    Ok(joined.into_iter().filter(|(name, times)| all.get(name).is_some_and(|(scans, _)| scans == times)).map(|(name, _)| name).collect())
+    Ok(joined
+        .into_iter()
+        .filter(|(name, times)| all.get(name).is_some_and(|(scans, _)| scans == times))
+        .map(|(name, _)| name)
+        .collect())
 }
 
 /// The class of `plan` when written by `mode`.

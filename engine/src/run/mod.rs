@@ -143,7 +143,10 @@ async fn drain_and_adapt(
         })?;
         assign::assign(&mut pipeline.flows, &store.progress(&pipeline.name).await?.flows)?;
     }
-    bail!("pipeline '{}' was planned anew {MOST_REPLANS} times in a row (this is a bug in engine; please report it)", pipeline.name)
+    bail!(
+        "pipeline '{}' was planned anew {MOST_REPLANS} times in a row (this is a bug in engine; please report it)",
+        pipeline.name
+    )
 }
 
 /// Slices and spill files of runs that were killed.

@@ -23,8 +23,8 @@ use datafusion::sql::sqlparser::ast::{Insert, Statement as SqlStatement, TableOb
 use super::script::{self, Statement, find_word};
 use super::settings::{PipelineOptions, pipeline_options};
 use super::{Diagnostic, flows, settings, tables};
-use crate::flow::{Class, Flow};
 use crate::flow::source_table::SourceTable;
+use crate::flow::{Class, Flow};
 use crate::session::Session;
 
 /// What a table is to the pipeline.
@@ -314,11 +314,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    async fn open(
-        &self,
-        spec: &TableSpec,
-        span: &Range<usize>,
-    ) -> std::result::Result<TableKind, Diagnostic> {
+    async fn open(&self, spec: &TableSpec, span: &Range<usize>) -> std::result::Result<TableKind, Diagnostic> {
         let text = &self.pipeline.text;
         let from_connector = |error: connectors::Error| Diagnostic::from_connector(text, span, &error);
         let from_datafusion = |error| Diagnostic::from_datafusion(text, span, &error);

@@ -47,7 +47,8 @@ async fn three_vintages_are_one_table_with_the_sums_that_duckdb_finds() {
     lab.run(&file, 1_000, &CancellationToken::new()).await;
     let ours = lab.query(&file, OURS).await;
     assert_eq!(ours.len(), 7, "{ours:?}");
-    let counts = lab.query(&file, "SELECT count(*), count(congestion_surcharge), count(DISTINCT pickup_date) FROM taxi_trips").await;
+    let counts =
+        lab.query(&file, "SELECT count(*), count(congestion_surcharge), count(DISTINCT pickup_date) FROM taxi_trips").await;
     assert_eq!(counts, ["2400|1600|7"]);
 
     let python = match venv_with(&["duckdb"]) {

@@ -48,7 +48,8 @@ async fn toll_holds_the_good_lines_typed_and_the_bad_one_is_aside() {
     // Half of the new records are bad: the NOT NULL make is missing.
     let session_error = lab.try_run(&file, 1_000).await.unwrap_err();
     assert!(format!("{session_error:#}").contains("1 of 2 records are bad, more than max_bad_ratio 0.1"), "{session_error:#}");
-    std::fs::write(Path::new(&lab.files("toll")).join("sample_data-2026-11-20-12-00.json"), line.replace("None", "'Audi'")).unwrap();
+    std::fs::write(Path::new(&lab.files("toll")).join("sample_data-2026-11-20-12-00.json"), line.replace("None", "'Audi'"))
+        .unwrap();
     lab.run(&file, 1_000, &stop).await;
     assert_eq!(lab.query(&file, "SELECT count(*), count(*) FILTER (WHERE transaction_id = 7) FROM toll").await, ["100|1"]);
 }

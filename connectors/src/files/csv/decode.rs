@@ -234,7 +234,8 @@ impl Decoder for CsvDecoder {
     }
 
     fn decode(&mut self, output: &mut Output<'_>) -> Result<Progress> {
-        let Self { options, names, slots, on_error, address, reading, records, scratch, finished, observation, unknown, .. } = self;
+        let Self { options, names, slots, on_error, address, reading, records, scratch, finished, observation, unknown, .. } =
+            self;
         let Some(reading) = reading else { return Ok(Progress::Hungry) };
         loop {
             if output.room == 0 {
@@ -253,7 +254,10 @@ impl Decoder for CsvDecoder {
             };
             if std::mem::take(&mut reading.awaits_header) {
                 let header = Header::read(&record).map_err(|error| {
-                    Error::data(format!("'{address}': column {} of the header is not text in the file's encoding", error.column + 1))
+                    Error::data(format!(
+                        "'{address}': column {} of the header is not text in the file's encoding",
+                        error.column + 1
+                    ))
                 })?;
                 reading.width = header.names().len();
                 if let Some(observation) = observation {

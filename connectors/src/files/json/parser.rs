@@ -347,7 +347,11 @@ impl<'a> Parser<'a> {
             b"NaN" | b"nan" if self.lenient => Word::Nan,
             b"Infinity" | b"inf" | b"-Infinity" | b"-inf" if self.lenient => Word::Infinity,
             _ => {
-                return self.fault(if self.lenient { "a value" } else { "a value: null, true, false, a number, a string in \"\"" });
+                return self.fault(if self.lenient {
+                    "a value"
+                } else {
+                    "a value: null, true, false, a number, a string in \"\""
+                });
             }
         };
         self.at = end;

@@ -141,14 +141,30 @@ fn a_value_that_does_not_fit_refuses_its_row_and_no_other() {
 fn a_record_that_cannot_be_read_takes_no_other_along() {
     for (text, expected, reason) in [
         ("{\"id\":1}\nnot json\n{\"id\":3}\n", vec![1, 3], "2:2:9 not JSON at byte 1"),
-        ("{\"id\":1}\n{\"id\":2,\n{\"id\":3}\n", vec![1, 3], "2:2:9 not JSON at byte 10 of the record: expected a name in quotes, found {"),
+        (
+            "{\"id\":1}\n{\"id\":2,\n{\"id\":3}\n",
+            vec![1, 3],
+            "2:2:9 not JSON at byte 10 of the record: expected a name in quotes, found {",
+        ),
         ("{\"id\":1}\n{\"id\":\n{\"id\":3}\n{\"id\":4}\n", vec![1, 3, 4], "2:2:9 not JSON"),
-        ("{\"id\":1}\n{\"name\":\"open\n{\"id\":3}\n", vec![1, 3], "2:2:9 not JSON at byte 14 of the record: expected the closing quote"),
+        (
+            "{\"id\":1}\n{\"name\":\"open\n{\"id\":3}\n",
+            vec![1, 3],
+            "2:2:9 not JSON at byte 14 of the record: expected the closing quote",
+        ),
         ("{\"id\":1}\n{\"id\":2", vec![1], "2:2:9 the file ends in the middle of this record"),
-        ("{\"id\":1}\n[1,2]\n{\"id\":3}\n", vec![1, 3], "2:2:10 not JSON at byte 1 of the record: expected an object: {, found 1"),
+        (
+            "{\"id\":1}\n[1,2]\n{\"id\":3}\n",
+            vec![1, 3],
+            "2:2:10 not JSON at byte 1 of the record: expected an object: {, found 1",
+        ),
         ("{\"id\":1}\n{'id':2}\n{\"id\":3}\n", vec![1, 3], "there is OPTIONS ('mode' 'lenient')"),
         ("[{\"id\":1},{\"id\":x,\"tags\":[\"}\"]},{\"id\":3}]", vec![1, 3], "2:1:10 not JSON at byte 7"),
-        ("[\n{\"id\":1\n},\n{\"id\" 2\n},\n{\"id\":3}\n]", vec![1, 3], "2:4:13 not JSON at byte 7 of the record: expected ':', found 2"),
+        (
+            "[\n{\"id\":1\n},\n{\"id\" 2\n},\n{\"id\":3}\n]",
+            vec![1, 3],
+            "2:4:13 not JSON at byte 7 of the record: expected ':', found 2",
+        ),
         ("[{\"id\":1},", vec![1], "the file ends before the list"),
         ("{\"id\":1}\n{\"id\":01}\n{\"id\":3}", vec![1, 3], "expected a number"),
         ("{\"id\":1}\n{\"id\":2}}\n{\"id\":3}", vec![1, 2, 3], "3:2:17 not JSON"),
@@ -201,7 +217,8 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
-            prop::collection::hash_map(".{0,4}", inner, 0..4).prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            prop::collection::hash_map(".{0,4}", inner, 0..4)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
         ]
     })
 }

@@ -45,7 +45,8 @@ impl Progress {
         offset.map_or_else(
             || Ok(Self::default()),
             |offset| {
-                serde_json::from_str(&offset.0).map_err(|error| Error::internal(format!("the offset of a table of files: {error}")))
+                serde_json::from_str(&offset.0)
+                    .map_err(|error| Error::internal(format!("the offset of a table of files: {error}")))
             },
         )
     }
