@@ -302,7 +302,7 @@ async fn child_without_id_names_its_place() {
     let nameless = serde_json::json!({"kind": "t3", "data": {"title": "x", "created_utc": 1.0}});
     bench.server.push(Answer::json(&listing(&[post("a", 2.0), nameless], None)));
     let error = bench.fails().await;
-    assert!(error.to_string().starts_with("r/test/new page 1 child 2: it has no 'id'"), "{error}");
+    assert!(error.to_string().starts_with("r/test/new page 1 row 2: it has no 'id'"), "{error}");
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ enum Status {
     Aborted,
 }
 
-/// Moves what is new from Reddit and from files into a Parquet/Delta lake, exactly once, as .sql files say.
+/// Moves what is new from Reddit and files into a Parquet/Delta lake, exactly once, as .sql files say.
 #[derive(Debug, Parser)]
 #[command(
     name = "engine",

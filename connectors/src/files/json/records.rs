@@ -37,6 +37,8 @@ pub struct JsonDecoder {
     lines: u64,
     records: u64,
     layout: Layout,
+    /// Lines that had ended when the first record did, as long as they are to tell the layout.
+    first_ended: Option<u64>,
     /// Within the brackets of a list that holds the records.
     in_list: bool,
     /// Bytes of the buffer below which a record that was incomplete is not tried again.
@@ -61,6 +63,7 @@ impl JsonDecoder {
             lines: 0,
             records: 0,
             layout: Layout::Unknown,
+            first_ended: None,
             in_list: false,
             wait_for: 0,
             finished: false,
@@ -109,7 +112,10 @@ impl JsonDecoder {
                 b']' if self.in_list => self.in_list = false,
                 // Between the records of a list, and, as some programs write them, behind each record of a file.
                 b',' if self.records > 0 => {}
-                _ => return true,
+                _ => {
+                    self.note_layout();
+                    return true;
+                }
             }
             self.advance(at + 1);
         }
@@ -125,8 +131,11 @@ impl JsonDecoder {
         match self.rows.row(&mut parser, output.columns) {
             Ok(misfit) => {
                 let end = parser.at;
-                self.note_layout(end);
+                if self.layout == Layout::Unknown && self.buffer[self.at..end].contains(&b'\n') {
+                    self.layout = Layout::Values;
+                }
                 self.keep(output, end, misfit);
+                self.first_ended = Some(self.lines).filter(|_| self.layout == Layout::Unknown);
             }
             Err(fault) => {
                 output.columns.drop_row();
@@ -148,12 +157,12 @@ impl JsonDecoder {
         None
     }
 
-    fn note_layout(&mut self, end: usize) {
-        if self.layout == Layout::Unknown {
-            let spans_lines = self.buffer[self.at..end].contains(&b'\n');
-            let ends_line = self.buffer[end..].iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b','));
-            let shares_line = ends_line.is_some_and(|byte| *byte != b'\n');
-            self.layout = if spans_lines || shares_line { Layout::Values } else { Layout::Lines };
+    /// A record begins. Where the one before it ended tells how they follow each other.
+    fn note_layout(&mut self) {
+        if let Some(lines) = self.first_ended.take()
+            && self.layout == Layout::Unknown
+        {
+            self.layout = if self.lines > lines { Layout::Lines } else { Layout::Values };
         }
     }
 
