@@ -218,6 +218,15 @@ impl From<datafusion::error::DataFusionError> for Error {
                 Self::Config { message: format!("{message}; raise [run] memory, or lower pipeline.epoch_rows"), subject: None }
             }
             DataFusionError::Context(place, cause) => Self::from(*cause).context(place),
+            // What several parts of a plan wait for fails for all of them.
+            DataFusionError::Shared(cause) => match cause.find_root() {
+                DataFusionError::External(inner) => match inner.downcast_ref::<Self>() {
+                    Some(Self::SchemaChanged { message }) => Self::SchemaChanged { message: message.clone() },
+                    Some(ours) if ours.retry() => Self::transient(ours.to_string()),
+                    _ => Self::Data { message: chain(cause.as_ref()) },
+                },
+                _ => Self::Data { message: chain(cause.as_ref()) },
+            },
             DataFusionError::Internal(message) => Self::Internal { message },
             other => Self::Data { message: chain(&other) },
         }

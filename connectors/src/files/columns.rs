@@ -280,9 +280,18 @@ impl Column {
                 push(values, catalog::values::integer(trimmed).filter(|value| (*low..=*high).contains(value)))
             }
             Values::Float(values) => push(values, catalog::values::float(trimmed)),
-            Values::Decimal { values, precision, scale } => push(values, value::decimal(trimmed, *precision, *scale)),
+            Values::Decimal { values, precision, scale } => {
+                let number = value::decimal(trimmed, *precision, *scale);
+                let is_unsigned = *self.field.data_type() == DataType::UInt64;
+                push(values, number.filter(|number| !is_unsigned || (0..=i128::from(u64::MAX)).contains(number)))
+            }
             Values::Date { values, form } => push(values, value::date(trimmed, *form)),
-            Values::Timestamp { values, form } => push(values, value::timestamp(trimmed, *form)),
+            Values::Timestamp { values, form } => {
+                let micros = value::timestamp(trimmed, *form);
+                // A timestamp in nanoseconds ends in the year 2262.
+                let is_fine = matches!(self.field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, _));
+                push(values, micros.filter(|micros| !is_fine || micros.checked_mul(1_000).is_some()))
+            }
             Values::Struct(_) | Values::List { .. } => false,
         };
         self.settle(fits, || quoted(text))

@@ -231,7 +231,7 @@ impl FileTable {
         let (columns, inferred) = match &table.columns {
             Some(columns) => (Arc::clone(columns), None),
             None => {
-                let memory = Memory::new(home, &place);
+                let memory = Memory::new(home, &files);
                 let observed = match memory.load().await? {
                     Some(observed) => observed,
                     None => files.sample().await?,
@@ -265,6 +265,11 @@ impl FileTable {
 }
 
 impl Layout {
+    /// The columns that are in the files.
+    pub(super) fn columns_in_files(&self) -> SchemaRef {
+        Arc::new(Schema::new(self.schema.fields()[..self.in_files].to_vec()))
+    }
+
     /// `columns` are those that the table declares or that were found in its files; partition columns may be among them and are
     /// text if they are not.
     ///

@@ -55,9 +55,14 @@ fn partition_values(layout: &Layout, place: &Place, object: &Object) -> Result<V
             return Err(Error::data(format!("'{address}' is in no folder '{name}=<value>': {help}")));
         };
         if *value != NULL_FOLDER {
+            // `month=01` is a number where a number is declared.
+            let text = unescape(value);
+            let is_integer = columns.column(index).field().data_type().is_integer();
+            let padded = is_integer.then(|| catalog::values::padded_integer(&text)).flatten();
+            let text = padded.map_or(text, |number| number.to_string());
             columns
                 .column(index)
-                .text(&unescape(value))
+                .text(&text)
                 .map_err(|misfit| Error::data(format!("'{address}': partition column '{}': {}", misfit.column, misfit.reason)))?;
         }
     }

@@ -43,9 +43,10 @@ pub(super) struct Files<'a> {
 pub(super) struct Memory(Location);
 
 impl Memory {
-    /// Of the table at `place`.
-    pub(super) fn new(home: &Location, place: &Place) -> Self {
-        let name = hex::encode(&Sha256::digest(&place.shown)[..8]);
+    /// Of `files`: read in another way, they may have other columns.
+    pub(super) fn new(home: &Location, files: &Files<'_>) -> Self {
+        let read = format!("{}\n{:?}\n{:?}", files.place.shown, files.format, files.text);
+        let name = hex::encode(&Sha256::digest(read)[..8]);
         Self(home.join(&format!("columns-{name}.json")))
     }
 

@@ -9,7 +9,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use tokio::sync::mpsc;
 
-use super::object::Object;
+use super::object::{Object, has_known_ending};
 use crate::error::{Error, Result};
 use crate::stores::{Location, Stores};
 
@@ -54,7 +54,7 @@ impl Place {
 
     /// Whether the location reads like that of a file: `codes.csv`, not `codes/` or `codes` or `*.csv`.
     pub(crate) fn names_one_file(&self) -> bool {
-        !self.is_many && self.root.path.filename().is_some_and(|name| name.contains('.'))
+        !self.is_many && self.root.path.filename().is_some_and(has_known_ending)
     }
 
     async fn file(&self) -> Result<Option<ObjectMeta>> {
@@ -62,7 +62,8 @@ impl Place {
             return Ok(None);
         }
         match self.root.store.head(&self.root.path).await {
-            Ok(meta) => Ok(Some(meta)),
+            // An object of nothing beside others below its name is how a console makes a folder.
+            Ok(meta) => Ok(Some(meta).filter(|meta| meta.size > 0)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => {
                 let is_folder = self.local_folder().is_some_and(|folder| folder.is_dir());
@@ -128,6 +129,10 @@ impl Place {
         let mut before = String::new();
         let ordered = objects.map(move |object| {
             let object = object?;
+            // A folder that a console made is listed without the slash that it is sorted by; it is passed over as empty.
+            if object.size == 0 {
+                return Ok(object);
+            }
             if object.location.as_ref() < before.as_str() {
                 return Err(Error::config(format!(
                     "'{shown}' lists its objects in no order; S3 directory buckets (Express One Zone) cannot be a source"
@@ -200,6 +205,10 @@ fn walk_folder(folder: &FilePath, path: &Path, sender: &Sender) -> Result<bool> 
             }
             continue;
         }
+        if is_unfinished(&part) {
+            tracing::debug!(file = %entry.display(), "a file that is being written is passed over");
+            continue;
+        }
         let metadata = match std::fs::metadata(&entry) {
             // It went away since the folder was read, or it is a link to nothing.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
@@ -215,6 +224,11 @@ fn walk_folder(folder: &FilePath, path: &Path, sender: &Sender) -> Result<bool> 
         }
     }
     Ok(true)
+}
+
+/// `object_store` writes a file under its name with `#` and a number behind it, and opens none of such a name.
+fn is_unfinished(name: &str) -> bool {
+    name.rsplit_once('#').is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether `link`, in `folder`, leads back to it or above it.

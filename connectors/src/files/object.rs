@@ -84,6 +84,16 @@ const FORMATS: [(&str, Option<Format>); 22] = [
     ("sql", None),
 ];
 
+/// Whether `name` is that of a file of a format that is known, compressed or not.
+pub(crate) fn has_known_ending(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let mut endings: Vec<&str> = name.split('.').skip(1).collect();
+    if endings.last().is_some_and(|ending| COMPRESSIONS.contains(ending)) {
+        endings.pop();
+    }
+    endings.last().is_some_and(|ending| FORMATS.iter().any(|(known, _)| known == ending))
+}
+
 /// Why a file is passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Skip {

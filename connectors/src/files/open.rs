@@ -1,12 +1,13 @@
 //! The bytes of a file, decompressed as they come.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use object_store::GetOptions;
+use object_store::{GetOptions, GetResultPayload};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
 use tokio_util::io::StreamReader;
 
@@ -18,6 +19,9 @@ use crate::error::{Error, Result};
 const CHUNK: usize = 1 << 17;
 /// Files up to this size are fetched whole, several at a time, while others are decoded.
 pub(super) const SMALL: u64 = 1 << 20;
+
+/// Bytes of a large object that are asked for at once.
+const PART: u64 = 4 << 20;
 
 /// The first bytes of compressed files.
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -59,10 +63,32 @@ pub(super) async fn fetch(place: &Place, object: &Object) -> Result<Option<Body>
         )));
     }
     if object.size > SMALL {
-        return Ok(Some(Body(found.into_stream())));
+        // A request of its own for each part: one for all of a large object would outlive its timeout while others are decoded.
+        let is_local = matches!(found.payload, GetResultPayload::File(..));
+        return Ok(Some(Body(if is_local { found.into_stream() } else { parts(place, object) })));
     }
     let bytes = found.bytes().await.map_err(|error| Error::from(error).context(format!("cannot read '{}'", address())))?;
     Ok(Some(Body(stream::once(async { Ok(bytes) }).boxed())))
+}
+
+/// The bytes of a large object, part by part, of the version that was listed.
+fn parts(place: &Place, object: &Object) -> BoxStream<'static, object_store::Result<Bytes>> {
+    let store = Arc::clone(&place.root.store);
+    let (path, size, etag) = (object.path.clone(), object.size, object.etag.clone());
+    stream::try_unfold(0, move |at| {
+        let (store, path, etag) = (Arc::clone(&store), path.clone(), etag.clone());
+        async move {
+            if at >= size {
+                return Ok(None);
+            }
+            let end = size.min(at + PART);
+            let if_match = etag.as_deref().map(str::to_owned);
+            let options = GetOptions { range: Some((at..end).into()), if_match, ..GetOptions::default() };
+            let bytes = store.get_opts(&path, options).await?.bytes().await?;
+            Ok(Some((bytes, end)))
+        }
+    })
+    .boxed()
 }
 
 impl Body {

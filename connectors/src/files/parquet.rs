@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, RecordBatchOptions, StructArray, new_null_array,
+};
 use arrow::buffer::NullBuffer;
-use arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::compute::kernels::cmp::distinct;
+use arrow::compute::{CastOptions, cast_with_options, filter_record_batch, nullif};
+use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
 use arrow::util::display::array_value_to_string;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -67,7 +70,7 @@ impl ParquetFile {
         let found = Arc::clone(builder.schema());
         let position = |name: &str| {
             let exact = found.fields().iter().position(|field| field.name() == name);
-            exact.or_else(|| found.fields().iter().position(|field| field.name().eq_ignore_ascii_case(name)))
+            exact.or_else(|| found.fields().iter().position(|field| field.name().to_lowercase() == name.to_lowercase()))
         };
         if !names.is_empty() && names.iter().all(|name| position(name).is_none()) {
             let theirs: Vec<&str> = found.fields().iter().map(|field| field.name().as_str()).collect();
@@ -77,7 +80,7 @@ impl ParquetFile {
                 theirs.join(", ")
             )));
         }
-        let is_known = |field: &Field| names.iter().any(|name| name.eq_ignore_ascii_case(field.name()));
+        let is_known = |field: &Field| names.iter().any(|name| name.to_lowercase() == field.name().to_lowercase());
         let unknown = found.fields().iter().filter(|field| !is_known(field)).map(|field| field.name().clone()).collect();
         let wanted: Vec<Option<usize>> = schema.fields().iter().map(|field| position(field.name())).collect();
         let mut read: Vec<usize> = wanted.iter().flatten().copied().collect();
@@ -161,11 +164,19 @@ fn fit(array: &ArrayRef, field: &Field, problems: &mut [Option<Misfit>]) -> Resu
     if array.data_type() == field.data_type() {
         return Ok(Arc::clone(array));
     }
-    let options = CastOptions { safe: true, ..CastOptions::default() };
-    let column = || format!("column '{}'", field.name());
-    let cast = cast_with_options(array, field.data_type(), &options).map_err(|error| {
-        Error::data(format!("{}: {} cannot be read as {}: {error}", column(), array.data_type(), field.data_type()))
-    })?;
+    let refuse = |error: &dyn std::fmt::Display| {
+        let (from, to) = (array.data_type(), type_name(field.data_type()));
+        Error::data(format!("column '{}': {from} cannot be read as {to}: {error}", field.name()))
+    };
+    if array.data_type().is_integer() && field.data_type().is_temporal() {
+        return Err(refuse(&"a number is no time; declare the column as BIGINT and convert it in the query"));
+    }
+    let array = &by_name(array, field.data_type())?;
+    // Within objects and lists a value that does not fit cannot be told from one that is NULL: there, all have to fit.
+    let safe = !array.data_type().is_nested();
+    let options = CastOptions { safe, ..CastOptions::default() };
+    let cast = cast_with_options(array, field.data_type(), &options).map_err(|error| refuse(&error))?;
+    let cast = if loses_digits(array.data_type(), field.data_type()) { whole_only(array, &cast)? } else { cast };
     let nulls = array.logical_nulls();
     if cast.null_count() > nulls.as_ref().map_or(0, NullBuffer::null_count) {
         for (index, problem) in problems.iter_mut().enumerate() {
@@ -177,6 +188,48 @@ fn fit(array: &ArrayRef, field: &Field, problems: &mut [Option<Misfit>]) -> Resu
         }
     }
     Ok(cast)
+}
+
+/// Whether a number may be cut in a cast that is no error.
+fn loses_digits(from: &DataType, to: &DataType) -> bool {
+    let has_fraction = |data_type: &DataType| data_type.is_floating() || is_decimal(data_type);
+    has_fraction(from) && (to.is_integer() || is_decimal(to))
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..))
+}
+
+/// `cast` with NULL where the value of `array` was another number.
+fn whole_only(array: &ArrayRef, cast: &ArrayRef) -> Result<ArrayRef> {
+    let back = cast_with_options(cast, array.data_type(), &CastOptions::default())?;
+    let differs = distinct(&back, array)?;
+    Ok(nullif(cast, &differs)?)
+}
+
+/// The members of objects in the order of `target`, by their names; those that are missing are NULL.
+fn by_name(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
+    match (target, array.data_type()) {
+        (DataType::Struct(fields), DataType::Struct(_)) => {
+            let Some(from) = array.as_struct_opt() else { return Ok(Arc::clone(array)) };
+            let member = |field: &Arc<Field>| match from.column_by_name(field.name()) {
+                Some(column) => by_name(column, field.data_type()),
+                None => Ok(new_null_array(field.data_type(), from.len())),
+            };
+            let columns = fields.iter().map(member).collect::<Result<Vec<_>>>()?;
+            let named = fields.iter().zip(&columns);
+            let fields: Fields =
+                named.map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true)).collect();
+            Ok(Arc::new(StructArray::try_new_with_length(fields, columns, from.nulls().cloned(), from.len())?))
+        }
+        (DataType::List(item), DataType::List(_)) => {
+            let Some(from) = array.as_list_opt::<i32>() else { return Ok(Arc::clone(array)) };
+            let values = by_name(from.values(), item.data_type())?;
+            let item = Arc::new(Field::new(item.name(), values.data_type().clone(), true));
+            Ok(Arc::new(ListArray::try_new(item, from.offsets().clone(), values, from.nulls().cloned())?))
+        }
+        _ => Ok(Arc::clone(array)),
+    }
 }
 
 /// A row as JSON of texts, for a reader of the bad records: there are no bytes of its own to show.

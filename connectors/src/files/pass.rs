@@ -88,7 +88,7 @@ impl Pass {
         }
         // Of a file that was written anew, and is to be read as it is now, nothing is skipped.
         let skip = if changed && table.on_change == OnChange::Reprocess { 0 } else { part.records };
-        Ok(Some((Pending { object, old: None }, skip)))
+        Ok(Some((Pending { object, old: part.old }, skip)))
     }
 
     /// The next file; none at the end of the pass.

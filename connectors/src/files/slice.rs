@@ -12,6 +12,7 @@ use super::columns::Columns;
 use super::config::{FileTable, Inferred};
 use super::decode::Refused;
 use super::file_values::Segment;
+use super::infer;
 use super::ledger::{Ledger, Part, Progress};
 use super::object::Object;
 use super::pass::Pass;
@@ -117,17 +118,21 @@ impl Slice {
                 return Ok(true);
             }
             self.dirty = true;
-            let ended = self.batch.fill(reading, self.most_records).await?;
+            let ended = self.batch.fill(reading, self.most_records).await;
             if let Some((_, first)) = self.batch.refused.first().filter(|_| is_failure(self.table.on_error)) {
                 return Err(reading.failure(first));
             }
             if let Some(observed) = &self.table.inferred {
-                let unknown = reading.unknown();
+                let mut unknown = reading.unknown();
+                // A column that comes from folders may stand in the files too; the folders count.
+                unknown
+                    .retain(|name| !self.table.layout.partitions.iter().any(|other| other.to_lowercase() == name.to_lowercase()));
                 if !unknown.is_empty() {
                     let (object, decoded) = (reading.pending.object.clone(), reading.decoded());
                     return Err(drift(&self.table, observed, &object, decoded, &unknown).await?);
                 }
             }
+            let ended = ended?;
             self.bytes += reading.received(ended);
             if ended && let Some(reading) = self.pass.reading.take() {
                 self.batch.files.push(reading.pending);
@@ -143,12 +148,11 @@ impl Slice {
         for file in &batch.files {
             self.progress.add(file.entry(), file.old.as_ref());
         }
-        self.progress.part = self
-            .pass
-            .reading
-            .as_ref()
-            .filter(|reading| reading.records() > 0)
-            .map(|reading| Part { file: reading.pending.entry(), records: reading.records() });
+        self.progress.part = self.pass.reading.as_ref().filter(|reading| reading.records() > 0).map(|reading| Part {
+            old: reading.pending.old.clone(),
+            file: reading.pending.entry(),
+            records: reading.records(),
+        });
         self.dirty = false;
         self.records += batch.records as u64;
         self.bad_rows += batch.refused.len() as u64;
@@ -194,7 +198,7 @@ impl Batch {
 }
 
 impl Batch {
-    /// Takes what is next of a file. Says whether it is at its end.
+    /// Takes what is next of a file. Says whether it is at its end. What was decoded before a fault is in it.
     async fn fill(&mut self, reading: &mut Reading, most_records: usize) -> Result<bool> {
         let before = reading.records();
         let address = reading.address().to_owned();
@@ -203,7 +207,7 @@ impl Batch {
             Content::Text(file) => {
                 let (rows, decoded) = (self.columns.rows(), file.decoded);
                 let (room, left) = (most_records - self.records, BATCH_BYTES - self.bytes);
-                let ended = file.decode(&mut self.columns, &mut refused, &mut self.numbers, room, left).await?;
+                let ended = file.decode(&mut self.columns, &mut refused, &mut self.numbers, room, left).await;
                 self.bytes += file.decoded - decoded;
                 (self.columns.rows() - rows, ended)
             }
@@ -213,9 +217,9 @@ impl Batch {
                     self.numbers = next.numbers;
                     let rows = next.batch.num_rows();
                     self.rows = Some(next.batch);
-                    (rows, false)
+                    (rows, Ok(false))
                 }
-                None => (0, true),
+                None => (0, Ok(true)),
             },
         };
         if rows > 0 {
@@ -223,7 +227,7 @@ impl Batch {
         }
         self.records += usize::try_from(reading.records() - before).unwrap_or(usize::MAX);
         self.refused.extend(refused.into_iter().map(|refused| (address.clone(), refused)));
-        Ok(ended)
+        ended
     }
 }
 
@@ -234,7 +238,16 @@ impl Batch {
 async fn drift(table: &FileTable, known: &Inferred, object: &Object, decoded: u64, unknown: &[String]) -> Result<Error> {
     let observed = table.files().observe(object, decoded.saturating_add(1)).await?;
     let mut all = known.memory.load().await?.unwrap_or_else(|| known.observed.clone());
+    let before = infer::schema(&all);
     all.merge(&observed);
+    if infer::schema(&all).fields().len() <= before.fields().len() && before == table.layout.columns_in_files() {
+        return Ok(Error::data(format!(
+            "'{}' has columns that cannot become columns of table '{}': {}; declare the table's columns, or rename them",
+            table.place.address(&object.path),
+            table.name,
+            unknown.join(", ")
+        )));
+    }
     known.memory.store(&all).await?;
     Ok(Error::SchemaChanged {
         message: format!(

@@ -39,8 +39,8 @@ pub(super) type Parking = Arc<Mutex<Option<Parked>>>;
 
 impl FileSource {
     fn take_parked(&self, offset: Option<&Offset>, request: &SliceRequest) -> Option<Parked> {
-        let parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner).take();
-        parked.filter(|parked| Some(&parked.offset) == offset && parked.columns == request.columns)
+        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        parked.take_if(|parked| Some(&parked.offset) == offset && parked.columns == request.columns)
     }
 }
 

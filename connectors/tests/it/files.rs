@@ -300,6 +300,53 @@ async fn parquet_files_of_several_schemas_are_one_table() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parquet_numbers_are_not_cut_and_members_are_found_by_name() {
+    let bench = Bench::new();
+    let doubles = Arc::new(arrow::array::Float64Array::from(vec![1.0, 1.5]));
+    let address = arrow::array::StructArray::from(vec![
+        (Arc::new(Field::new("street", DataType::Utf8, true)), Arc::new(StringArray::from(vec!["s", "t"])) as Arc<dyn Array>),
+        (Arc::new(Field::new("city", DataType::Utf8, true)), Arc::new(StringArray::from(vec!["c", "d"])) as Arc<dyn Array>),
+    ]);
+    let schema =
+        Schema::new(vec![Field::new("id", DataType::Float64, true), Field::new("address", address.data_type().clone(), true)]);
+    let batch = RecordBatch::try_new(Arc::new(schema), vec![doubles, Arc::new(address)]).unwrap();
+    bench.write("a.parquet", parquet(&batch));
+    let member = |name: &str| Field::new(name, DataType::Utf8, true);
+    let declared = columns(&[("id", DataType::Int64), ("address", DataType::Struct(vec![member("city"), member("zip")].into()))]);
+    let source = bench.source("PARQUET", declared, &[("on_error", "quarantine"), ("max_bad_ratio", "1")]).await;
+    let all = read(&source, None, HUGE).await.unwrap();
+    assert_eq!((all.ids(), all.texts("address")), (vec![1], vec!["{city: c, zip: }".to_owned()]));
+    assert!(all.bad[0].reason.contains("1.5 (Float64) is not a BIGINT"), "{:?}", all.bad);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_object_of_s3_is_read_in_parts_and_console_folders_are_passed_over() {
+    let server = S3Server::start().await.unwrap();
+    let s3 = S3Config {
+        endpoint: Some(server.endpoint()),
+        region: Some(server.region().to_owned()),
+        access_key_id: Some(server.access_key().to_owned()),
+        secret_access_key: Some(server.secret_key().to_owned()),
+        ..S3Config::default()
+    };
+    let bucket = testkit::s3::BUCKET;
+    let context = context(&format!("s3://{bucket}/lake"), s3);
+    let put = async |key: &str, text: String| {
+        let place = context.locate(&format!("s3://{bucket}/{key}")).unwrap();
+        place.store.put(&place.path, text.into()).await.unwrap();
+    };
+    let lines: String = (0..100_000).map(|id| format!("{{\"id\":{id},\"name\":\"{:0>60}\"}}\n", id)).collect();
+    assert!(lines.len() > 6 << 20);
+    put("in/big.json", lines).await;
+    put("in", String::new()).await;
+    let table = spec("JSON", &format!("s3://{bucket}/in"), id_name(), &[]);
+    let home = context.locate("lake://.engine/sources/p/t").unwrap();
+    let source = connector("JSON").unwrap().source(&table, home, &context).await.unwrap();
+    let all = read(&source, None, HUGE).await.unwrap();
+    assert_eq!((all.ids().len(), all.ids().last()), (100_000, Some(&99_999)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn folders_are_columns() {
     let bench = Bench::new();
     bench.write("day=2026-11-20/kind=a%2Fb/x.json", "{\"id\":1}");
@@ -312,6 +359,7 @@ async fn folders_are_columns() {
     assert_eq!(all.texts("day"), ["2026-11-20", "2026-11-21"]);
     assert_eq!(all.texts("kind"), ["a/b", ""]);
     bench.write("loose.json", "{\"id\":3}");
+    bench.write("day=2026-11-22/kind=b/report#1", "{\"id\":9}");
     let text = error(&bench.open(&table).await.unwrap()).await;
     assert!(text.contains("loose.json' is in no folder 'day=<value>'"), "{text}");
 }

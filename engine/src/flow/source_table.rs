@@ -71,17 +71,28 @@ impl PartitionStream for Peek {
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let source = Arc::clone(&self.source);
         let request = SliceRequest { limits: SliceLimits { rows: u64::MAX, bytes: u64::MAX }, columns: self.columns.clone() };
-        let batches = stream::try_unfold((None, source, request), |(reader, source, request)| async move {
+        let batches = stream::try_unfold((None, source, request, 0_u64), |(reader, source, request, mut all_bad)| async move {
             let mut reader = match reader {
                 Some(reader) => reader,
                 None => source.read(None, &request).await?,
             };
             let batch = reader.next_batch().await?;
             for bad in reader.take_bad() {
-                tracing::warn!(record = %bad, "a bad record is left out of the result");
+                all_bad += 1;
+                tracing::warn!(record = %bad, kept = bad.kept, "a bad record of a table that is read whole");
             }
+            #[expect(clippy::cast_precision_loss, reason = "a share of some million records")]
+            let ratio = all_bad as f64 / reader.records().max(all_bad).max(1) as f64;
             match batch {
-                Some(batch) => Ok(Some((batch, (Some(reader), source, request)))),
+                Some(batch) => Ok(Some((batch, (Some(reader), source, request, all_bad)))),
+                None if ratio > source.max_bad_ratio() => {
+                    let records = reader.records();
+                    let message = format!(
+                        "{all_bad} of {records} records of {} are bad, more than max_bad_ratio allows",
+                        source.identity()
+                    );
+                    Err(DataFusionError::from(connectors::Error::data(message)))
+                }
                 None => match reader.take_fault() {
                     Some(error) => Err(DataFusionError::from(error)),
                     None => Ok(None),

@@ -8,7 +8,7 @@ use super::encoding::{Choice, Transcoder, detect};
 use super::header::{Header, Matching, Renames};
 use super::records::Splitter;
 use super::sniff::{Hints, sniff};
-use super::{BadRecord, Record};
+use super::{BadRecord, Field, Record};
 use crate::error::{Error, Result};
 use crate::files::columns::{Columns, Misfit};
 use crate::files::decode::{Decoder, OnError, Output, Progress, Refused};
@@ -202,7 +202,7 @@ fn append(
                 continue;
             }
         };
-        if is_null(field.is_quoted(), text, nulls) || (text.trim().is_empty() && !column.is_text()) {
+        if is_null(&field, text, nulls) || (text.trim().is_empty() && !column.is_text()) {
             column.null();
         } else if let Err(problem) = column.text(text) {
             column.null();
@@ -336,7 +336,7 @@ fn look(record: &Record<'_>, observation: &mut FileObservation, nulls: &[String]
     observation.begin_row();
     for field in record.fields() {
         match field.text(scratch) {
-            Ok(text) if is_null(field.is_quoted(), text, nulls) => observation.null(field.column()),
+            Ok(text) if is_null(&field, text, nulls) => observation.null(field.column()),
             Ok(text) => observation.cell(field.column(), text),
             // What is no text tells nothing of the column; it is refused when it is read.
             Err(_) => {}
@@ -345,6 +345,6 @@ fn look(record: &Record<'_>, observation: &mut FileObservation, nulls: &[String]
 }
 
 /// Whether a cell is NULL whatever its column.
-fn is_null(is_quoted: bool, text: &str, nulls: &[String]) -> bool {
-    !is_quoted && (text.is_empty() || text == "\\N" || nulls.iter().any(|null| null == text))
+fn is_null(field: &Field<'_>, text: &str, nulls: &[String]) -> bool {
+    !field.is_quoted() && (text.is_empty() || field.raw() == b"\\N" || nulls.iter().any(|null| null == text))
 }

@@ -215,6 +215,11 @@ impl JsonDecoder {
     fn resume_at(&self, fault: &Fault, is_last: bool) -> Option<usize> {
         let line_end = || self.buffer[self.at..].iter().position(|byte| *byte == b'\n').map(|at| self.at + at + 1);
         let is_value = self.layout == Layout::Values && matches!(fault, Fault::Syntax { .. });
+        let mut value = Parser::new(&self.buffer, self.at, self.lenient);
+        if is_value && value.skip(is_last, 0).is_ok() {
+            // It is JSON, but no object.
+            return Some(value.at);
+        }
         let end = match is_value.then(|| balanced(&self.buffer, self.at)).flatten() {
             None if is_value && !is_last => None,
             None => line_end().or_else(|| is_last.then_some(self.buffer.len())),
@@ -285,7 +290,7 @@ impl Decoder for JsonDecoder {
     }
 
     fn unknown(&self) -> Vec<String> {
-        self.rows.unknown().to_vec()
+        self.rows.unknown()
     }
 
     fn observed(self: Box<Self>) -> ObservedSchema {

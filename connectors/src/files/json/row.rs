@@ -1,6 +1,6 @@
 //! From one JSON object to one row.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use catalog::infer::{Evidence, FileObservation, ObservedSchema, Place, ResolveOptions};
 
@@ -52,7 +52,7 @@ pub struct RowDecoder {
     /// Nothing follows the buffer, so a number at its end is complete.
     pub last: bool,
     /// Names that are no column, each once.
-    unknown: Vec<String>,
+    unknown: HashSet<String>,
     /// What the records hold, when that is all that is asked.
     observation: Option<FileObservation>,
 }
@@ -63,7 +63,7 @@ const MOST_UNKNOWN: usize = 1_000;
 impl RowDecoder {
     /// Decodes members into the columns that `names` gives them; those without one are known, and passed over.
     pub fn new(names: impl IntoIterator<Item = (String, Option<usize>)>) -> Self {
-        Self { members: Members::new(names), last: false, unknown: Vec::new(), observation: None }
+        Self { members: Members::new(names), last: false, unknown: HashSet::new(), observation: None }
     }
 
     /// From here on, records are only looked at.
@@ -77,8 +77,10 @@ impl RowDecoder {
     }
 
     /// Members that are no column.
-    pub fn unknown(&self) -> &[String] {
-        &self.unknown
+    pub fn unknown(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.unknown.iter().cloned().collect();
+        names.sort();
+        names
     }
 
     /// Appends the object at the parser's place as the row under construction. A value that does not fit its column is NULL,
@@ -104,8 +106,8 @@ impl RowDecoder {
         let (members, unknown) = (&self.members, &mut self.unknown);
         parser.members(0, |parser, name| {
             let Some(index) = members.find(&name, guess) else {
-                if unknown.len() < MOST_UNKNOWN && !unknown.iter().any(|known| *known == name) {
-                    unknown.push(name.into_owned());
+                if unknown.len() < MOST_UNKNOWN && !unknown.contains(name.as_ref()) {
+                    unknown.insert(name.into_owned());
                 }
                 return parser.skip(last, 1);
             };
@@ -191,7 +193,7 @@ fn object(parser: &mut Parser<'_>, column: &mut Column, last: bool, depth: usize
     let rows = column.rows();
     let parsed = parser.members(depth, |parser, name| {
         let members = column.members().unwrap_or_default();
-        let Some(index) = members.iter().position(|member| *member.field().name() == *name) else {
+        let Some(index) = find_member(members, &name) else {
             return parser.skip(last, depth + 1);
         };
         if members[index].rows() > rows {
@@ -210,6 +212,12 @@ fn object(parser: &mut Parser<'_>, column: &mut Column, last: bool, depth: usize
         Err(_) => column.abandon(),
     }
     parsed
+}
+
+/// The member called `name`; in another case if there is none: SQL writes names in lower case.
+fn find_member(members: &[Column], name: &str) -> Option<usize> {
+    let exact = members.iter().position(|member| member.field().name() == name);
+    exact.or_else(|| members.iter().position(|member| member.field().name().eq_ignore_ascii_case(name)))
 }
 
 fn list(parser: &mut Parser<'_>, column: &mut Column, last: bool, depth: usize, misfit: &mut Option<Misfit>) -> Result<()> {

@@ -167,6 +167,11 @@ fn a_record_that_cannot_be_read_takes_no_other_along() {
         ),
         ("[{\"id\":1},", vec![1], "the file ends before the list"),
         ("{\"id\":1}\n{\"id\":01}\n{\"id\":3}", vec![1, 3], "expected a number"),
+        (
+            "[null,{\"id\":1},[2],{\"id\":3}]",
+            vec![1, 3],
+            "3:1:15 not JSON at byte 1 of the record: expected an object: {, found [",
+        ),
         ("{\"id\":1}\n{\"id\":2}}\n{\"id\":3}", vec![1, 2, 3], "3:2:17 not JSON"),
     ] {
         let decoded = strict(text);

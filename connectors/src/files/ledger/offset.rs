@@ -13,6 +13,9 @@ pub(crate) struct Part {
     pub file: Entry,
     /// Records of it that were read.
     pub records: u64,
+    /// What it was when it was read before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<Entry>,
 }
 
 /// How far a table of files was read.
