@@ -1,8 +1,8 @@
-//! Files as tables: JSON, CSV and Parquet on local disk, on S3 or behind a web server, read incrementally.
+//! Files as tables: JSON, CSV and Parquet on local disk and S3, read incrementally.
 //!
-//! What is new is found by one ordered pass over the listing and the list of files that were read before ([`pending`],
-//! [`ledger`]); files are opened ahead and decompressed ([`open`]), decoded by their format ([`json`], [`csv`]) into columns that can
-//! take back a bad row ([`columns`]), and handed out as batches whose offset covers just what they hold ([`slice`]).
+//! What is new is found by one ordered pass over the listing and the list of files that were read before (`pending`,
+//! `ledger`); files are opened ahead and decompressed (`open`), decoded by their format ([`json`], [`csv`]) into columns that can
+//! take back a bad row ([`columns`]), and handed out as batches whose offset covers just what they hold (`slice`).
 
 pub mod columns;
 mod config;
