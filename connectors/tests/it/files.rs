@@ -335,7 +335,7 @@ async fn a_large_object_of_s3_is_read_in_parts_and_console_folders_are_passed_ov
         let place = context.locate(&format!("s3://{bucket}/{key}")).unwrap();
         place.store.put(&place.path, text.into()).await.unwrap();
     };
-    let lines: String = (0..100_000).map(|id| format!("{{\"id\":{id},\"name\":\"{:0>60}\"}}\n", id)).collect();
+    let lines: String = (0..100_000).map(|id| format!("{{\"id\":{id},\"name\":\"{id:0>60}\"}}\n")).collect();
     assert!(lines.len() > 6 << 20);
     put("in/big.json", lines).await;
     put("in", String::new()).await;
