@@ -2,7 +2,8 @@
 
 use catalog::infer::ObservedSchema;
 
-use super::columns::{Columns, Misfit};
+use super::columns::Columns;
+use super::misfit::Misfit;
 use crate::error::Result;
 
 /// A record is at most this long; what is longer is refused, so that a file without record ends is not held in memory.

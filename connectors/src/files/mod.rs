@@ -14,6 +14,7 @@ mod infer;
 pub mod json;
 mod ledger;
 mod listing;
+pub mod misfit;
 mod object;
 mod open;
 mod parquet;

@@ -14,9 +14,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
-use super::columns::{Misfit, type_name};
 use super::decode::{OnError, Refused};
 use super::listing::Place;
+use super::misfit::{Misfit, type_name};
 use super::object::Object;
 use crate::error::{Error, Result};
 use crate::parquet_object::ObjectReader;

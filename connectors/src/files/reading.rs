@@ -7,7 +7,7 @@ use tokio::io::AsyncBufReadExt;
 use super::columns::Columns;
 use super::config::{FileTable, Text};
 use super::csv::decode::CsvDecoder;
-use super::decode::{Decoder, OnError, Output, Progress, Refused};
+use super::decode::{Decoder, Output, Progress, Refused};
 use super::file_values::{FileValues, file_values};
 use super::json::records::JsonDecoder;
 use super::open::{Reader, read_error};
@@ -187,9 +187,4 @@ impl TextFile {
             }
         }
     }
-}
-
-/// Whether a refused record ends the run.
-pub(super) fn is_failure(on_error: OnError) -> bool {
-    on_error == OnError::Fail
 }

@@ -10,14 +10,14 @@ use async_trait::async_trait;
 
 use super::columns::Columns;
 use super::config::{FileTable, Inferred};
-use super::decode::Refused;
+use super::decode::{OnError, Refused};
 use super::file_values::Segment;
 use super::infer;
 use super::ledger::{Ledger, Part, Progress};
 use super::object::Object;
 use super::pass::Pass;
 use super::projection::Projection;
-use super::reading::{Content, Reading, is_failure};
+use super::reading::{Content, Reading};
 use super::source::{FileSource, Parked, Parking};
 use crate::error::{Error, Result};
 use crate::source::{BadRecord, SliceEnd, SliceLimits, SliceRead, SliceRequest};
@@ -119,7 +119,7 @@ impl Slice {
             }
             self.dirty = true;
             let ended = self.batch.fill(reading, self.most_records).await;
-            if let Some((_, first)) = self.batch.refused.first().filter(|_| is_failure(self.table.on_error)) {
+            if let Some((_, first)) = self.batch.refused.first().filter(|_| self.table.on_error == OnError::Fail) {
                 return Err(reading.failure(first));
             }
             if let Some(observed) = &self.table.inferred {

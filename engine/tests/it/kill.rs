@@ -12,7 +12,7 @@ use crate::pipelines::{FILES, MIXED, MIXED_EDITED_TEXT, REDDIT, Subject, Table};
 
 /// Passes of one point at which a run is killed. Of more, the first, the last and some evenly spread between them are taken: the
 /// shipped pipeline puts and copies a file for each of 30 days, which repeat each other. Of [`MIXED`] every pass is tried.
-const MOST_PASSES: u64 = 24;
+const MOST_PASSES: u64 = 42;
 
 /// Where the first of two kills strikes: a pending epoch that is committed nowhere, and one that is committed in part.
 const BEFORE_RECOVERY: [(&str, u64); 2] = [("recorded", 2), ("table-commit-after", 2)];

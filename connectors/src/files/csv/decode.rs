@@ -10,8 +10,9 @@ use super::records::Splitter;
 use super::sniff::{Hints, sniff};
 use super::{BadRecord, Field, Record};
 use crate::error::{Error, Result};
-use crate::files::columns::{Columns, Misfit};
+use crate::files::columns::Columns;
 use crate::files::decode::{Decoder, OnError, Output, Progress, Refused};
+use crate::files::misfit::Misfit;
 
 /// Bytes of a file's beginning that its encoding and dialect are told from.
 const SAMPLE: usize = 256 << 10;

@@ -2,10 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::dialect::Dialect;
 use super::header::folded;
 use super::kind::{Kind, has_name_word, is_identifier, is_name, shape};
-use super::sniff::first_rows;
 
 /// Values of a column from which its habits are judged.
 const ENOUGH: usize = 2;
@@ -150,43 +148,4 @@ fn cut(cell: &str) -> String {
         Some((end, _)) => format!("{}…", &cell[..end]),
         None => cell.to_owned(),
     }
-}
-
-/// What the first records of several files have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Agreement {
-    /// Files that have a record.
-    pub files: usize,
-    /// Files whose first record is that of most.
-    pub same: usize,
-    /// How many different second records these have.
-    pub second: usize,
-}
-
-impl Agreement {
-    /// The files begin with the same record and then differ: it is their header.
-    #[must_use]
-    pub fn is_header(&self) -> bool {
-        self.same >= 2 && self.same * 10 >= self.files * 9 && self.second >= 2
-    }
-}
-
-/// Compares the first records of files of one table, each given as a decoded sample. Capitals, punctuation and the order of
-/// the columns make no difference.
-pub fn same_first_record<'a>(samples: impl IntoIterator<Item = &'a [u8]>, dialect: &Dialect) -> Agreement {
-    let mut found: HashMap<Vec<String>, (usize, HashSet<Vec<String>>)> = HashMap::new();
-    let mut files = 0;
-    for sample in samples {
-        let mut rows = first_rows(sample, dialect, 2).into_iter();
-        let Some(first) = rows.next() else { continue };
-        let mut names: Vec<_> = first.iter().map(|cell| folded(cell)).collect();
-        names.sort_unstable();
-        files += 1;
-        let (same, seconds) = found.entry(names).or_default();
-        *same += 1;
-        seconds.extend(rows.next());
-    }
-    let most = found.into_values().map(|(same, seconds)| (same, seconds.len())).max();
-    let (same, second) = most.unwrap_or_default();
-    Agreement { files, same, second }
 }

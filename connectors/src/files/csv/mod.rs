@@ -29,7 +29,6 @@ mod tests;
 pub use bad::{BadReason, BadRecord, Limits};
 pub use dialect::Dialect;
 pub use field::{Field, InvalidText, Record};
-pub use first_record::{Agreement, same_first_record};
 pub use header::{Header, Matching, Renames};
 pub use records::Splitter;
 pub use sniff::{Hints, Sniffed, sniff};

@@ -182,15 +182,3 @@ fn the_reasons_are_said() {
     let why = found("id,name\n1,Anna\n2,Bob\n").why;
     assert_eq!(why, "delimiter `,`: 3 of 3 records have 2 columns; header: `id` stands above values that are not text");
 }
-
-#[test]
-fn a_first_record_that_files_share_is_their_header() {
-    let dialect = Dialect::default();
-    let files = [&b"Aa,Bb\nCc,Dd\n"[..], b"aa,bb\nEe,Ff\n", b"BB,AA\nGg,Hh\n", b"", b"Aa,Bb\n"];
-    let agreement = same_first_record(files, &dialect);
-    assert_eq!(agreement, Agreement { files: 4, same: 4, second: 3 });
-    assert!(agreement.is_header());
-    assert!(!same_first_record([&b"a,b\n1,2\n"[..], b"a,b\n1,2\n"], &dialect).is_header());
-    assert!(!same_first_record([&b"a,b\n1,2\n"[..], b"c,d\n1,3\n"], &dialect).is_header());
-    assert!(!same_first_record([&b"a,b\n1,2\n"[..]], &dialect).is_header());
-}

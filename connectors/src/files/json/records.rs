@@ -8,8 +8,8 @@ use catalog::infer::{FileObservation, ObservedSchema};
 use super::parser::{Fault, Parser};
 use super::row::RowDecoder;
 use crate::error::Result;
-use crate::files::columns::Misfit;
 use crate::files::decode::{Decoder, LONGEST_RECORD, OnError, Output, Progress, Refused};
+use crate::files::misfit::Misfit;
 
 /// How the records of a file follow each other, as the records read so far say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

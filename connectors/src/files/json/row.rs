@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use catalog::infer::{Evidence, FileObservation, ObservedSchema, Place, ResolveOptions};
 
 use super::parser::{Fault, Kind, Parser, Word};
-use crate::files::columns::{Column, Columns, Misfit};
+use crate::files::columns::{Column, Columns};
+use crate::files::misfit::Misfit;
 
 type Result<T> = std::result::Result<T, Fault>;
 

@@ -86,3 +86,22 @@ fn an_overwrite_is_computed_anew_only_when_its_file_changes() {
     assert_eq!(bench.run(text)["sinks"]["total"]["epochs"], 1);
     assert_eq!(bench.query("lake://total", "SELECT n FROM t"), "60");
 }
+
+#[test]
+fn a_column_that_a_later_file_brings_reaches_the_sink_in_the_same_run() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("in")).unwrap();
+    bench.write("in/1.csv", "id,name\n1,a\n");
+    let text = "CREATE EXTERNAL TABLE files STORED AS CSV LOCATION 'in/';\n\
+                CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://t';\n\
+                INSERT INTO t SELECT * FROM files;\n";
+    bench.run(text);
+    bench.write("in/2.csv", "more,id,name\nx,2,b\n");
+    bench.write("in/3.csv", "id,name,last\n3,c,true\n");
+    assert_eq!(bench.run(text)["sinks"]["t"]["rows_written"], 2);
+    let rows =
+        bench.query("lake://t", "SELECT id, name, coalesce(more, '-'), coalesce(CAST(last AS VARCHAR), '-') FROM t ORDER BY id");
+    let rows: Vec<String> = rows.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(rows, ["1 a - -", "2 b x -", "3 c - true"]);
+    assert_eq!(bench.run(text)["sinks"]["t"]["epochs"], 0);
+}
