@@ -183,16 +183,46 @@ fn storage_hint(error: &std::io::Error) -> Option<&'static str> {
 
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
-        let message = chain(&error);
+        let shown = chain(&error);
+        let message = without_secrets(&shown);
+        let is_secret = message != shown;
         if let Some(hint) = io_cause(&error).and_then(storage_hint) {
             return Self::Storage { message: format!("{message} ({hint})"), source: Some(Box::new(error)) };
         }
         match error {
             object_store::Error::NotFound { .. } => Self::NotFound { message },
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => Self::Auth { message },
+            _ if is_secret => Self::Transient { message, source: None },
             _ => Self::Transient { message, source: Some(Box::new(error)) },
         }
     }
+}
+
+/// `text` without what a URL in it says behind `?` and before `@`: that is where tokens and passwords are.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let end = url.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ')' | '<' | '>')).unwrap_or(url.len());
+        let (url, after) = url.split_at(end);
+        let authority = url.find(['/', '?']).unwrap_or(url.len());
+        let url = match url[..authority].rfind('@') {
+            Some(user) => &url[user + 1..],
+            None => url,
+        };
+        match url.split_once('?') {
+            Some((address, _)) => {
+                shown.push_str(address);
+                shown.push_str("?...");
+            }
+            None => shown.push_str(url),
+        }
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown
 }
 
 impl From<std::io::Error> for Error {
@@ -257,5 +287,17 @@ impl From<parquet::errors::ParquetError> for Error {
 impl From<Error> for datafusion::error::DataFusionError {
     fn from(error: Error) -> Self {
         Self::External(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn what_a_url_keeps_to_itself_is_not_shown() {
+        let shown = without_secrets("GET https://me:pass@h.org/a/b.csv?sig=x&t=1 failed: 403 (see http://h.org/c@d) in 2s");
+        assert_eq!(shown, "GET https://h.org/a/b.csv?... failed: 403 (see http://h.org/c@d) in 2s");
+        assert_eq!(without_secrets("s3://b/a and no more"), "s3://b/a and no more");
     }
 }

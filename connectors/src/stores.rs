@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::http::HttpBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, without_secrets};
 use crate::faults::{AFTER_EFFECT, BEFORE_EFFECT, point};
 
-/// What [`Stores::build`] knows.
+/// What can be written to as well as read.
 const SCHEMES: [&str; 3] = ["file", "s3", "s3a"];
 
 /// A request to S3 is tried again for this long: a bucket that throttles or a server that starts anew is back by then, and
@@ -24,6 +25,8 @@ const RETRY_FOR: Duration = Duration::from_secs(20);
 const RETRIES: usize = 10;
 /// The first and the longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How long a web server may take to accept a connection, and to send one file.
+const HTTP_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3_600));
 
 /// `[s3]`: how S3 is reached. What is not set comes from the AWS environment variables.
 #[derive(Clone, Default)]
@@ -159,20 +162,53 @@ impl Stores {
         }
     }
 
+    /// A file on a web server, which can only be read. The location's URL is without the address's user and query, which only
+    /// the store knows.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when it is not the address of one file.
+    pub fn locate_web(&self, address: &str) -> Result<Location> {
+        let mut url = parse_url(address)?;
+        let Some(host) = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")).map(str::to_owned) else {
+            return Err(unknown_scheme(&url));
+        };
+        if url.path().ends_with('/') || url.path().contains('*') {
+            let message = format!(
+                "location '{}' is not one file; a web server does not list its files: name one, or put them where they can be listed",
+                without_secrets(url.as_str())
+            );
+            return Err(Error::config_at(address, message));
+        }
+        let path = Path::from_url_path(url.path()).map_err(|error| Error::config(format!("location on '{host}': {error}")))?;
+        let mut root = url.clone();
+        root.set_path("/");
+        url.set_query(None);
+        // Neither fails for a URL with a host.
+        let is_plain = url.set_username("").is_ok() && url.set_password(None).is_ok();
+        debug_assert!(is_plain);
+        let store = self.shared(root.as_str(), || Self::build_web(&root))?;
+        Ok(Location { url, store, path })
+    }
+
     fn open_url(&self, mut url: Url) -> Result<Location> {
         let trimmed = url.path().trim_end_matches('/').to_owned();
         url.set_path(&trimmed);
-        let root = store_root(&url);
         let path = Path::from_url_path(url.path()).map_err(|error| Error::config(format!("location '{url}': {error}")))?;
+        let store = self.shared(&store_root(&url), || self.build(&url))?;
+        Ok(Location { url, store, path })
+    }
+
+    /// The store of `root`, made once.
+    fn shared(&self, root: &str, build: impl FnOnce() -> Result<Arc<dyn ObjectStore>>) -> Result<Arc<dyn ObjectStore>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = open.get(&root) {
-            return Ok(Location { url, store: Arc::clone(store), path });
+        if let Some(store) = open.get(root) {
+            return Ok(Arc::clone(store));
         }
-        let store = self.build(&url)?;
+        let store = build()?;
         #[cfg(feature = "failpoints")]
         let store: Arc<dyn ObjectStore> = Arc::new(faulty::FaultyStore(store));
-        open.insert(root, Arc::clone(&store));
-        Ok(Location { url, store, path })
+        open.insert(root.to_owned(), Arc::clone(&store));
+        Ok(store)
     }
 
     fn build(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
@@ -183,6 +219,15 @@ impl Stores {
         }
     }
 
+    fn build_web(root: &Url) -> Result<Arc<dyn ObjectStore>> {
+        let options = ClientOptions::new()
+            .with_allow_http(root.scheme() == "http")
+            .with_connect_timeout(HTTP_TIMEOUTS.0)
+            .with_timeout(HTTP_TIMEOUTS.1);
+        let store = HttpBuilder::new().with_url(root.as_str()).with_client_options(options).with_retry(retries()).build();
+        Ok(Arc::new(store.map_err(Error::from)?))
+    }
+
     fn build_s3(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
         let bucket = url
             .host_str()
@@ -190,11 +235,7 @@ impl Stores {
         let mut builder = AmazonS3Builder::from_env()
             .with_bucket_name(bucket)
             .with_conditional_put(S3ConditionalPut::ETagMatch)
-            .with_retry(RetryConfig {
-                backoff: BackoffConfig { init_backoff: PAUSES.0, max_backoff: PAUSES.1, base: 2. },
-                max_retries: RETRIES,
-                retry_timeout: RETRY_FOR,
-            });
+            .with_retry(retries());
         let settings = [
             (AmazonS3ConfigKey::Endpoint, &self.s3.endpoint),
             (AmazonS3ConfigKey::Region, &self.s3.region),
@@ -216,9 +257,18 @@ impl Stores {
     }
 }
 
+fn retries() -> RetryConfig {
+    let backoff = BackoffConfig { init_backoff: PAUSES.0, max_backoff: PAUSES.1, base: 2. };
+    RetryConfig { backoff, max_retries: RETRIES, retry_timeout: RETRY_FOR }
+}
+
 fn unknown_scheme(url: &Url) -> Error {
-    let scheme = url.scheme();
-    Error::config(format!("location '{url}': unknown scheme '{scheme}'; there are lake://, s3://, file:// and plain paths"))
+    let (shown, scheme) = (without_secrets(url.as_str()), url.scheme());
+    let message = match scheme {
+        "http" | "https" => "a file on a web server can only be read, as a table STORED AS JSON, CSV or PARQUET".to_owned(),
+        _ => format!("unknown scheme '{scheme}'; there are lake://, s3://, file:// and plain paths"),
+    };
+    Error::config(format!("location '{shown}': {message}"))
 }
 
 fn remove_below(folder: &std::path::Path, keep: Option<&std::path::Path>) -> std::io::Result<()> {
@@ -247,7 +297,17 @@ fn store_root(url: &Url) -> String {
 
 fn parse_url(location: &str) -> Result<Url> {
     if location.contains("://") {
-        return Url::parse(location).map_err(|error| Error::config(format!("location '{location}': {error}")));
+        let shown = without_secrets(location);
+        // What is behind a '#' is a part of a name here.
+        let url =
+            Url::parse(&location.replace('#', "%23")).map_err(|error| Error::config(format!("location '{shown}': {error}")))?;
+        let is_signed_in = !url.username().is_empty() || url.password().is_some();
+        if is_signed_in && !matches!(url.scheme(), "http" | "https") {
+            return Err(Error::config(format!(
+                "location '{shown}' has a user or password before its '@'; credentials of S3 belong into [s3] of engine.toml or the environment"
+            )));
+        }
+        return Ok(url);
     }
     let path = std::path::absolute(location).map_err(|error| Error::config(format!("location '{location}': {error}")))?;
     Url::from_file_path(&path).map_err(|()| Error::config(format!("location '{location}' is neither a URL nor a path")))

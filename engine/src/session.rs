@@ -24,6 +24,9 @@ use crate::sql::settings::PipelineOptions;
 /// Rows of a batch: small, so that wide rows of text stay few megabytes.
 const BATCH_ROWS: usize = 2_048;
 
+/// Bytes of Parquet footers, and of statistics, that are kept. Most files are read once: those of a slice, of a stage.
+const METADATA_CACHE: usize = 2 << 20;
+
 /// How many consumers an out-of-memory error names.
 const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(2);
 
@@ -64,6 +67,10 @@ impl Session {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(memory), NAMED_CONSUMERS)))
             .with_disk_manager_builder(disk)
+            .with_metadata_cache_limit(METADATA_CACHE)
+            .with_file_statistics_cache_limit(METADATA_CACHE)
+            // What was listed before is no answer to what is there now.
+            .with_object_list_cache_limit(0)
             .build_arc()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let context = Context {

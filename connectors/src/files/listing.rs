@@ -30,11 +30,15 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// From a `LOCATION`: `data/*.json`, `s3://bucket/logs/`, `s3://bucket/2026/**/part-*.csv.gz`.
+    /// From a `LOCATION`: `data/*.json`, `s3://bucket/logs/`, `s3://bucket/2026/**/part-*.csv.gz`, `https://host/codes.csv`.
     ///
     /// # Errors
     /// [`Error::Config`] for a scheme that is not known or a pattern that is none.
     pub(crate) fn parse(stores: &Stores, location: &str) -> Result<Self> {
+        if location.starts_with("https://") || location.starts_with("http://") {
+            let root = stores.locate_web(location)?;
+            return Ok(Self { shown: root.url.to_string(), root, pattern: None, is_many: false });
+        }
         let Some(wild) = location.find(['*', '?', '[', '{']) else {
             let root = stores.locate(location)?;
             return Ok(Self { shown: root.url.to_string(), root, pattern: None, is_many: location.ends_with('/') });
@@ -61,6 +65,9 @@ impl Place {
         if self.is_many || self.root.path.as_ref().is_empty() {
             return Ok(None);
         }
+        if self.is_web() {
+            return self.web_file().await.map(Some);
+        }
         match self.root.store.head(&self.root.path).await {
             // An object of nothing beside others below its name is how a console makes a folder.
             Ok(meta) => Ok(Some(meta).filter(|meta| meta.size > 0)),
@@ -72,12 +79,33 @@ impl Place {
         }
     }
 
+    /// Whether it is a file on a web server.
+    pub(crate) fn is_web(&self) -> bool {
+        matches!(self.root.url.scheme(), "http" | "https")
+    }
+
+    /// What a web server says of its file. Many do not answer HEAD, or not for an address that was signed for GET.
+    async fn web_file(&self) -> Result<ObjectMeta> {
+        let (store, path) = (&self.root.store, &self.root.path);
+        match store.head(path).await {
+            Ok(meta) if meta.size > 0 => Ok(meta),
+            _ => store
+                .get(path)
+                .await
+                .map(|found| found.meta)
+                .map_err(|error| Error::from(error).context(format!("cannot read '{}'", self.shown))),
+        }
+    }
+
     /// The file at `path` in the store; none when it is gone.
     ///
     /// # Errors
     /// When the store does not answer.
     pub(crate) async fn object(&self, path: &str) -> Result<Option<Object>> {
         let path = Path::parse(path).map_err(|error| Error::internal(format!("a path of the list of files: {error}")))?;
+        if self.is_web() {
+            return self.web_file().await.map(|meta| Some(Object::new(meta, false)));
+        }
         match self.root.store.head(&path).await {
             Ok(meta) => Ok(Some(Object::new(meta, self.root.url.scheme() == "file"))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),

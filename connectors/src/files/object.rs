@@ -31,7 +31,9 @@ impl Object {
             Some(etag) => hash(&format!("{}\n{etag}", meta.size)),
             None => hash(&format!("{}\n{}", meta.size, meta.last_modified.timestamp_micros())),
         };
-        Self { path: meta.location, size: meta.size, modified: meta.last_modified, version, etag: etag.map(Arc::from) }
+        // A weak one tells versions apart, but no request may insist on it.
+        let etag = etag.filter(|etag| !etag.starts_with("W/")).map(Arc::from);
+        Self { path: meta.location, size: meta.size, modified: meta.last_modified, version, etag }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
 use bytes::Bytes;
@@ -22,6 +23,9 @@ pub(super) const SMALL: u64 = 1 << 20;
 
 /// Bytes of a large object that are asked for at once.
 const PART: u64 = 4 << 20;
+
+/// How long a web server may pause while it sends a file.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// The first bytes of compressed files.
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -63,12 +67,28 @@ pub(super) async fn fetch(place: &Place, object: &Object) -> Result<Option<Body>
         )));
     }
     if object.size > SMALL {
-        // A request of its own for each part: one for all of a large object would outlive its timeout while others are decoded.
         let is_local = matches!(found.payload, GetResultPayload::File(..));
-        return Ok(Some(Body(if is_local { found.into_stream() } else { parts(place, object) })));
+        return Ok(Some(Body(match (is_local, place.is_web()) {
+            (true, _) => found.into_stream(),
+            // Not every web server gives parts.
+            (false, true) => impatient(found.into_stream()),
+            // A request of its own for each part: one for all of a large object would outlive its timeout while others are decoded.
+            (false, false) => parts(place, object),
+        })));
     }
     let bytes = found.bytes().await.map_err(|error| Error::from(error).context(format!("cannot read '{}'", address())))?;
     Ok(Some(Body(stream::once(async { Ok(bytes) }).boxed())))
+}
+
+/// A stream that fails when nothing comes for [`SILENCE`].
+fn impatient(stream: BoxStream<'static, object_store::Result<Bytes>>) -> BoxStream<'static, object_store::Result<Bytes>> {
+    stream::try_unfold(stream, |mut stream| async move {
+        match tokio::time::timeout(SILENCE, stream.try_next()).await {
+            Ok(chunk) => Ok(chunk?.map(|chunk| (chunk, stream))),
+            Err(elapsed) => Err(object_store::Error::Generic { store: "HTTP", source: elapsed.into() }),
+        }
+    })
+    .boxed()
 }
 
 /// The bytes of a large object, part by part, of the version that was listed.

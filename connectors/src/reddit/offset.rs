@@ -47,6 +47,37 @@ pub(super) struct Entry {
     pub(super) hash: Option<String>,
 }
 
+/// All posts of a listing sorted by time from one down to another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Span {
+    /// The upper end.
+    pub(super) newest: Mark,
+    /// The lower end.
+    pub(super) oldest: Mark,
+}
+
+impl Span {
+    /// Of one post.
+    pub(super) fn of(mark: &Mark) -> Self {
+        Self { newest: mark.clone(), oldest: mark.clone() }
+    }
+
+    /// Whether a post lies between the ends or is one of them.
+    pub(super) fn holds(&self, mark: &Mark) -> bool {
+        self.oldest.is_within(mark) && mark.is_within(&self.newest)
+    }
+
+    /// Grows to hold `mark`.
+    pub(super) fn reach(&mut self, mark: &Mark) {
+        if self.newest.is_within(mark) {
+            self.newest = mark.clone();
+        }
+        if mark.is_within(&self.oldest) {
+            self.oldest = mark.clone();
+        }
+    }
+}
+
 /// A walk down a listing that is not at its end.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Walk {
@@ -64,12 +95,12 @@ pub(super) struct Walk {
     /// The ids last read: what a moving listing may repeat.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) recent: Vec<String>,
-    /// The newest and the oldest post read, from which a walk that lost all its cursors starts over.
+    /// The newest and the oldest post walked past since it last started over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) span: Option<(Mark, Mark)>,
-    /// Whether it has started over: then the posts within `span` are read already.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) restarted: bool,
+    pub(super) span: Option<Span>,
+    /// The same of the times before: a walk that lost all its cursors starts over, and what lies in these is read already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) passed: Vec<Span>,
     /// Posts walked past, for the `limit` option.
     pub(super) walked: u64,
 }

@@ -13,7 +13,7 @@ use std::collections::{HashSet, VecDeque};
 use chrono::{DateTime, Utc};
 
 use super::location::{Kind, Order};
-use super::offset::{Entry, Mark, Progress, Walk, raise};
+use super::offset::{Entry, Mark, Progress, Span, Walk, raise};
 
 /// Ids that one call of `/api/info` takes.
 const INFO_BATCH: usize = 100;
@@ -149,14 +149,14 @@ impl Walker {
             let mark = &item.entry.mark;
             let known = self.is_known(mark);
             let again = !repeated.insert(mark.id.clone());
+            if self.rules.order == Order::Newest {
+                walk.span.get_or_insert_with(|| Span::of(mark)).reach(mark);
+            }
             if again || walk.walked >= limit {
                 new.push(false);
                 continue;
             }
-            let passed = walk.restarted
-                && self.rules.order == Order::Newest
-                && walk.span.as_ref().is_some_and(|(newest, oldest)| oldest.is_within(mark) && mark.is_within(newest));
-            if passed {
+            if walk.passed.iter().any(|span| span.holds(mark)) {
                 new.push(false);
                 continue;
             }
@@ -232,14 +232,23 @@ impl Walker {
         self.known.contains(&mark.id) || self.progress.floor.as_ref().is_some_and(|floor| mark.is_within(floor))
     }
 
-    /// Another cursor, nearest first; when all led nowhere, once, the listing from the top.
-    fn fall_back(&self, walk: &mut Walk) -> bool {
-        if walk.back.is_empty() {
-            walk.after = None;
-            return !std::mem::replace(&mut walk.restarted, true);
+    /// Another cursor, nearest first; when all led nowhere, the listing from the top.
+    fn fall_back(&mut self, walk: &mut Walk) -> bool {
+        self.barren += 1;
+        walk.after = if walk.back.is_empty() { None } else { Some(walk.back.remove(0)) };
+        if walk.after.is_none()
+            && let Some(mut span) = walk.span.take()
+        {
+            walk.passed.retain(|other| {
+                let joined = span.holds(&other.newest);
+                if joined {
+                    span.reach(&other.oldest);
+                }
+                !joined
+            });
+            walk.passed.push(span);
         }
-        walk.after = Some(walk.back.remove(0));
-        true
+        self.barren < BARREN_PAGES
     }
 
     /// Notes a post that was walked past, within the bounds.
@@ -257,16 +266,6 @@ impl Walker {
                 raise(&mut walk.evicted, &out.mark);
             }
         }
-        let mark = &entry.mark;
-        walk.span = Some(match walk.span.take() {
-            None => (mark.clone(), mark.clone()),
-            // After a restart, what lies above the span is not connected with it.
-            Some(span) if walk.restarted && span.0.is_within(mark) => span,
-            Some((newest, oldest)) => (
-                if newest.is_within(mark) { mark.clone() } else { newest },
-                if mark.is_within(&oldest) { mark.clone() } else { oldest },
-            ),
-        });
     }
 
     /// The walk has reached the known part: what it read joins what was seen.

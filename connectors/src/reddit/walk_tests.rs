@@ -138,6 +138,34 @@ fn all_cursors_deleted_starts_over_without_reading_twice() {
     assert_eq!(rows, (0..63).collect::<Vec<_>>());
 }
 
+/// Reads a page of `model` and says which posts are new.
+fn turn(walker: &mut Walker, model: &Model) -> Vec<u64> {
+    let Step::Page(after) = walker.step() else { return Vec::new() };
+    let (items, next) = model.page(after.as_deref(), 4, false);
+    let new = walker.accept(&items, next.as_deref());
+    items.iter().zip(new).filter(|(_, new)| *new).map(|(item, _)| number(&item.name)).collect()
+}
+
+#[test]
+fn a_walk_that_loses_all_its_cursors_twice_goes_on_below_what_it_read() {
+    let mut model = Model::default();
+    model.arrive(5);
+    let mut walker = begin(rules(Order::Newest), None);
+    assert_eq!(turn(&mut walker, &model), [4, 3, 2, 1]);
+    model.posts = vec![4, 0];
+    while walker.step() != Step::Page(None) {
+        assert!(turn(&mut walker, &model).is_empty());
+    }
+    model.arrive(3);
+    assert_eq!(turn(&mut walker, &model), [7, 6, 5]);
+    model.posts = vec![0];
+    while walker.step() != Step::Page(None) {
+        assert!(turn(&mut walker, &model).is_empty());
+    }
+    assert_eq!(turn(&mut walker, &model), [0]);
+    assert_eq!(walker.step(), Step::Done);
+}
+
 #[test]
 fn limit_bounds_how_deep_every_poll_looks() {
     let mut model = Model::default();

@@ -19,12 +19,12 @@ use object_store::ObjectStoreExt;
 use tempfile::TempDir;
 use testkit::s3::{Operation, S3Server};
 
-const HUGE: SliceLimits = SliceLimits { rows: u64::MAX, bytes: u64::MAX };
+pub(super) const HUGE: SliceLimits = SliceLimits { rows: u64::MAX, bytes: u64::MAX };
 
 /// A folder of files and the lake beside it.
-struct Bench {
+pub(super) struct Bench {
     folder: TempDir,
-    context: Context,
+    pub(super) context: Context,
 }
 
 fn context(lake: &str, s3: S3Config) -> Context {
@@ -49,7 +49,7 @@ fn context_on(server: &S3Server) -> Context {
     context(&format!("s3://{}/lake", testkit::s3::BUCKET), s3)
 }
 
-fn spec(format: &str, location: &str, columns: Option<SchemaRef>, options: &[(&str, &str)]) -> TableSpec {
+pub(super) fn spec(format: &str, location: &str, columns: Option<SchemaRef>, options: &[(&str, &str)]) -> TableSpec {
     TableSpec {
         name: "t".into(),
         connector: format.into(),
@@ -62,7 +62,7 @@ fn spec(format: &str, location: &str, columns: Option<SchemaRef>, options: &[(&s
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let context = context(folder.path().join("lake").to_str().unwrap(), S3Config::default());
         Self { folder, context }
@@ -74,7 +74,7 @@ impl Bench {
         std::fs::write(path, bytes).unwrap();
     }
 
-    async fn open(&self, table: &TableSpec) -> Result<Arc<dyn Source>> {
+    pub(super) async fn open(&self, table: &TableSpec) -> Result<Arc<dyn Source>> {
         let home = self.context.locate("lake://.engine/sources/p/t").unwrap();
         connector(&table.connector).unwrap().source(table, home, &self.context).await
     }
@@ -90,21 +90,21 @@ fn columns(fields: &[(&str, DataType)]) -> Option<SchemaRef> {
     Some(Arc::new(Schema::new(fields)))
 }
 
-fn id_name() -> Option<SchemaRef> {
+pub(super) fn id_name() -> Option<SchemaRef> {
     columns(&[("id", DataType::Int64), ("name", DataType::Utf8)])
 }
 
 /// What one slice gave.
 #[derive(Debug)]
-struct Read {
+pub(super) struct Read {
     batches: Vec<RecordBatch>,
     bad: Vec<BadRecord>,
-    offset: Offset,
+    pub(super) offset: Offset,
     more: bool,
 }
 
 impl Read {
-    fn ids(&self) -> Vec<i64> {
+    pub(super) fn ids(&self) -> Vec<i64> {
         let ids = self.batches.iter().flat_map(|batch| batch.column_by_name("id").unwrap().as_primitive::<Int64Type>().iter());
         ids.map(|id| id.unwrap_or(-1)).collect()
     }
@@ -118,7 +118,7 @@ impl Read {
     }
 }
 
-async fn read(source: &Arc<dyn Source>, offset: Option<&Offset>, limits: SliceLimits) -> Result<Read> {
+pub(super) async fn read(source: &Arc<dyn Source>, offset: Option<&Offset>, limits: SliceLimits) -> Result<Read> {
     let mut slice = source.read(offset, &SliceRequest { limits, columns: None }).await?;
     let (mut batches, mut bad) = (Vec::new(), Vec::new());
     loop {
@@ -133,7 +133,7 @@ async fn read(source: &Arc<dyn Source>, offset: Option<&Offset>, limits: SliceLi
     Ok(Read { batches, bad, offset: end.offset, more: end.more })
 }
 
-async fn error(source: &Arc<dyn Source>) -> String {
+pub(super) async fn error(source: &Arc<dyn Source>) -> String {
     read(source, None, HUGE).await.unwrap_err().to_string()
 }
 

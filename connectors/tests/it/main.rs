@@ -4,3 +4,4 @@
 mod files;
 mod lake;
 mod reddit;
+mod web_files;
