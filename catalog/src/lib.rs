@@ -11,6 +11,7 @@
 //! | what type has this column, and why | [`infer`] |
 //! | which columns are these folders | [`partitions`] |
 //! | what tables are there, and what were they | [`store`] |
+//! | how a SQLite file is opened | [`sqlite`] |
 
 pub mod crawl;
 pub mod drift;
@@ -18,6 +19,7 @@ pub mod error;
 pub mod infer;
 pub mod partitions;
 mod sql_type;
+pub mod sqlite;
 pub mod store;
 pub mod values;
 

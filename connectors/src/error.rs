@@ -143,7 +143,7 @@ impl Error {
 }
 
 /// The whole chain of causes on one line, each said once.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
@@ -178,6 +178,16 @@ fn storage_hint(error: &std::io::Error) -> Option<&'static str> {
         ErrorKind::ReadOnlyFilesystem => Some("the file system is read-only: point [lake] url at a place that can be written"),
         ErrorKind::PermissionDenied => Some("permission denied: check who owns the folder and its mode"),
         _ => None,
+    }
+}
+
+impl From<catalog::Error> for Error {
+    fn from(error: catalog::Error) -> Self {
+        match error {
+            catalog::Error::Internal { message } => Self::Internal { message },
+            catalog::Error::Data { message } => Self::Data { message },
+            other => Self::config(other.to_string()),
+        }
     }
 }
 

@@ -21,6 +21,13 @@ pub const AFTER_TABLE_COMMIT: &str = "table-commit-after";
 /// After the record of an overwrite, before the files that it replaced are removed.
 pub const BEFORE_REPLACED_REMOVED: &str = "table-replaced-before";
 
+/// Messages of a queue were received; nothing was done with them yet.
+pub const MESSAGES_RECEIVED: &str = "messages-received";
+/// What they name is in the sinks; they are about to be deleted.
+pub const BEFORE_MESSAGES_DELETED: &str = "messages-deleted-before";
+/// They were deleted, before the answer is looked at.
+pub const AFTER_MESSAGES_DELETED: &str = "messages-deleted-after";
+
 /// The point `name`.
 #[cfg_attr(
     not(feature = "failpoints"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 
 use crate::context::{Context, TableSpec};
@@ -65,6 +66,14 @@ pub trait Connector: Send + Sync + Debug {
         Err(Error::config(format!("table '{}': {} is not read as a whole", table.name, self.name())))
     }
 
+    /// What a table that was written is, without its rows; `None` when it does not exist yet.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the connector writes no tables; when it cannot be read.
+    async fn facts(&self, table: &TableSpec, _context: &Context) -> Result<Option<TableFacts>> {
+        Err(Error::config(format!("table '{}': {} writes no tables", table.name, self.name())))
+    }
+
     /// The committed rows as they were at `moment`; `None` when the table does not exist.
     ///
     /// # Errors
@@ -85,6 +94,21 @@ pub enum Moment {
     Version(u64),
     /// After the last commit that is not younger.
     Time(DateTime<Utc>),
+}
+
+/// What a table says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableFacts {
+    /// Its columns, those that are folders among them.
+    pub schema: SchemaRef,
+    /// Columns that are folders.
+    pub partition_by: Vec<String>,
+    /// Rows; unknown when a file of another writer does not say.
+    pub rows: Option<u64>,
+    /// Bytes of its data files.
+    pub bytes: u64,
+    /// Data files.
+    pub files: u64,
 }
 
 /// A table as it stands.

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::replay::{Replay, ReplayRequest};
 
 /// How far a source has been read. Opaque to all but the connector that made it; stored as it is, compared for equality
 /// (flows at equal offsets share one slice), so a connector writes the same progress in the same way.
@@ -68,6 +69,39 @@ pub trait Source: Send + Sync + Debug {
     /// How long `--follow` waits before it asks again, after there was nothing more.
     fn poll_interval(&self) -> Duration;
 
+    /// How it learns of what is new without asking again and again, in words, for `engine plan`; `None`: it does not.
+    fn describe_news(&self) -> Option<String> {
+        None
+    }
+
+    /// Begins to listen to what tells it of something new. Called before the first slice of a run that follows, so that nothing is
+    /// missed between that and [`Self::changed`]; more calls do nothing.
+    ///
+    /// # Errors
+    /// When it cannot listen although its user wants it to.
+    async fn listen(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns when there may be something new to read; a source that nobody tells anything never does. Dropped before it returns,
+    /// it loses nothing. A source may be told late, or not at all: it is asked again after [`Self::poll_interval`] all the same.
+    ///
+    /// # Errors
+    /// When it will not be told any more, for a reason that does not pass.
+    async fn changed(&self) -> Result<()> {
+        std::future::pending().await
+    }
+
+    /// What was read up to `live`, the offsets at which all flows stand that read it, is in all of their sinks: whoever told of it may
+    /// forget it. Called after an epoch was committed everywhere, and when there is nothing more to read. It may be called again
+    /// with the same offsets, and after a crash it may have been missed once.
+    ///
+    /// # Errors
+    /// When those who told must be told and cannot be, for a reason that does not pass. Nothing that was committed is in question.
+    async fn committed(&self, _live: &[&Offset]) -> Result<()> {
+        Ok(())
+    }
+
     /// An offset in words, for `engine plan`: `"312 posts, newest 2026-11-20 23:10:02 UTC"`.
     fn describe(&self, offset: &Offset) -> String;
 
@@ -101,7 +135,16 @@ pub trait Source: Send + Sync + Debug {
         Err(Error::internal("this source is not read as a whole"))
     }
 
-    /// Forgets what it keeps for offsets other than `live`, which are all that are stored for it.
+    /// Opens a replay of records that were put aside ([`SliceRead::take_bad`]), as the table is declared now.
+    ///
+    /// # Errors
+    /// [`Error::Config`] of a source that puts none aside, or for a column that cannot be read.
+    fn replay(&self, _request: &ReplayRequest) -> Result<Box<dyn Replay>> {
+        Err(Error::config("this source puts no bad records aside: there is nothing to replay"))
+    }
+
+    /// Forgets what it keeps for offsets other than `live`, which are all that are stored for it, also by flows that
+    /// are no more. Called after [`Self::committed`] when there is nothing more to read.
     ///
     /// # Errors
     /// When it cannot be removed.
@@ -166,6 +209,8 @@ pub struct BadRecord {
     pub reason: String,
     /// It is among the rows all the same, with NULL in that column.
     pub kept: bool,
+    /// What a replay needs to know of it beside its bytes, in the connector's own words.
+    pub context: Option<String>,
 }
 
 impl std::fmt::Display for BadRecord {

@@ -1,11 +1,11 @@
 //! Object stores by location: local disk and S3 behind one `object_store` interface.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, AwsCredentialProvider, S3ConditionalPut};
 use object_store::http::HttpBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::error::{Error, Result, without_secrets};
 use crate::faults::{AFTER_EFFECT, BEFORE_EFFECT, point};
+use crate::sqs::{Inbox, Queue, QueueUrl};
 
 /// What can be written to as well as read.
 const SCHEMES: [&str; 3] = ["file", "s3", "s3a"];
@@ -23,6 +24,8 @@ const SCHEMES: [&str; 3] = ["file", "s3", "s3a"];
 const RETRY_FOR: Duration = Duration::from_secs(20);
 /// And at most this often.
 const RETRIES: usize = 10;
+/// Where AWS is asked when nobody says.
+const DEFAULT_REGION: &str = "us-east-1";
 /// The first and the longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// How long a web server may take to accept a connection, and to send one file.
@@ -43,6 +46,8 @@ pub struct S3Config {
     pub secret_access_key: Option<String>,
     /// Credentials.
     pub session_token: Option<String>,
+    /// `[sqs] endpoint`: where queues that tell of new objects are asked, if not where their URLs say.
+    pub queue_endpoint: Option<String>,
 }
 
 impl std::fmt::Debug for S3Config {
@@ -118,6 +123,7 @@ pub struct Stores {
     lake: Url,
     s3: S3Config,
     open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+    inboxes: Mutex<HashMap<String, Weak<Inbox>>>,
 }
 
 impl std::fmt::Debug for Stores {
@@ -134,7 +140,7 @@ impl Stores {
     pub fn new(lake: &str, s3: S3Config) -> Result<Self> {
         let url = parse_url(lake)?;
         if SCHEMES.contains(&url.scheme()) {
-            Ok(Self { lake: url, s3, open: Mutex::default() })
+            Ok(Self { lake: url, s3, open: Mutex::default(), inboxes: Mutex::default() })
         } else {
             Err(unknown_scheme(&url))
         }
@@ -190,6 +196,20 @@ impl Stores {
         Ok(Location { url, store, path })
     }
 
+    /// The credentials of `[s3]` (keys that are set, of the environment, of a role) and its region, for other services of AWS.
+    ///
+    /// # Errors
+    /// [`Error::Auth`] when there are none.
+    pub(crate) async fn aws_credentials(&self) -> Result<(Arc<AwsCredential>, String)> {
+        let found = self.credentials()?.get_credential().await;
+        let found = found.map_err(|error| Error::Auth {
+            message: format!(
+                "there are no credentials for AWS: {error}; set [s3] access_key_id and secret_access_key, or AWS_ACCESS_KEY_ID"
+            ),
+        })?;
+        Ok((found, self.region()))
+    }
+
     fn open_url(&self, mut url: Url) -> Result<Location> {
         let trimmed = url.path().trim_end_matches('/').to_owned();
         url.set_path(&trimmed);
@@ -232,10 +252,16 @@ impl Stores {
         let bucket = url
             .host_str()
             .ok_or_else(|| Error::config(format!("location '{url}' has no bucket; expected s3://bucket/prefix")))?;
-        let mut builder = AmazonS3Builder::from_env()
-            .with_bucket_name(bucket)
-            .with_conditional_put(S3ConditionalPut::ETagMatch)
-            .with_retry(retries());
+        let builder = self.s3_builder().with_bucket_name(bucket).with_conditional_put(S3ConditionalPut::ETagMatch);
+        let builder = builder.with_retry(retries());
+        let path_style = self.s3.path_style.unwrap_or(self.s3.endpoint.is_some());
+        let store = builder.with_virtual_hosted_style_request(!path_style).build();
+        Ok(Arc::new(store.map_err(|error| Error::config(format!("[s3]: {error}")))?))
+    }
+
+    /// With what is set, and the environment for what is not.
+    fn s3_builder(&self) -> AmazonS3Builder {
+        let mut builder = AmazonS3Builder::from_env();
         let settings = [
             (AmazonS3ConfigKey::Endpoint, &self.s3.endpoint),
             (AmazonS3ConfigKey::Region, &self.s3.region),
@@ -251,9 +277,35 @@ impl Stores {
         if let Some(endpoint) = &self.s3.endpoint {
             builder = builder.with_allow_http(endpoint.starts_with("http://"));
         }
-        let path_style = self.s3.path_style.unwrap_or(self.s3.endpoint.is_some());
-        let store = builder.with_virtual_hosted_style_request(!path_style).build();
-        Ok(Arc::new(store.map_err(|error| Error::config(format!("[s3]: {error}")))?))
+        builder
+    }
+
+    /// The messages of the queue at `url`: one inbox for all tables of this process, while one of them uses it. The first one's
+    /// `visibility` counts.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when there are no credentials to ask it with.
+    pub(crate) fn inbox(&self, url: &QueueUrl, visibility: Duration) -> Result<Arc<Inbox>> {
+        let mut inboxes = self.inboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inbox) = inboxes.get(url.as_str()).and_then(Weak::upgrade) {
+            return Ok(inbox);
+        }
+        let queue = Queue::new(url, self.s3.queue_endpoint.as_deref(), &self.region(), self.credentials()?);
+        let inbox = Arc::new(Inbox::new(queue, visibility));
+        inboxes.insert(url.as_str().to_owned(), Arc::downgrade(&inbox));
+        Ok(inbox)
+    }
+
+    fn region(&self) -> String {
+        self.s3_builder().get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(|| DEFAULT_REGION.to_owned())
+    }
+
+    /// What requests to S3 are signed with.
+    fn credentials(&self) -> Result<AwsCredentialProvider> {
+        // A store has to have a bucket; its credentials are those of any other.
+        let store = self.s3_builder().with_bucket_name("none").build();
+        let store = store.map_err(|error| Error::config(format!("[s3]: {error}")))?;
+        Ok(Arc::clone(store.credentials()))
     }
 }
 

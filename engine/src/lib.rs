@@ -39,15 +39,20 @@
 //! | what is staged for a sink | [`flow::plan`] |
 //! | which flow goes on from which progress after an edit | [`flow::assign`] |
 //! | in which order epochs are run | [`run`] |
+//! | what becomes of bad records, and of those that were repaired | [`epoch::quarantine`], [`epoch::replay`](mod@epoch::replay) |
 //! | what outlives the process | [`state`] |
 //! | settings and secrets | [`config`] |
 //! | the commands | [`cli`] |
+//! | which tables are in a location | [`crawl`] |
 //! | the SQL shell | `shell` |
 //! | sources, sinks, the staging writer | the crate [`connectors`] |
+//! | what tables there are, and what they were | [`mod@catalog`], and the crate of the same name |
 //! | what type a column of a file has | the crate `catalog` |
 
+pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod crawl;
 pub mod epoch;
 #[cfg(feature = "failpoints")]
 pub mod faults;

@@ -182,6 +182,7 @@ fn s3(settings: &Settings) -> S3Config {
         access_key_id: text("access_key_id"),
         secret_access_key: text("secret_access_key"),
         session_token: text("session_token"),
+        queue_endpoint: settings.text("sqs.endpoint").map(str::to_owned),
     }
 }
 

@@ -16,7 +16,9 @@ pub(super) struct Candidate {
     pub(super) root: String,
     pub(super) schema: ObservedSchema,
     pub(super) partitions: PartitionEvidence,
-    pub(super) formats: BTreeMap<(Format, Compression), u64>,
+    /// Of all its files: a reader of a table reads one format.
+    pub(super) format: Format,
+    pub(super) compressions: BTreeMap<Compression, u64>,
     pub(super) objects: u64,
     pub(super) bytes: u64,
     pub(super) skipped: Skips,
@@ -63,7 +65,8 @@ impl Candidate {
             root: folder.to_owned(),
             schema: schema.clone(),
             partitions,
-            formats: [((object.format, object.compression), 1)].into(),
+            format: object.format,
+            compressions: [(object.compression, 1)].into(),
             objects: 1,
             bytes: object.size,
             skipped: Skips::default(),
@@ -77,21 +80,22 @@ impl Candidate {
     /// Another file of the same folder.
     pub(super) fn add(&mut self, object: &CrawledObject<'_>, schema: &ObservedSchema, shape: u64) {
         self.schema.merge(schema);
-        *self.formats.entry((object.format, object.compression)).or_default() += 1;
+        *self.compressions.entry(object.compression).or_default() += 1;
         self.objects += 1;
         self.bytes += object.size;
         self.keep_prefix(stem(object.path));
         self.remember(shape);
     }
 
-    /// Whether a file's schema is that of this table.
-    pub(super) fn takes(&self, schema: &ObservedSchema, shape: u64, least: f64) -> bool {
-        self.shapes.contains(&shape) || similarity(&self.schema, schema) >= least
+    /// Whether a file is of this table, by format and schema.
+    pub(super) fn takes(&self, object: &CrawledObject<'_>, schema: &ObservedSchema, shape: u64, least: f64) -> bool {
+        self.format == object.format && (self.shapes.contains(&shape) || similarity(&self.schema, schema) >= least)
     }
 
     /// Whether both are of one table.
     pub(super) fn is_like(&self, other: &Self, least: f64) -> bool {
-        !self.shapes.is_disjoint(&other.shapes) || similarity(&self.schema, &other.schema) >= least
+        let alike = || !self.shapes.is_disjoint(&other.shapes) || similarity(&self.schema, &other.schema) >= least;
+        self.format == other.format && alike()
     }
 
     /// The same files, as a partition of the table at `root`, a folder above.
@@ -117,8 +121,8 @@ impl Candidate {
     pub(super) fn merge(&mut self, other: Self) {
         self.schema.merge(&other.schema);
         self.partitions.merge(&other.partitions);
-        for (format, count) in other.formats {
-            *self.formats.entry(format).or_default() += count;
+        for (compression, count) in other.compressions {
+            *self.compressions.entry(compression).or_default() += count;
         }
         self.objects += other.objects;
         self.bytes += other.bytes;

@@ -1,7 +1,7 @@
 //! A folder of the listing: what is in it while it is open, and what it amounts to when it ends.
 
 use super::candidate::Candidate;
-use super::format::{Compression, Format};
+use super::format::Format;
 use super::grouping::CrawledObject;
 use super::skip::Skips;
 use crate::infer::ObservedSchema;
@@ -46,7 +46,7 @@ impl Folder {
     /// A file of this folder.
     pub(super) fn push(&mut self, object: &CrawledObject<'_>, schema: &ObservedSchema, least: f64) {
         let shape = schema.shape();
-        match self.files.iter_mut().find(|group| group.takes(schema, shape, least)) {
+        match self.files.iter_mut().find(|group| group.takes(object, schema, shape, least)) {
             Some(group) => group.add(object, schema, shape),
             None => self.files.push(Candidate::new(&self.path, object, schema, shape)),
         }
@@ -80,7 +80,10 @@ impl Folder {
     fn add_partition(&mut self, likeness: Likeness, candidate: Candidate, least: f64) {
         // A name like a partition's decides alone: columns may all be renamed from one day to the next.
         let by_name = matches!(likeness, Likeness::Partition(_));
-        let mut known = self.partitions.iter_mut().filter(|(known, table)| *known == likeness && table.label == candidate.label);
+        let is_of = |known: &Likeness, table: &Candidate| {
+            *known == likeness && table.label == candidate.label && table.format == candidate.format
+        };
+        let mut known = self.partitions.iter_mut().filter(|(known, table)| is_of(known, table));
         match known.find(|(_, table)| by_name || table.is_like(&candidate, least)) {
             Some((_, table)) => table.merge(candidate),
             None => self.partitions.push((likeness, candidate)),
@@ -102,7 +105,7 @@ impl Folder {
         if let Some(mut whole) = self.whole(least) {
             if self.delta {
                 whole.raise(&self.path);
-                whole.formats = [((Format::Delta, Compression::None), whole.objects)].into();
+                whole.format = Format::Delta;
             }
             // What lies above the table's root is not the table's.
             if whole.root == self.path {

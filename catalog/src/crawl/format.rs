@@ -32,14 +32,42 @@ impl Format {
 
     /// The format that a name's extension stands for, below that of a compression.
     pub fn of_path(path: &str) -> Option<Self> {
+        match Ending::of(path) {
+            Ending::Format(format) => Some(format),
+            Ending::Foreign | Ending::None => None,
+        }
+    }
+}
+
+/// What a file's name says of what is in it: the one list that crawling and reading share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// This format.
+    Format(Format),
+    /// Something that is no table.
+    Foreign,
+    /// Nothing: there is no extension, or none that is known. What is in the file tells.
+    None,
+}
+
+/// Extensions of what is no table.
+const FOREIGN: [&str; 22] = [
+    "avro", "doc", "docx", "gif", "htm", "html", "ipynb", "jar", "jpeg", "jpg", "md", "orc", "pdf", "png", "py", "sh", "sql",
+    "tar", "xls", "xlsx", "xml", "zip",
+];
+
+impl Ending {
+    /// Of a path, below the extension of a compression.
+    pub fn of(path: &str) -> Self {
         let (stem, _) = Compression::strip(file_name(path));
-        let (_, extension) = stem.rsplit_once('.')?;
-        Some(match extension.to_ascii_lowercase().as_str() {
-            "json" | "jsonl" | "ndjson" | "geojson" => Self::Json,
-            "csv" | "tsv" | "psv" => Self::Csv,
-            "parquet" | "parq" | "pq" => Self::Parquet,
-            _ => return None,
-        })
+        let Some((_, extension)) = stem.rsplit_once('.') else { return Self::None };
+        match extension.to_ascii_lowercase().as_str() {
+            "json" | "jsonl" | "ndjson" | "geojson" => Self::Format(Format::Json),
+            "csv" | "tsv" | "tab" | "psv" => Self::Format(Format::Csv),
+            "parquet" | "parq" | "pq" => Self::Format(Format::Parquet),
+            other if FOREIGN.contains(&other) => Self::Foreign,
+            _ => Self::None,
+        }
     }
 }
 
@@ -81,6 +109,8 @@ impl Compression {
             "zst" | "zstd" => Self::Zstd,
             "bz2" | "bzip2" => Self::Bzip2,
             "xz" => Self::Xz,
+            // They are not read, and say as little of what is compressed.
+            "lzma" | "z" => Self::None,
             _ => return (name, Self::None),
         };
         (stem, compression)
@@ -119,6 +149,7 @@ mod tests {
         assert_eq!(Format::of_path("a/b.v2/x.JSON.gz"), Some(Format::Json));
         assert_eq!(Format::of_path("x.snappy.parquet"), Some(Format::Parquet));
         assert_eq!(Format::of_path("README"), None);
+        assert_eq!((Ending::of("a/notes.md.gz"), Ending::of("a.json/part-0")), (Ending::Foreign, Ending::None));
         assert_eq!(Compression::of_path("x.csv.zst"), Compression::Zstd);
         assert_eq!(stem("a/orders.csv.gz"), "orders");
         assert_eq!(stem("a/v1.2"), "v1.2");

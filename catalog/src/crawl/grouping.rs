@@ -1,11 +1,14 @@
 //! The listing as a stream: folders open and end, and what ends is folded into what holds it.
 
+use std::collections::HashMap;
+
 use super::candidate::Candidate;
 use super::folder::{Closed, Folder};
 use super::format::{Compression, Format};
 use super::names::TableNames;
 use super::overlap;
 use super::plan::TablePlan;
+use super::similarity::containment;
 use super::skip::{SkipReason, Skips};
 use crate::error::{Error, Result};
 use crate::infer::{ObservedSchema, ResolveOptions};
@@ -39,6 +42,34 @@ impl Default for GroupOptions {
     }
 }
 
+impl GroupOptions {
+    /// Whether a file may be one of a table that is known: one that lacks columns, or has more, is.
+    pub fn is_of(&self, table: &ObservedSchema, file: &ObservedSchema) -> bool {
+        containment(table, file) >= self.similarity
+    }
+}
+
+/// Tables that are known already: new ones have other names, and are in no folder that holds one of them.
+#[derive(Debug, Clone, Default)]
+pub struct Neighbours {
+    /// Names, and the formats of the tables, where they are known.
+    pub names: HashMap<String, Option<Format>>,
+    /// Locations below the one that is grouped, with the formats of their tables.
+    pub locations: Vec<(String, Option<Format>)>,
+}
+
+impl Neighbours {
+    /// Whether none of them is in a folder, as far as a table of this format would read it.
+    fn leave(&self, folder: &str, format: Format) -> bool {
+        let is_in = |(location, other): &(String, Option<Format>)| {
+            let fixed = location.split('*').next().unwrap_or_default();
+            let root = fixed.rfind('/').map_or("", |slash| &fixed[..=slash]);
+            other.is_none_or(|other| other == format) && root.starts_with(folder)
+        };
+        !self.locations.iter().any(is_in)
+    }
+}
+
 /// The tables of a location.
 #[derive(Debug)]
 pub struct Crawl {
@@ -52,7 +83,8 @@ pub struct Crawl {
 #[derive(Debug)]
 pub struct Grouping {
     options: GroupOptions,
-    location_name: String,
+    names: TableNames,
+    neighbours: Neighbours,
     /// The folders that are open, the location itself first.
     open: Vec<Folder>,
     last: String,
@@ -61,8 +93,14 @@ pub struct Grouping {
 impl Grouping {
     /// Begins with a location; its last folder's name names a table that has no folder of its own.
     pub fn new(location: &str, options: GroupOptions) -> Self {
-        let location_name = location.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
-        Self { options, location_name, open: vec![Folder::default()], last: String::new() }
+        Self::beside(location, options, Neighbours::default())
+    }
+
+    /// The same, where other tables are known.
+    pub fn beside(location: &str, options: GroupOptions, neighbours: Neighbours) -> Self {
+        let location_name = location.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let names = TableNames::new(location_name, neighbours.names.clone());
+        Self { options, names, neighbours, open: vec![Folder::default()], last: String::new() }
     }
 
     /// The next object, and what was seen in it.
@@ -93,13 +131,8 @@ impl Grouping {
         let Closed { whole, tables, skipped } = location.close(self.options.similarity);
         let mut candidates: Vec<Candidate> = whole.into_iter().chain(tables).collect();
         candidates.sort_by(|a, b| (&a.root, &a.first).cmp(&(&b.root, &b.first)));
-        let mut names = TableNames::new(&self.location_name);
-        // Sorted by root, a table whose root holds others comes right before them.
-        let holds = |at: usize, other: Option<usize>| {
-            other.and_then(|other| candidates.get(other)).is_some_and(|other| other.root.starts_with(&candidates[at].root))
-        };
-        let alone: Vec<bool> =
-            (0..candidates.len()).map(|at| !holds(at, Some(at + 1)) && !holds(at, at.checked_sub(1))).collect();
+        let mut names = self.names;
+        let alone = alone(&candidates, &self.neighbours);
         let plans = candidates.into_iter().zip(alone);
         let mut tables: Vec<TablePlan> =
             plans.map(|(candidate, alone)| TablePlan::new(candidate, alone, &mut names, &self.options.resolve)).collect();
@@ -133,4 +166,19 @@ impl Grouping {
         let name = folder.path[parent.path.len()..].trim_end_matches('/').to_owned();
         parent.absorb(&name, folder.close(self.options.similarity), self.options.similarity);
     }
+}
+
+/// Whether the folder of each candidate holds nothing else of its format. The candidates are in the order of their roots.
+fn alone(candidates: &[Candidate], neighbours: &Neighbours) -> Vec<bool> {
+    let mut alone: Vec<bool> = candidates.iter().map(|candidate| neighbours.leave(&candidate.root, candidate.format)).collect();
+    let mut last: HashMap<Format, usize> = HashMap::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        // A table whose root holds others comes right before them.
+        if let Some(before) = last.insert(candidate.format, index) {
+            let root = &candidates[before].root;
+            alone[before] &= !candidate.root.starts_with(root);
+            alone[index] &= *root != candidate.root;
+        }
+    }
+    alone
 }

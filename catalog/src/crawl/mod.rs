@@ -9,7 +9,7 @@
 //! - Folders named like partitions (`key=value`, years, months, days) are partitions of one table. Others are, when all of them are
 //!   similar; otherwise each is a table.
 //! - The root of a table is the longest prefix that holds nothing else.
-//! - Formats and compressions may be mixed.
+//! - Compressions may be mixed. Formats are not: a table is read as one.
 //!
 //! Nothing here reads anything: this is the pure decision between listing and registering.
 
@@ -28,8 +28,8 @@ mod skip;
 mod tests;
 
 pub use ddl::Ddl;
-pub use format::{Compression, Format};
-pub use grouping::{Crawl, CrawledObject, GroupOptions, Grouping};
+pub use format::{Compression, Ending, Format};
+pub use grouping::{Crawl, CrawledObject, GroupOptions, Grouping, Neighbours};
 pub use owners::Owners;
-pub use plan::{FormatCount, TablePlan};
+pub use plan::{CompressionCount, TablePlan};
 pub use skip::{SkipReason, Skipped, Skips};

@@ -1,9 +1,9 @@
 //! What tables are called: after their folder or file, lower-case, plain, and unlike any other.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::candidate::without_number;
-use super::format::stem;
+use super::format::{Format, stem};
 use crate::partitions::{Likeness, likeness};
 
 /// Folders that say nothing about what is in them.
@@ -13,12 +13,20 @@ const GENERIC: [&str; 8] = ["data", "files", "parts", "raw", "output", "latest",
 #[derive(Debug)]
 pub(super) struct TableNames {
     location: String,
-    taken: HashSet<String>,
+    /// With the formats of the tables, where they are known.
+    taken: HashMap<String, Option<Format>>,
+    format: Option<Format>,
 }
 
 impl TableNames {
-    pub(super) fn new(location: &str) -> Self {
-        Self { location: location.to_owned(), taken: HashSet::new() }
+    /// `taken` are names that others have.
+    pub(super) fn new(location: &str, taken: HashMap<String, Option<Format>>) -> Self {
+        Self { location: location.to_owned(), taken, format: None }
+    }
+
+    /// The next table is of this format, which tells it from others of the same folder.
+    pub(super) fn set_format(&mut self, format: Format) {
+        self.format = Some(format);
     }
 
     /// A name for the table of a folder, relative to the location.
@@ -46,10 +54,14 @@ impl TableNames {
         let plain = safe(name);
         let with_parent = parent.map(|parent| safe(&format!("{parent}_{name}")));
         let numbered = (2_u32..).map(|number| format!("{plain}_{number}"));
-        let mut choices = std::iter::once(plain.clone()).chain(with_parent).chain(numbered);
         let taken = &self.taken;
-        let choice = choices.find(|choice| !taken.contains(choice)).unwrap_or_else(|| plain.clone());
-        self.taken.insert(choice.clone());
+        // What tells it from a table of another format is the format.
+        let is_other = |other: &Option<Format>| other.is_some() && *other != self.format;
+        let format = self.format.filter(|_| taken.get(&plain).is_some_and(is_other));
+        let with_format = format.map(|format| safe(&format!("{name}_{format}")));
+        let mut choices = std::iter::once(plain.clone()).chain(with_format).chain(with_parent).chain(numbered);
+        let choice = choices.find(|choice| !taken.contains_key(choice)).unwrap_or_else(|| plain.clone());
+        self.taken.insert(choice.clone(), self.format);
         choice
     }
 }
@@ -81,7 +93,11 @@ mod tests {
 
     #[test]
     fn names_are_plain_and_unlike() {
-        let mut names = TableNames::new("My Bucket");
+        let others = [("one".to_owned(), Some(Format::Json)), ("two".to_owned(), None)];
+        let mut names = TableNames::new("My Bucket", HashMap::from(others));
+        names.set_format(Format::Csv);
+        assert_eq!(names.of_folder("a/one/"), "one_csv");
+        assert_eq!(names.of_folder("a/two/"), "a_two");
         assert_eq!(names.of_folder("shop/Orders-2026/"), "orders_2026");
         assert_eq!(names.of_folder("crm/orders 2026/"), "crm_orders_2026");
         assert_eq!(names.of_folder("crm/orders.2026/"), "orders_2026_2");

@@ -18,8 +18,9 @@ pub(super) fn report(tables: &mut [TablePlan]) {
         // Everything below a root comes after it, and right after it.
         let from = tables.partition_point(|other| other.root < table.root);
         let below = tables[from..].iter().enumerate().take_while(|(_, other)| other.root.starts_with(&table.root));
-        let mut taken_in =
-            below.filter(|(index, other)| from + index != at && (is_folder || matches(&table.location, &other.first)));
+        let mut taken_in = below.filter(|(index, other)| {
+            from + index != at && other.format == table.format && (is_folder || matches(&table.location, &other.first))
+        });
         let named = taken_in.by_ref().take(MOST_NAMED).map(|(_, other)| {
             format!("the location matches `{}` of table {} as well; move it to a folder of its own", other.first, other.name)
         });

@@ -6,15 +6,15 @@ use super::candidate::{Candidate, Label, common_prefix};
 use super::format::{Compression, Format};
 use super::names::TableNames;
 use super::skip::Skips;
+use crate::drift::Policy;
 use crate::infer::{Grouped, ObservedSchema, ResolveOptions};
 use crate::partitions::{Partitioning, Segment};
+use crate::store::{Registration, TableName, TableOptions};
 
-/// How many objects have a format and compression.
+/// How many objects are compressed in one way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FormatCount {
-    /// What they are.
-    pub format: Format,
-    /// How they are compressed.
+pub struct CompressionCount {
+    /// How.
     pub compression: Compression,
     /// How many.
     pub objects: u64,
@@ -32,12 +32,14 @@ pub struct TablePlan {
     pub location: String,
     /// Its first object, relative to the same.
     pub first: String,
-    /// The format of most of its objects; a reader tells the others by their names.
+    /// The format of its objects.
     pub format: Format,
-    /// All formats and compressions, the most frequent first.
-    pub formats: Vec<FormatCount>,
+    /// Their compressions, the most frequent first.
+    pub compressions: Vec<CompressionCount>,
     /// What its folders mean.
     pub partitioning: Partitioning,
+    /// Whether some of its objects lie higher than others.
+    pub ragged: bool,
     /// The columns of the files, without those that are partitions.
     pub schema: Schema,
     /// What the schema was made from.
@@ -55,30 +57,25 @@ pub struct TablePlan {
 impl TablePlan {
     /// `alone` when no other table is below its root.
     pub(super) fn new(candidate: Candidate, alone: bool, names: &mut TableNames, options: &ResolveOptions) -> Self {
+        names.set_format(candidate.format);
         let partitioning = candidate.partitions.resolve();
         let (name, location) = place(&candidate, &partitioning, alone, names);
-        let mut formats: Vec<FormatCount> = candidate
-            .formats
-            .iter()
-            .map(|((format, compression), objects)| FormatCount { format: *format, compression: *compression, objects: *objects })
-            .collect();
-        formats.sort_by_key(|count| std::cmp::Reverse(count.objects));
+        let counts = candidate.compressions.iter();
+        let mut compressions: Vec<CompressionCount> =
+            counts.map(|(compression, objects)| CompressionCount { compression: *compression, objects: *objects }).collect();
+        compressions.sort_by_key(|count| std::cmp::Reverse(count.objects));
         let mut evidence = candidate.schema.evidence_lines(options);
-        evidence.extend(mixed(&formats));
+        evidence.extend(mixed(&compressions));
         let schema = without_partitions(candidate.schema.schema(options), &partitioning, &mut evidence);
-        let mut by_format: std::collections::BTreeMap<Format, u64> = std::collections::BTreeMap::new();
-        for count in &formats {
-            *by_format.entry(count.format).or_default() += count.objects;
-        }
-        let format = by_format.into_iter().max_by_key(|(_, objects)| *objects).map_or(Format::Json, |(format, _)| format);
         Self {
             name,
             root: candidate.root,
             location,
             first: candidate.first,
-            format,
-            formats,
+            format: candidate.format,
+            compressions,
             partitioning,
+            ragged: candidate.partitions.is_ragged(),
             schema,
             observed: candidate.schema,
             evidence,
@@ -121,10 +118,51 @@ fn place(candidate: &Candidate, partitioning: &Partitioning, alone: bool, names:
     (name, pattern)
 }
 
-fn mixed(formats: &[FormatCount]) -> Option<String> {
+fn mixed(compressions: &[CompressionCount]) -> Option<String> {
     let parts: Vec<String> =
-        formats.iter().map(|count| format!("{} {} {}", Grouped(count.objects), count.format, count.compression)).collect();
-    (formats.len() > 1).then(|| format!("formats and compressions are mixed: {}", parts.join(", ")))
+        compressions.iter().map(|count| format!("{} {}", Grouped(count.objects), count.compression)).collect();
+    (compressions.len() > 1).then(|| format!("compressions are mixed: {}", parts.join(", ")))
+}
+
+impl TablePlan {
+    /// What its `OPTIONS` have to say so that it is read as it was seen, but for the forms of its columns.
+    pub fn options(&self) -> TableOptions {
+        let mut options = TableOptions::default();
+        let mut set = |name: &str, value: String| options.0.insert(name.to_owned(), value);
+        if self.format == Format::Json && self.observed.lenient {
+            set("mode", "lenient".to_owned());
+        }
+        if self.format == Format::Csv && self.observed.positional {
+            set("header", "false".to_owned());
+        }
+        let told_by_place = !self.partitioning.fields().is_empty() && (self.ragged || !self.partitioning.is_hive());
+        if self.format != Format::Delta && told_by_place {
+            set("partitions", self.partitioning.template());
+        }
+        options
+    }
+
+    /// The table as it is registered: in `database`, of the location `base` that was crawled.
+    pub fn registration(&self, database: &str, base: &str, policy: Policy) -> Registration {
+        Registration {
+            name: TableName::new(database, &self.name),
+            connector: self.format.to_string(),
+            location: format!("{}/{}", base.trim_end_matches('/'), self.location),
+            options: self.options(),
+            schema: self.schema.clone(),
+            partitioning: self.partitioning.clone(),
+            key: Vec::new(),
+            policy,
+            comment: None,
+            registered_by: "crawl".to_owned(),
+        }
+    }
+
+    /// The table in one line: `orders: 12,000 objects, 34,567 bytes, CSV`.
+    pub fn summary(&self) -> String {
+        let objects = if self.objects == 1 { "object" } else { "objects" };
+        format!("{}: {} {objects}, {} bytes, {}", self.name, Grouped(self.objects), Grouped(self.bytes), self.format)
+    }
 }
 
 /// A column of the files that is a partition as well is read from the path.

@@ -6,15 +6,30 @@ use crate::infer::{Kind, ObservedColumn, ObservedSchema};
 /// name is, and it is not an object or list on one side and a plain value on the other. Columns that are named by position only
 /// have nothing to go by but their number and types. A schema without columns contradicts nothing.
 pub(super) fn similarity(left: &ObservedSchema, right: &ObservedSchema) -> f64 {
+    share(common(left, right), left.columns.len().max(right.columns.len()))
+}
+
+/// The same share, of the columns of the smaller one: that of a file which lacks some of its table's columns, or has more, is 1.
+pub(super) fn containment(left: &ObservedSchema, right: &ObservedSchema) -> f64 {
+    share(common(left, right), left.columns.len().min(right.columns.len()))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of columns are small")]
+fn share(common: Option<usize>, all: usize) -> f64 {
+    common.map_or(1.0, |common| common as f64 / all.max(1) as f64)
+}
+
+/// How many columns both have; `None` when one has none at all.
+fn common(left: &ObservedSchema, right: &ObservedSchema) -> Option<usize> {
     let (small, large) = if left.columns.len() <= right.columns.len() { (left, right) } else { (right, left) };
     if small.columns.is_empty() {
-        return 1.0;
+        return None;
     }
     let by_position = left.positional || right.positional;
     if by_position && !(left.positional && right.positional && left.columns.len() == right.columns.len()) {
-        return 0.0;
+        return Some(0);
     }
-    let common = small.columns.iter().filter(|(name, column)| {
+    let is_common = |(name, column): &(&str, &ObservedColumn)| {
         large.columns.get(name).is_some_and(|other| {
             if by_position {
                 same_type(column, other)
@@ -22,10 +37,8 @@ pub(super) fn similarity(left: &ObservedSchema, right: &ObservedSchema) -> f64 {
                 is_nested(column) == is_nested(other) || !both_seen(column, other)
             }
         })
-    });
-    #[expect(clippy::cast_precision_loss, reason = "numbers of columns are small")]
-    let share = common.count() as f64 / large.columns.len() as f64;
-    share
+    };
+    Some(small.columns.iter().filter(is_common).count())
 }
 
 fn is_nested(column: &ObservedColumn) -> bool {

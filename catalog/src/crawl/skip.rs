@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use super::format::file_name;
+use super::format::{Ending, file_name};
 
 /// Why an object is not read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum SkipReason {
+    /// A folder that a console made as an object.
+    Folder,
     /// It has no bytes.
     Empty,
     /// Its name, or that of a folder it is in, begins with `.` or `_`: hidden, or a writer's bookkeeping such as `_SUCCESS`.
@@ -16,6 +18,8 @@ pub enum SkipReason {
     Checksum,
     /// Its writer has not finished it.
     Temporary,
+    /// Its name says that it holds something else.
+    Foreign,
     /// Neither name nor content is of a format that is read.
     Unknown,
     /// It should be readable and is not: truncated, or not what its name says.
@@ -26,32 +30,48 @@ impl SkipReason {
     /// Whether an object can be told from its path and size to be no data. `path` is relative to the location that was asked for,
     /// whose own folders may be hidden.
     pub fn of(path: &str, size: u64) -> Option<Self> {
+        // A Hive partition may well begin with an underscore.
         let is_hidden = |segment: &str| segment.starts_with('.') || (segment.starts_with('_') && !segment.contains('='));
-        let name = file_name(path).to_ascii_lowercase();
-        if path.split('/').any(is_hidden) {
-            Some(Self::Hidden)
-        } else if name.ends_with(".crc") || name.ends_with(".md5") || name.ends_with(".sha256") {
-            Some(Self::Checksum)
-        } else if name.ends_with(".tmp")
-            || name.ends_with(".temp")
-            || name.ends_with(".part")
-            || name.ends_with('~')
-            || name.ends_with(".crdownload")
-        {
-            Some(Self::Temporary)
-        } else {
-            (size == 0).then_some(Self::Empty)
+        if path.ends_with('/') {
+            return Some(Self::Folder);
         }
+        if path.split('/').any(is_hidden) {
+            return Some(Self::Hidden);
+        }
+        let name = file_name(path).to_ascii_lowercase();
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        if CHECKSUMS.contains(&extension) {
+            return Some(Self::Checksum);
+        }
+        if name.ends_with('~') || TEMPORARY.contains(&extension) {
+            return Some(Self::Temporary);
+        }
+        if Ending::of(&name) == Ending::Foreign {
+            return Some(Self::Foreign);
+        }
+        (size == 0).then_some(Self::Empty)
+    }
+
+    /// Whether somebody may have expected the object to be read.
+    pub fn is_notable(&self) -> bool {
+        matches!(self, Self::Empty | Self::Foreign | Self::Unknown | Self::Unreadable(_))
     }
 }
+
+/// Extensions of checksums of other files.
+const CHECKSUMS: [&str; 5] = ["crc", "md5", "sha1", "sha256", "sha512"];
+/// Extensions of files that are still being written.
+const TEMPORARY: [&str; 9] = ["tmp", "temp", "part", "partial", "crdownload", "filepart", "swp", "lock", "inprogress"];
 
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Folder => f.write_str("folder marker"),
             Self::Empty => f.write_str("empty"),
             Self::Hidden => f.write_str("hidden"),
             Self::Checksum => f.write_str("checksum"),
             Self::Temporary => f.write_str("temporary"),
+            Self::Foreign => f.write_str("of another format, by its name"),
             Self::Unknown => f.write_str("unknown format"),
             Self::Unreadable(why) => write!(f, "unreadable: {why}"),
         }
@@ -125,6 +145,10 @@ mod tests {
             ("a/_key=1/x.csv", 9, None),
             ("a/x.csv.crc", 9, Some(SkipReason::Checksum)),
             ("a/x.csv.tmp", 9, Some(SkipReason::Temporary)),
+            ("a/x.csv~", 9, Some(SkipReason::Temporary)),
+            ("a/readme.md", 9, Some(SkipReason::Foreign)),
+            ("a/", 0, Some(SkipReason::Folder)),
+            ("a/part-0", 9, None),
             ("a/x.csv", 0, Some(SkipReason::Empty)),
             ("a/x.csv", 1, None),
         ] {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::drift::Policy;
 use crate::infer::{FileObservation, ObservedSchema, ResolveOptions};
 
 fn schema(path: &str, columns: &str) -> ObservedSchema {
@@ -132,17 +133,19 @@ fn the_root_is_the_longest_prefix() {
 }
 
 #[test]
-fn formats_may_be_mixed_and_it_is_said() {
-    let crawl = crawl(&["t/1.csv a,b", "t/2.csv.gz a,b", "t/3.csv.gz a,b", "t/4.json a,b"]);
+fn compressions_may_be_mixed_and_it_is_said() {
+    let crawl = crawl(&["t/1.csv a,b", "t/2.csv.gz a,b", "t/3.csv.gz a,b"]);
     let [table] = crawl.tables.as_slice() else { panic!("{crawl:#?}") };
     assert_eq!(table.format, Format::Csv);
-    assert_eq!(
-        table.evidence,
-        [
-            "2 columns are the same in 4 files",
-            "formats and compressions are mixed: 2 CSV gzip, 1 JSON uncompressed, 1 CSV uncompressed"
-        ]
-    );
+    assert_eq!(table.evidence, ["2 columns are the same in 3 files", "compressions are mixed: 2 gzip, 1 uncompressed"]);
+}
+
+#[test]
+fn a_format_is_a_table_of_its_own() {
+    assert_eq!(tables(&["t/1.csv a,b", "t/2.csv.gz a,b", "t/4.json a,b"]), ["t \"t/\" () 2", "t_json \"t/\" () 1"]);
+    let dated =
+        ["t/dt=2026-11-20/a.csv a,b", "t/dt=2026-11-21/a.csv a,b", "t/dt=2026-11-22/a.json a,b", "t/dt=2026-11-23/a.json a,b"];
+    assert_eq!(tables(&dated), ["t \"t/\" (dt) 2", "t_json \"t/\" (dt) 2"]);
 }
 
 #[test]
@@ -201,8 +204,9 @@ fn a_table_is_written_as_ddl() {
     let object = CrawledObject { path: "toll/2023/08/a.json", size: 1234, format: Format::Json, compression: Compression::None };
     grouping.push(&object, &schema).unwrap();
     let crawl = grouping.finish();
-    let options = [("mode".to_owned(), "lenient".to_owned())];
-    let ddl = Ddl { table: &crawl.tables[0], database: Some("raw"), location: "s3://bucket/", options: &options };
+    let mut registration = crawl.tables[0].registration("raw", "s3://bucket/", Policy::Evolve);
+    registration.options.0.insert("mode".to_owned(), "lenient".to_owned());
+    let ddl = Ddl { table: &registration, qualified: true, location: &registration.location };
     assert_eq!(
         ddl.to_string(),
         "CREATE EXTERNAL TABLE raw.toll (
@@ -213,7 +217,11 @@ fn a_table_is_written_as_ddl() {
 STORED AS JSON
 PARTITIONED BY (year BIGINT, month BIGINT)
 LOCATION 's3://bucket/toll/'
-OPTIONS ('mode' 'lenient', 'partitions' '{year}/{month}', 'form.transaction_date' 'Y/M/D');"
+OPTIONS (
+    'mode' 'lenient',
+    'partitions' '{year}/{month}',
+    'form.transaction_date' 'Y/M/D'
+);"
     );
     assert_eq!(crawl.tables[0].summary(), "toll: 1 object, 1,234 bytes, JSON");
 }
@@ -236,6 +244,22 @@ fn many_objects_are_few_tables() {
     println!("100,000 objects grouped in {:?}", started.elapsed());
     assert_eq!(crawl.tables.len(), 40);
     assert!(crawl.tables.iter().all(|table| table.objects == 2500 && table.schema.fields().len() == 20));
+}
+
+#[test]
+fn new_tables_are_beside_those_that_are_known() {
+    let known = Neighbours {
+        names: [("t".to_owned(), Some(Format::Csv)), ("x".to_owned(), None)].into(),
+        locations: vec![("t/".to_owned(), Some(Format::Csv)), ("x/y/*".to_owned(), None)],
+    };
+    let mut grouping = Grouping::beside("s3://bucket/lake", GroupOptions::default(), known);
+    for path in ["t/a.csv", "t/b.json", "x/1.csv", "z/1.csv"] {
+        let format = Format::of_path(path).unwrap();
+        let object = CrawledObject { path, size: 1, format, compression: Compression::None };
+        grouping.push(&object, &schema(path, path)).unwrap();
+    }
+    let found: Vec<String> = grouping.finish().tables.iter().map(|table| format!("{} {}", table.name, table.location)).collect();
+    assert_eq!(found, ["a t/a.csv", "t_json t/", "x_2 x/1.csv", "z z/"]);
 }
 
 #[test]
@@ -266,10 +290,12 @@ proptest! {
         prop_assert_eq!(crawl.tables.iter().map(|table| table.observed.files).sum::<u64>(), listing.len() as u64);
         let names: std::collections::HashSet<&str> = crawl.tables.iter().map(|table| table.name.as_str()).collect();
         prop_assert_eq!(names.len(), crawl.tables.len());
-        let mut owners = Owners::default();
-        crawl.tables.iter().for_each(|table| owners.insert(&table.location, table));
         for table in &crawl.tables {
-            let below: Vec<&str> = listing.iter().filter_map(|(path, _)| path.strip_prefix(&table.root)).collect();
+            // A reader passes over what is of another format.
+            let mut owners = Owners::default();
+            crawl.tables.iter().filter(|other| other.format == table.format).for_each(|other| owners.insert(&other.location, other));
+            let of_format = listing.iter().filter(|(path, _)| Format::of_path(path) == Some(table.format));
+            let below: Vec<&str> = of_format.filter_map(|(path, _)| path.strip_prefix(&table.root)).collect();
             prop_assert!(below.len() as u64 >= table.objects);
             let owner = owners.of(&table.first).copied();
             let said = format!("of table {} as well", table.name);

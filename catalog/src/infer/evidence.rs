@@ -101,6 +101,11 @@ impl Evidence {
         }
     }
 
+    /// The least and the greatest of whole numbers that were not looked at one by one.
+    pub fn observe_range(&mut self, low: i64, high: i64) {
+        self.range = Some(self.range.map_or((low, high), |(least, greatest)| (least.min(low), greatest.max(high))));
+    }
+
     /// What was seen under this key of an object.
     pub fn child(&mut self, name: &str) -> &mut Self {
         if self.children.len() >= MOST_KEYS && self.children.get(name).is_none() {
@@ -179,6 +184,11 @@ impl Evidence {
     /// What was seen in the items of lists.
     pub fn items(&self) -> Option<&Self> {
         self.item.as_deref()
+    }
+
+    /// Whether files declare its type.
+    pub(super) fn is_declared(&self) -> bool {
+        self.tallies.iter().any(|tally| matches!(tally.kind, Kind::Declared(_)))
     }
 
     pub(super) fn digits(&self) -> Digits {

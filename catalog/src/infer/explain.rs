@@ -23,6 +23,21 @@ impl ObservedSchema {
             let (columns, files) = (plural(agreed as u64, "column"), plural(self.files, "file"));
             lines.insert(0, format!("{columns} {} the same in {files}", if agreed == 1 { "is" } else { "are" }));
         }
+        if self.sampled > 0 {
+            let (sampled, files) = (Grouped(self.sampled), plural(self.files, "file"));
+            lines.push(format!("of {sampled} of {files}, the beginning, the middle and the end were read"));
+        }
+        if self.lenient {
+            lines.push("some records are no strict JSON (single quotes, None, True); 'mode' 'lenient' reads them".to_owned());
+        }
+        if let Some(refused) = &self.refused {
+            lines.push(format!(
+                "{} cannot be read, first in {}: {}; 'on_error' 'quarantine' keeps such records apart",
+                plural(refused.records, "record"),
+                refused.first,
+                refused.why
+            ));
+        }
         if self.truncated {
             lines.push(format!("there are more than {} columns; the others are left out", Grouped(MOST_KEYS as u64)));
         }
@@ -40,6 +55,9 @@ impl ObservedSchema {
         if let Some(column) = self.columns.get(path) {
             lines.push(format!("it is in {} of {}", Grouped(column.files), plural(self.files, "file")));
             lines.extend(disagreement(path, column, options));
+        }
+        if let Some((low, high)) = evidence.range().filter(|_| evidence.is_declared()) {
+            lines.push(format!("its values are from {low} to {high}"));
         }
         if evidence.longest_bytes() > 0 {
             lines.push(format!("the longest value has {}", plural(evidence.longest_bytes(), "byte")));

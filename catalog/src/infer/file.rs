@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::Schema;
+use arrow_schema::{Field, Schema};
 
 use super::evidence::Evidence;
 use super::ordered::Ordered;
@@ -77,6 +77,11 @@ impl FileObservation {
         self.rows += 1;
     }
 
+    /// What follows is at this byte of the file, and so many rows before it are not known.
+    pub fn jump(&mut self, offset: u64) {
+        self.place.at = Position::Byte(offset);
+    }
+
     /// A cell of the row that was begun. One beyond the header belongs to no column and is not observed.
     pub fn cell(&mut self, column: usize, text: &str) {
         if let Some(evidence) = self.root.child_at(column) {
@@ -98,10 +103,22 @@ impl FileObservation {
 
     /// The schema of a file that declares one, and its number of rows.
     pub fn declare(&mut self, schema: &Schema, rows: u64) {
+        self.begin_declared(rows);
+        schema.fields().iter().for_each(|field| self.declare_column(field, rows, 0, None));
+    }
+
+    /// So many rows of a file that declares its columns; these follow.
+    pub fn begin_declared(&mut self, rows: u64) {
         self.place.at = Position::Row(1);
         self.rows += rows;
-        for field in schema.fields() {
-            self.root.child(field.name()).observe_declared(field.data_type(), rows, 0, &self.place);
+    }
+
+    /// One of the columns that the file declares, with what it says of their values.
+    pub fn declare_column(&mut self, field: &Field, rows: u64, nulls: u64, range: Option<(i64, i64)>) {
+        let evidence = self.root.child(field.name());
+        evidence.observe_declared(field.data_type(), rows, nulls, &self.place);
+        if let Some((low, high)) = range {
+            evidence.observe_range(low, high);
         }
     }
 
@@ -118,6 +135,6 @@ impl FileObservation {
             };
             columns.get_or_insert_with(name, || ObservedColumn { evidence: evidence.clone(), files: 1, types: vec![tally] });
         }
-        ObservedSchema { rows: self.rows, files: 1, positional: self.positional, truncated, columns }
+        ObservedSchema { rows: self.rows, files: 1, positional: self.positional, truncated, columns, ..ObservedSchema::default() }
     }
 }

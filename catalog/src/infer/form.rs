@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use arrow_schema::Field;
+use arrow_schema::{DataType, Field, FieldRef, Fields};
 
 use crate::values::{DateForm, TimestampForm, UnknownForm};
 
@@ -46,6 +46,45 @@ impl Form {
     }
 }
 
+/// The columns that have a form, and members of theirs, by path: `day`, `user.born`, `events[].at`.
+pub fn forms(fields: &Fields) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for field in fields {
+        rewritten(field, field.name(), &mut |path: &str, field: Field| {
+            found.extend(field.metadata().get(FORM_KEY).map(|form| (path.to_owned(), form.clone())));
+            field
+        });
+    }
+    found
+}
+
+/// The same columns, with the form of the one at `path`, which is named as [`forms`] does. `None` when there is none.
+pub fn with_form(fields: &Fields, path: &str, form: Form) -> Option<Fields> {
+    let mut found = false;
+    let mut set = |at: &str, field: Field| {
+        if at != path {
+            return field;
+        }
+        found = true;
+        field.with_metadata(Form::metadata(Some(form)))
+    };
+    let fields = fields.iter().map(|field| rewritten(field, field.name(), &mut set)).collect();
+    found.then_some(fields)
+}
+
+/// The field as `change` makes it, its members first.
+fn rewritten(field: &Field, path: &str, change: &mut dyn FnMut(&str, Field) -> Field) -> Field {
+    let data_type = match field.data_type() {
+        DataType::Struct(members) => {
+            let member = |member: &FieldRef| rewritten(member, &format!("{path}.{}", member.name()), change);
+            DataType::Struct(members.iter().map(member).collect())
+        }
+        DataType::List(item) => DataType::List(rewritten(item, &format!("{path}[]"), change).into()),
+        other => other.clone(),
+    };
+    change(path, field.clone().with_data_type(data_type))
+}
+
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -64,5 +103,25 @@ impl FromStr for Form {
             return Ok(Self::Json);
         }
         text.parse().map(Self::Date).or_else(|_| text.parse().map(Self::Timestamp))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::DateForm;
+
+    #[test]
+    fn forms_are_found_and_set_by_path() {
+        let day = |name: &str| Field::new(name, DataType::Date32, true);
+        let user = Field::new("user", DataType::Struct(vec![day("born")].into()), true);
+        let days = Field::new("days", DataType::List(day("item").into()), true);
+        let fields: Fields = vec![day("day"), user, days].into();
+        let form = Form::Date(DateForm::MonthSlash);
+        let set = |fields: &Fields, path: &str| with_form(fields, path, form).unwrap();
+        let all = set(&set(&set(&fields, "day"), "user.born"), "days[]");
+        let paths: Vec<String> = forms(&all).into_iter().map(|(path, form)| format!("{path} {form}")).collect();
+        assert_eq!(paths, ["day M/D/Y", "user.born M/D/Y", "days[] M/D/Y"]);
+        assert_eq!(with_form(&fields, "dya", form), None);
     }
 }

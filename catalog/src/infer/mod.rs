@@ -19,11 +19,11 @@ mod widen;
 
 pub use evidence::{Evidence, MOST_KEYS};
 pub use file::FileObservation;
-pub use form::{FORM_KEY, Form};
+pub use form::{FORM_KEY, Form, forms, with_form};
 pub use kind::{EXAMPLE_CHARS, Kind, Tally};
 pub use ordered::Ordered;
 pub(crate) use place::Grouped;
 pub use place::{Place, Position};
 pub use resolve::{ResolveOptions, Resolved};
-pub use schema::{FileTally, ObservedColumn, ObservedSchema};
+pub use schema::{FileTally, ObservedColumn, ObservedSchema, Refusals};
 pub use widen::{widen, widen_fields};

@@ -19,6 +19,34 @@ pub struct FileTally {
     pub first: Place,
 }
 
+/// Records that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusals {
+    /// How many.
+    pub records: u64,
+    /// The first of them.
+    pub first: Place,
+    /// What is wrong with that one.
+    pub why: String,
+}
+
+impl Refusals {
+    /// Adds those of another file.
+    pub(super) fn merge(mine: &mut Option<Self>, other: Option<&Self>) {
+        let Some(other) = other else { return };
+        match mine {
+            None => *mine = Some(other.clone()),
+            Some(mine) => {
+                mine.records += other.records;
+                if (&other.first, &other.why) < (&mine.first, &mine.why) {
+                    mine.first = other.first.clone();
+                    mine.why.clone_from(&other.why);
+                }
+            }
+        }
+    }
+}
+
 /// One column of a table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ObservedColumn {
@@ -55,10 +83,19 @@ pub struct ObservedSchema {
     pub rows: u64,
     /// How many files.
     pub files: u64,
+    /// How many of these were read in part only.
+    #[serde(default)]
+    pub sampled: u64,
     /// Whether the columns have no names but those made from their positions, `column_1` and so on.
     pub positional: bool,
     /// Whether there were more columns than are kept.
     pub truncated: bool,
+    /// Whether some of it is JSON as programs print it that were not asked for JSON: with single quotes, `None`, `True`.
+    #[serde(default)]
+    pub lenient: bool,
+    /// Records that could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refusals>,
     /// The columns, in order of first appearance.
     pub columns: Ordered<ObservedColumn>,
 }
@@ -68,8 +105,11 @@ impl ObservedSchema {
     pub fn merge(&mut self, other: &Self) {
         self.positional = other.positional && (self.positional || self.files == 0);
         self.truncated |= other.truncated;
+        self.lenient |= other.lenient;
+        Refusals::merge(&mut self.refused, other.refused.as_ref());
         self.rows += other.rows;
         self.files += other.files;
+        self.sampled += other.sampled;
         for (name, column) in other.columns.iter() {
             self.columns.get_or_insert_with(name, ObservedColumn::default).merge(column);
         }

@@ -13,9 +13,11 @@
 
 mod evidence;
 mod level;
+mod template;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use arrow_schema::{DataType, Field};
@@ -26,6 +28,7 @@ pub(crate) use evidence::{Likeness, likeness};
 pub use level::{Level, PartitionType, PartitionValue, Segment};
 
 use crate::error::{Error, Result};
+use crate::infer::Form;
 
 /// The levels of folders below the root of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +48,7 @@ impl Partitioning {
 
     /// The partition columns, outermost first.
     pub fn fields(&self) -> Vec<Field> {
-        self.columns().map(|(name, level)| Field::new(name, level.data_type(), true)).collect()
+        self.columns().map(|(name, level)| Field::new(name, level.data_type(), true).with_metadata(level.form())).collect()
     }
 
     /// Their values for a folder, in the order of [`fields`](Self::fields). A file that lies higher than others has nulls for the
@@ -113,6 +116,12 @@ impl Partitioning {
 }
 
 impl Level {
+    /// How the values of a level of days are written, kept as that of a column is.
+    fn form(&self) -> HashMap<String, String> {
+        let PartitionType::Date(form) = self.partition_type else { return HashMap::new() };
+        Form::metadata(Some(Form::Date(form)))
+    }
+
     fn data_type(&self) -> DataType {
         match self.partition_type {
             PartitionType::Text => DataType::Utf8,

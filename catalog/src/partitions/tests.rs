@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::infer::Form;
 use crate::sql_type;
 
 fn columns(directories: &[&str]) -> Vec<String> {
@@ -55,6 +56,39 @@ fn a_folder_that_does_not_fit_is_named() {
     );
     assert_eq!(problem("key=7"), "folder 'key=7': expected 'id=…', found 'key=7'; crawl the location again");
     assert_eq!(problem("id=7/a"), "folder 'id=7/a' is deeper than the one level of 'id={id}'; crawl the location again");
+}
+
+#[test]
+fn a_template_is_read_back_with_the_columns_types() {
+    for folders in
+        [&["raw/2026/11/21", "raw/2026/12/01"][..], &["20261121/eu/x", "20261122/us/x"], &["dt=2026-11-21/7", "dt=2026-11-22/8"]]
+    {
+        let inferred = Partitioning::infer(folders.iter().copied());
+        let form = |level: &Level| match level.partition_type {
+            PartitionType::Date(form) => Form::metadata(Some(Form::Date(form))),
+            _ => Form::metadata(None),
+        };
+        let levels = inferred.levels().iter().filter(|level| level.name.is_some());
+        let fields: Vec<Field> =
+            inferred.fields().into_iter().zip(levels).map(|(field, level)| field.with_metadata(form(level))).collect();
+        assert_eq!(Partitioning::parse(&inferred.template(), &fields).unwrap(), inferred);
+    }
+}
+
+#[test]
+fn a_template_that_does_not_fit_the_columns_says_so() {
+    let fields = [Field::new("year", DataType::Int64, true), Field::new("month", DataType::Int64, true)];
+    let problem = |template| Partitioning::parse(template, &fields).unwrap_err().to_string();
+    assert_eq!(
+        problem("{yaer}/{month}"),
+        "'partitions' names `yaer`, which is not in PARTITIONED BY (year, month); did you mean `year`?"
+    );
+    assert_eq!(
+        problem("{year}"),
+        "'partitions' '{year}' does not say which folder `month` is; expected a template such as '{year}/{month}'"
+    );
+    assert!(problem("{year}/m{month}").starts_with("'partitions': 'm{month}' is no level of folders; expected"));
+    assert!(problem("{year}/{year}/{month}").starts_with("'partitions' names `year` twice"));
 }
 
 fn any_folder() -> impl Strategy<Value = String> {

@@ -14,7 +14,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use sqlite::SqliteCatalog;
-pub use table::{Alteration, CrawlState, Database, Registration, SchemaVersion, Statistics, Table, TableName, TableOptions};
+pub use table::{
+    Alteration, CrawlState, CrawledTable, Database, Registration, SchemaVersion, Statistics, Table, TableName, TableOptions,
+};
 
 use crate::drift::NewVersion;
 use crate::error::Result;
@@ -66,5 +68,12 @@ pub trait CatalogStore: std::fmt::Debug + Send + Sync {
     async fn crawl_state(&self, name: &TableName) -> Result<Option<CrawlState>>;
 
     /// Keeps what the next crawl goes on from.
-    async fn record_crawl(&self, name: &TableName, state: &CrawlState) -> Result<()>;
+    async fn record_crawl(&self, name: &TableName, state: &CrawlState) -> Result<()> {
+        let table = CrawledTable { name: name.clone(), observed: Some(state.observed.clone()) };
+        self.record_crawls(&state.ledger, state.crawled_at, &[table]).await
+    }
+
+    /// The same for the tables of one crawl, which share a ledger: all of them or none, so that what was read and what was seen in it
+    /// never part.
+    async fn record_crawls(&self, ledger: &str, crawled_at: DateTime<Utc>, tables: &[CrawledTable]) -> Result<()>;
 }

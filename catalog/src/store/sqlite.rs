@@ -1,37 +1,28 @@
 //! The catalog in a SQLite file: made and migrated by itself, safe for several processes.
 
 use std::path::Path;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, Sqlite, Transaction};
 
 use super::rows::{database, fields_to_text, schema_version, table, time};
 use super::statements::{TABLES, comment_column, find, get, insert_statistics, insert_version, make_database, update};
-use super::{Alteration, CatalogStore, CrawlState, Database, Registration, SchemaVersion, Table, TableName};
+use super::{Alteration, CatalogStore, CrawlState, CrawledTable, Database, Registration, SchemaVersion, Table, TableName};
 use crate::drift::NewVersion;
 use crate::error::{Error, Result};
+use crate::sqlite::{SqliteFile, Unavailable, begin};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// How long a writer waits for another one's transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+const KEPT: SqliteFile<'static> = SqliteFile { what: "catalog", without_it: " and crawl again", migrations: &MIGRATIONS };
 
 /// The catalog in one SQLite file, which is its own: no other tables are in it.
 #[derive(Debug)]
 pub struct SqliteCatalog {
     pool: SqlitePool,
-}
-
-/// What to try when the file cannot be opened.
-fn advice(path: &Path, error: &str) -> String {
-    if error.contains("not a database") || error.contains("malformed") {
-        return format!("the file is damaged: restore it from a backup, or move it away ({}) and crawl again", path.display());
-    }
-    "check that [state] url names a folder that can be written".to_owned()
 }
 
 impl SqliteCatalog {
@@ -40,29 +31,14 @@ impl SqliteCatalog {
     /// # Errors
     /// [`Error::Store`] with the path and what to try.
     pub async fn open(path: &Path) -> Result<Self> {
-        let unavailable = |error: String, source| Error::Store {
-            message: format!("catalog {}: {error}; {}", path.display(), advice(path, &error)),
-            source,
-        };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| unavailable(error.to_string(), Some(Box::new(error))))?;
-        }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await;
-        let pool = pool.map_err(|error| unavailable(error.to_string(), Some(Box::new(error))))?;
-        MIGRATIONS.run(&pool).await.map_err(|error| unavailable(error.to_string(), Some(Box::new(error))))?;
+        let pool =
+            KEPT.open(path).await.map_err(|Unavailable { message, source }| Error::Store { message, source: Some(source) })?;
         Ok(Self { pool })
     }
 
     /// A transaction that holds the write lock from its beginning.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(begin(&self.pool).await?)
     }
 }
 
@@ -200,17 +176,27 @@ impl CatalogStore for SqliteCatalog {
         Ok(Some(CrawlState { crawled_at: time(row.try_get("crawled_at")?)?, ledger: row.try_get("ledger")?, observed }))
     }
 
-    async fn record_crawl(&self, name: &TableName, state: &CrawlState) -> Result<()> {
+    async fn record_crawls(&self, ledger: &str, crawled_at: DateTime<Utc>, tables: &[CrawledTable]) -> Result<()> {
         let mut transaction = self.begin().await?;
-        get(&mut transaction, name).await?;
-        sqlx::query("INSERT OR REPLACE INTO crawls (database, name, crawled_at, ledger, observed) VALUES (?, ?, ?, ?, ?)")
-            .bind(&name.database)
-            .bind(&name.table)
-            .bind(state.crawled_at.timestamp_millis())
-            .bind(&state.ledger)
-            .bind(serde_json::to_string(&state.observed)?)
-            .execute(&mut *transaction)
-            .await?;
+        for CrawledTable { name, observed } in tables {
+            get(&mut transaction, name).await?;
+            let query = match observed {
+                Some(observed) => sqlx::query(
+                    "INSERT OR REPLACE INTO crawls (database, name, crawled_at, ledger, observed) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )
+                .bind(&name.database)
+                .bind(&name.table)
+                .bind(crawled_at.timestamp_millis())
+                .bind(ledger)
+                .bind(serde_json::to_string(observed)?),
+                None => sqlx::query("UPDATE crawls SET crawled_at = ?3, ledger = ?4 WHERE database = ?1 AND name = ?2")
+                    .bind(&name.database)
+                    .bind(&name.table)
+                    .bind(crawled_at.timestamp_millis())
+                    .bind(ledger),
+            };
+            query.execute(&mut *transaction).await?;
+        }
         Ok(transaction.commit().await?)
     }
 }

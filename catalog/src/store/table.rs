@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use arrow_schema::{Field, Schema};
+use arrow_schema::Schema;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +82,8 @@ pub struct Registration {
     pub location: String,
     /// As `OPTIONS` has them.
     pub options: TableOptions,
-    /// Its columns, without those that are partitions.
+    /// Its columns. Of a table of files, without those that are partitions; of one that a pipeline writes, with them, in its order
+    /// and of its types.
     pub schema: Schema,
     /// What its folders mean.
     pub partitioning: Partitioning,
@@ -119,10 +120,12 @@ impl Table {
         &self.registration.name
     }
 
-    /// All columns, those that are partitions last.
+    /// All columns; those that are partitions last, unless the schema has them among the others.
     pub fn full_schema(&self) -> Schema {
-        let partitions: Vec<Field> = self.registration.partitioning.fields();
-        let columns = self.registration.schema.fields().iter().map(|field| field.as_ref().clone());
+        let declared = self.registration.schema.fields();
+        let partitions =
+            self.registration.partitioning.fields().into_iter().filter(|field| declared.find(field.name()).is_none());
+        let columns = declared.iter().map(|field| field.as_ref().clone());
         Schema::new(columns.chain(partitions).collect::<Vec<_>>())
     }
 }
@@ -189,4 +192,13 @@ pub struct CrawlState {
     pub ledger: String,
     /// What was seen so far, to which what is new is added.
     pub observed: ObservedSchema,
+}
+
+/// A table of a crawl.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CrawledTable {
+    /// The table.
+    pub name: TableName,
+    /// All that was seen of it; `None` when that is what was kept before.
+    pub observed: Option<ObservedSchema>,
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::*;
 use crate::drift::{Change, Policy, compare};
 use crate::error::Error;
-use crate::infer::{FileObservation, Form, ResolveOptions};
+use crate::infer::{FileObservation, Form, ObservedSchema, ResolveOptions};
 use crate::partitions::Partitioning;
 use crate::values::DateForm;
 
@@ -183,6 +183,23 @@ async fn a_crawl_goes_on_from_what_was_seen_and_goes_with_its_table() {
     catalog.register(&registration("raw.toll"), "", now()).await.unwrap();
     assert_eq!(catalog.crawl_state(&name).await.unwrap(), None);
     assert_eq!(catalog.history(&name).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_crawl_is_recorded_for_all_of_its_tables_or_for_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = open(&folder).await;
+    let (toll, gone) = (TableName::new("raw", "toll"), TableName::new("raw", "gone"));
+    catalog.register(&registration("raw.toll"), "", now()).await.unwrap();
+    let seen = |rows| ObservedSchema { rows, ..ObservedSchema::default() };
+    let table = |name: &TableName, observed| CrawledTable { name: name.clone(), observed };
+    catalog.record_crawls("1", now(), &[table(&toll, Some(seen(1)))]).await.unwrap();
+    let both = [table(&toll, Some(seen(2))), table(&gone, Some(seen(2)))];
+    assert!(matches!(catalog.record_crawls("2", now(), &both).await, Err(Error::NotFound { .. })));
+    let state = |ledger: &str| CrawlState { crawled_at: now(), ledger: ledger.to_owned(), observed: seen(1) };
+    assert_eq!(catalog.crawl_state(&toll).await.unwrap(), Some(state("1")));
+    catalog.record_crawls("3", now(), &[table(&toll, None)]).await.unwrap();
+    assert_eq!(catalog.crawl_state(&toll).await.unwrap(), Some(state("3")), "what was seen is as it was");
 }
 
 #[tokio::test]

@@ -306,6 +306,19 @@ impl Column {
         }
     }
 
+    /// Appends a day, counted from 1970-01-01.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for a column of anything else.
+    pub fn date(&mut self, days: i32) -> Result<()> {
+        let Values::Date { values, .. } = &mut self.values else {
+            return Err(Error::internal(format!("column '{}' holds no dates", self.field.name())));
+        };
+        values.push(days);
+        self.valid.append(true);
+        Ok(())
+    }
+
     /// Appends `true` or `false`.
     ///
     /// # Errors

@@ -6,13 +6,16 @@ use std::time::Duration;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
 use catalog::infer::ObservedSchema;
+use catalog::partitions::Partitioning;
 
 use super::csv::decode::CsvOptions;
 use super::csv::encoding::Choice;
 use super::csv::{Hints, Renames, dialect};
 use super::decode::OnError;
+use super::forms;
 use super::infer::{self, Files, Memory};
 use super::listing::Place;
+use super::news::Notifications;
 use super::object::Format;
 use super::pending::OnChange;
 use crate::context::{Context, TableSpec};
@@ -22,6 +25,8 @@ use crate::stores::Location;
 
 /// How long `--follow` waits between two listings, when the table does not say.
 const POLL: Duration = Duration::from_secs(30);
+/// The same, when a queue tells of new files.
+const POLL_TOLD: Duration = Duration::from_secs(3_600);
 /// The share of bad records that is tolerated when they do not fail the run, when the table does not say.
 const MAX_BAD_RATIO: f64 = 0.1;
 
@@ -35,7 +40,8 @@ macro_rules! common_options {
                 help: "what happens to a record that cannot be read or has a value that does not fit its column: 'fail' stops the run \
                        before anything of the epoch is written; 'quarantine' puts the record, with its bytes, file, row, column and \
                        reason, into the table <table>$bad (Delta, lake://bad/<pipeline>/<table>), in the same epoch; 'null' keeps \
-                       the row with NULL for the value, and notes it there",
+                       the row with NULL for the value, and notes it there. 'engine replay' makes rows of such records when the \
+                       table has been repaired",
             },
             OptionSpec {
                 name: "max_bad_ratio",
@@ -63,9 +69,44 @@ macro_rules! common_options {
                        the record in its file, from 1)",
             },
             OptionSpec {
+                name: "partitions",
+                default: "folders are called <column>=<value>, as Hive, Spark and Glue write them",
+                help: "how the folders below LOCATION are named, for the columns of PARTITIONED BY: '{year}/{month}/{day}' for \
+                       2026/11/21, 'raw/{region}/day={day}', '*' for a level that is no column. The values have the columns' types; of a \
+                       file that lies higher, the columns of the levels below it are NULL",
+            },
+            OptionSpec {
+                name: "form.<column>",
+                default: "dates and times as in ISO 8601, and others that cannot be taken for another",
+                help: "how the dates or times of a declared column are written: 'D/M/Y', 'M/D/Y', 'Y/M/D h:m:s', 'M/D/Y h:m:s z', \
+                       'YMD'; a member of an object is named behind a dot (form.user.born), the items of a list by brackets \
+                       (form.days[])",
+            },
+            OptionSpec {
                 name: "poll",
-                default: "'30s'",
-                help: "how long --follow waits before it lists the files again, after there was nothing more",
+                default: "'30s'; '1h' with notifications 'sqs:...'",
+                help: "how long --follow waits before it lists the files again, whatever else tells it of new ones",
+            },
+            OptionSpec {
+                name: "notifications",
+                default: "'auto'",
+                help: "what tells --follow of new files: 'auto' has the operating system watch a local folder; 'none' leaves it at \
+                       listing; 'sqs:<queue url>', for a table on s3://, reads the events of S3 from a queue, as S3, EventBridge or SNS \
+                       put them there, reads the objects they name, and deletes a message when its objects are in all sinks. One queue \
+                       may serve several tables of one run; messages of other objects are deleted. What cannot be understood is left to \
+                       the queue's dead-letter queue",
+            },
+            OptionSpec {
+                name: "quiet",
+                default: "'2s'",
+                help: "of local files, with --follow: how long a file is to be left alone before it is read, if nobody was seen to close \
+                       it or to rename it into place; one that was is read at once",
+            },
+            OptionSpec {
+                name: "visibility",
+                default: "'60s'",
+                help: "with notifications 'sqs:...': how long a message is hidden from others at once; it is hidden again while work on it \
+                       goes on, so that this is how long the next run waits for what a killed one held",
             },
             $($own),*
         ]
@@ -90,6 +131,8 @@ pub(crate) struct FileTable {
     pub on_change: OnChange,
     /// How long to wait between listings.
     pub poll: Duration,
+    /// What tells of new files.
+    pub notifications: Notifications,
     /// Read as a whole.
     pub whole: bool,
     /// Read as a whole where it is joined with another source.
@@ -178,6 +221,8 @@ pub(crate) struct Layout {
     pub in_files: usize,
     /// Names of the columns that come from folders, behind those.
     pub partitions: Vec<String>,
+    /// How the folders are named; nothing when each says itself which column it is.
+    pub folders: Option<Partitioning>,
     /// Whether the columns about the file follow.
     pub file_columns: bool,
 }
@@ -206,7 +251,8 @@ impl FileTable {
         specs: &[OptionSpec],
     ) -> Result<Self> {
         // DataFusion's own names of the options of files are understood too.
-        let given: Vec<(String, String)> = table.options.iter().map(|(name, value)| (own_name(name), value.clone())).collect();
+        let named = table.options.iter().map(|(name, value)| (own_name(name), value.clone()));
+        let (forms, given): (Vec<_>, Vec<_>) = named.partition(|(name, _)| name.to_ascii_lowercase().starts_with(forms::PREFIX));
         let options = Options::parse(&table.connector, specs, &given)?;
         let on_error = match options.choice("on_error", &["fail", "quarantine", "null"])? {
             Some("quarantine") => OnError::Quarantine,
@@ -226,10 +272,13 @@ impl FileTable {
             _ => OnChange::Fail,
         };
         let place = Place::parse(&context.stores, &table.location)?;
+        let notifications = Notifications::parse(&options, &place)?;
+        let poll = if matches!(notifications, Notifications::Queue { .. }) { POLL_TOLD } else { POLL };
         let text = Text::parse(format, &options)?;
         let files = Files { name: &table.name, place: &place, format, text: &text };
         let (columns, inferred) = match &table.columns {
-            Some(columns) => (Arc::clone(columns), None),
+            Some(columns) => (forms::applied(columns, &forms)?, None),
+            None if !forms.is_empty() => return Err(forms::undeclared(&forms)),
             None => {
                 let memory = Memory::new(home, &files);
                 let observed = match memory.load().await? {
@@ -249,11 +298,12 @@ impl FileTable {
             on_error,
             max_bad_ratio: if on_error == OnError::Fail { 0.0 } else { ratio.unwrap_or(MAX_BAD_RATIO) },
             on_change,
-            poll: options.duration("poll")?.unwrap_or(POLL),
+            poll: options.duration("poll")?.unwrap_or(poll),
+            notifications,
             whole: read == Some("whole"),
             lookup,
             text,
-            layout: Layout::new(&columns, &table.partition_by, file_columns)?,
+            layout: Layout::new(&columns, &table.partition_by, options.text("partitions"), file_columns)?,
             inferred,
         })
     }
@@ -270,12 +320,18 @@ impl Layout {
         Arc::new(Schema::new(self.schema.fields()[..self.in_files].to_vec()))
     }
 
+    /// Of names in a file, those that do not come from folders: where a column stands in both, the folders count.
+    pub(super) fn not_from_folders(&self, mut names: Vec<String>) -> Vec<String> {
+        names.retain(|name| !self.partitions.iter().any(|other| other.to_lowercase() == name.to_lowercase()));
+        names
+    }
+
     /// `columns` are those that the table declares or that were found in its files; partition columns may be among them and are
     /// text if they are not.
     ///
     /// # Errors
     /// [`Error::Config`] for a column that is there twice.
-    pub(crate) fn new(columns: &Schema, partition_by: &[String], file_columns: bool) -> Result<Self> {
+    pub(crate) fn new(columns: &Schema, partition_by: &[String], partitions: Option<&str>, file_columns: bool) -> Result<Self> {
         let is_partition = |field: &FieldRef| partition_by.contains(field.name());
         let mut fields: Vec<FieldRef> = columns.fields().iter().filter(|field| !is_partition(field)).cloned().collect();
         let in_files = fields.len();
@@ -283,6 +339,11 @@ impl Layout {
             let declared = columns.fields().iter().find(|field| field.name() == name).cloned();
             fields.push(declared.unwrap_or_else(|| Field::new(name, DataType::Utf8, true).into()));
         }
+        let folders = partitions.map(|template| {
+            let fields: Vec<Field> = fields[in_files..].iter().map(|field| field.as_ref().clone()).collect();
+            Partitioning::parse(template, &fields).map_err(|error| Error::config_at("partitions", error.to_string()))
+        });
+        let folders = folders.transpose()?;
         if file_columns {
             fields.extend(file_fields().map(FieldRef::new));
         }
@@ -291,6 +352,6 @@ impl Layout {
                 return Err(Error::config_at(field.name(), format!("column '{}' is there twice", field.name())));
             }
         }
-        Ok(Self { schema: Schema::new(fields).into(), in_files, partitions: partition_by.to_vec(), file_columns })
+        Ok(Self { schema: Schema::new(fields).into(), in_files, partitions: partition_by.to_vec(), folders, file_columns })
     }
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::config::{FileTable, common_options};
 use super::ledger::Ledger;
+use super::news::News;
 use super::object::Format;
 use super::source::{FileSource, Parking};
 use crate::context::{Context, TableSpec};
@@ -128,6 +129,7 @@ async fn open(
     format: Format,
     options: &[OptionSpec],
 ) -> Result<Arc<dyn Source>> {
-    let table = FileTable::open(table, &home, context, format, options).await?;
-    Ok(Arc::new(FileSource { table: Arc::new(table), ledger: Ledger::new(home.join("ledger")), parked: Parking::default() }))
+    let table = Arc::new(FileTable::open(table, &home, context, format, options).await?);
+    let news = Arc::new(News::new(&table, context));
+    Ok(Arc::new(FileSource { table, ledger: Ledger::new(home.join("ledger")), parked: Parking::default(), news }))
 }

@@ -3,6 +3,7 @@
 use catalog::infer::ObservedSchema;
 
 use super::columns::Columns;
+use super::csv::Form;
 use super::misfit::Misfit;
 use crate::error::Result;
 
@@ -38,6 +39,28 @@ pub struct Refused {
     pub reason: String,
     /// It is a row all the same.
     pub kept: bool,
+    /// Its bytes are only the first of them: it is longer than a record may be.
+    pub cut: bool,
+    /// Of a record that is no bytes in its file but a row: the row itself, see [`super::row_image`].
+    pub image: Option<String>,
+}
+
+/// Where in its file a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Which record it is, from 1.
+    pub row: u64,
+    /// On which line it begins, from 1.
+    pub line: u64,
+    /// The byte of the decompressed file at which it begins, from 0.
+    pub offset: u64,
+}
+
+impl Refused {
+    /// A record of which a decoder that only looks makes a note.
+    pub(super) fn noted(row: u64, line: u64, offset: u64, reason: String) -> Self {
+        Self { raw: Vec::new(), row, line, offset, column: None, reason, kept: true, cut: false, image: None }
+    }
 }
 
 /// How far a decoder came.
@@ -109,6 +132,15 @@ pub trait Decoder: Send {
 
     /// Names in the file of columns that the table has not, as far as it was decoded.
     fn unknown(&self) -> Vec<String>;
+
+    /// Goes on with the bytes from `offset` of the decompressed file on, where a line begins, of a decoder that only looks. Says
+    /// whether it can: only where a line is a record, and its bytes are read as they are.
+    fn jump(&mut self, offset: u64) -> bool;
+
+    /// How the file is written, where that has to be found out; none before it was.
+    fn form(&self) -> Option<Form> {
+        None
+    }
 
     /// What was seen, of a decoder that only looks.
     fn observed(self: Box<Self>) -> ObservedSchema;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array};
 use arrow::compute::concat;
+use catalog::partitions::{PartitionValue, Partitioning};
 use datafusion::common::ScalarValue;
 
 use super::columns::Columns;
@@ -37,16 +38,61 @@ fn partition_values(layout: &Layout, place: &Place, object: &Object) -> Result<V
     if layout.partitions.is_empty() {
         return Ok(Vec::new());
     }
+    let address = place.address(&object.path);
+    let fields = &layout.schema.fields()[layout.in_files..layout.in_files + layout.partitions.len()];
+    let mut columns = Columns::new(Arc::new(arrow::datatypes::Schema::new(fields.to_vec())))?;
+    match &layout.folders {
+        Some(folders) => by_place(layout, folders, place, object, &mut columns)?,
+        None => by_name(layout, place, object, &mut columns)?,
+    }
+    columns
+        .end_row()
+        .map_err(|misfit| Error::data(format!("'{address}': partition column '{}' {}", misfit.column, misfit.reason)))?;
+    let batch = columns.take()?;
+    batch.columns().iter().map(|column| Ok(ScalarValue::try_from_array(column, 0)?)).collect()
+}
+
+/// Values of folders that are told by their place.
+fn by_place(layout: &Layout, folders: &Partitioning, place: &Place, object: &Object, columns: &mut Columns) -> Result<()> {
+    let address = place.address(&object.path);
+    let relative = place.relative(&object.path);
+    let below = relative.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let all = place.folders(&object.path);
+    // Of a pattern, it is not known which of its folders are fixed: all files lie equally deep.
+    let last = all[all.len().saturating_sub(folders.levels().len())..].join("/");
+    let values = folders.values(if place.is_pattern() { &last } else { below });
+    let values = values.map_err(|error| Error::data(format!("'{address}': {error}")))?;
+    let names = folders.levels().iter().filter_map(|level| level.name.as_deref());
+    for (name, value) in names.zip(values) {
+        let Some(index) = layout.partitions.iter().position(|partition| partition == name) else { continue };
+        let text = match value {
+            None => continue,
+            Some(PartitionValue::Text(text)) => text,
+            Some(PartitionValue::Int(number)) => number.to_string(),
+            Some(PartitionValue::Date(days)) => {
+                columns.column(index).date(days)?;
+                continue;
+            }
+        };
+        set(columns, index, &text, &address)?;
+    }
+    Ok(())
+}
+
+fn set(columns: &mut Columns, index: usize, text: &str, address: &str) -> Result<()> {
+    let set = columns.column(index).text(text);
+    set.map_err(|misfit| Error::data(format!("'{address}': partition column '{}': {}", misfit.column, misfit.reason)))
+}
+
+/// Values of folders called `column=value`.
+fn by_name(layout: &Layout, place: &Place, object: &Object, columns: &mut Columns) -> Result<()> {
+    let address = place.address(&object.path);
     let folders = place.folders(&object.path);
     let named: Vec<(String, &str)> = folders
         .iter()
         .filter_map(|folder| folder.split_once('='))
         .map(|(name, value)| (unescape(name).to_lowercase(), value))
         .collect();
-    let address = place.address(&object.path);
-    let fields = &layout.schema.fields()[layout.in_files..layout.in_files + layout.partitions.len()];
-    let schema = Arc::new(arrow::datatypes::Schema::new(fields.to_vec()));
-    let mut columns = Columns::new(schema)?;
     for (index, name) in layout.partitions.iter().enumerate() {
         let found = named.iter().find(|(folder, _)| *folder == name.to_lowercase());
         let Some((_, value)) = found else {
@@ -60,17 +106,10 @@ fn partition_values(layout: &Layout, place: &Place, object: &Object) -> Result<V
             let is_integer = columns.column(index).field().data_type().is_integer();
             let padded = is_integer.then(|| catalog::values::padded_integer(&text)).flatten();
             let text = padded.map_or(text, |number| number.to_string());
-            columns
-                .column(index)
-                .text(&text)
-                .map_err(|misfit| Error::data(format!("'{address}': partition column '{}': {}", misfit.column, misfit.reason)))?;
+            set(columns, index, &text, &address)?;
         }
     }
-    columns
-        .end_row()
-        .map_err(|misfit| Error::data(format!("'{address}': partition column '{}' {}", misfit.column, misfit.reason)))?;
-    let batch = columns.take()?;
-    batch.columns().iter().map(|column| Ok(ScalarValue::try_from_array(column, 0)?)).collect()
+    Ok(())
 }
 
 /// Rows of one batch that are of one file.

@@ -162,7 +162,7 @@ impl Files<'_> {
             let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
             let mut observation = FileObservation::new(address);
             observation.declare(builder.schema(), rows);
-            return Ok(lower_case(&observation.finish(&ResolveOptions::default())));
+            return Ok(lower_case(observation.finish(&ResolveOptions::default())));
         }
         let Some(body) = fetch(self.place, object).await? else { return Ok(ObservedSchema::default()) };
         let mut reader = body.open(&address).await?;
@@ -191,22 +191,41 @@ impl Files<'_> {
             reader.consume(length);
             read += length as u64;
         }
-        let observed = decoder.observed();
-        Ok(match self.format {
-            Format::Csv => folded(&observed),
-            Format::Json | Format::Parquet => lower_case(&observed),
-        })
+        Ok(with_column_names(decoder.observed(), self.format))
     }
 }
 
+/// With names as the columns of a table of this format have them.
+pub(super) fn with_column_names(observed: ObservedSchema, format: Format) -> ObservedSchema {
+    match format {
+        Format::Csv => folded(observed),
+        Format::Json | Format::Parquet => lower_case(observed),
+    }
+}
+
+/// What is in the members of the JSON records that `bytes` are.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub(super) fn observe_json(bytes: &[u8], lenient: bool, address: &str) -> Result<ObservedSchema> {
+    let mut decoder: Box<dyn Decoder> = Box::new(JsonDecoder::observing(FileObservation::new(address), lenient));
+    decoder.push(bytes);
+    decoder.finish();
+    let mut columns = Columns::new(Arc::new(Schema::empty()))?;
+    let (mut refused, mut numbers) = (Vec::new(), Vec::new());
+    let mut output = Output { columns: &mut columns, refused: &mut refused, numbers: &mut numbers, room: usize::MAX };
+    decoder.decode(&mut output)?;
+    Ok(lower_case(decoder.observed()))
+}
+
 /// With names in lower case; columns whose names differ by nothing else are one.
-fn lower_case(observed: &ObservedSchema) -> ObservedSchema {
+fn lower_case(observed: ObservedSchema) -> ObservedSchema {
     renamed(observed, |name| (name.to_lowercase(), name.to_lowercase()))
 }
 
 /// With names of letters, digits and underscores. Columns whose names differ by case, spaces and punctuation are one: it is called
 /// as it was first written, so that `VendorID` and `vendor_id` are the one or the other.
-fn folded(observed: &ObservedSchema) -> ObservedSchema {
+fn folded(observed: ObservedSchema) -> ObservedSchema {
     renamed(observed, |name| {
         let key = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
         let mut plain = String::new();
@@ -224,16 +243,22 @@ fn folded(observed: &ObservedSchema) -> ObservedSchema {
 }
 
 /// `names` gives each column what it is known by and what it is called.
-fn renamed(observed: &ObservedSchema, names: impl Fn(&str) -> (String, String)) -> ObservedSchema {
-    let mut result = ObservedSchema { columns: catalog::infer::Ordered::default(), ..observed.clone() };
+fn renamed(mut observed: ObservedSchema, names: impl Fn(&str) -> (String, String)) -> ObservedSchema {
     let mut called: HashMap<String, String> = HashMap::new();
-    for (name, column) in observed.columns.iter() {
+    let name = |(name, _): (&str, &ObservedColumn)| {
         let (key, plain) = names(name);
-        let plain = called.entry(key).or_insert(plain).clone();
-        let into = result.columns.get_or_insert_with(&plain, ObservedColumn::default);
+        called.entry(key).or_insert(plain).clone()
+    };
+    let new: Vec<String> = observed.columns.iter().map(name).collect();
+    if observed.columns.iter().zip(&new).all(|((old, _), new)| old == new) {
+        return observed;
+    }
+    let columns = std::mem::take(&mut observed.columns);
+    for ((_, column), name) in columns.iter().zip(&new) {
+        let into = observed.columns.get_or_insert_with(name, ObservedColumn::default);
         into.evidence.merge(&column.evidence);
         into.files = into.files.max(column.files);
         into.types.extend(column.types.iter().cloned());
     }
-    result
+    observed
 }

@@ -61,7 +61,16 @@ impl Place {
         !self.is_many && self.root.path.filename().is_some_and(has_known_ending)
     }
 
-    async fn file(&self) -> Result<Option<ObjectMeta>> {
+    /// Whether the location has wildcards.
+    pub(crate) fn is_pattern(&self) -> bool {
+        self.pattern.is_some()
+    }
+
+    /// The file at the location, if it is that of one file.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn file(&self) -> Result<Option<ObjectMeta>> {
         if self.is_many || self.root.path.as_ref().is_empty() {
             return Ok(None);
         }
@@ -113,11 +122,32 @@ impl Place {
         }
     }
 
+    /// Whether a file at `path` in the store is one that a listing would show, if it is there.
+    pub(crate) fn holds(&self, path: &Path) -> bool {
+        let is_below = path.prefix_matches(&self.root.path);
+        is_below && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(path.as_ref()))
+    }
+
     /// The folders of a file, each as it is called; those above the location too.
     pub(crate) fn folders(&self, path: &Path) -> Vec<String> {
         let mut folders: Vec<String> = path.as_ref().split('/').map(str::to_owned).collect();
         folders.pop();
         folders
+    }
+
+    /// The folder to watch for new files, and whether those below it count too; `None` when the files are not on this machine's
+    /// disks.
+    pub(crate) fn watched_folder(&self) -> Option<(PathBuf, bool)> {
+        let folder = self.local_folder()?;
+        if self.names_one_file() {
+            return folder.parent().map(|parent| (parent.to_owned(), false));
+        }
+        let prefix = self.root.path.parts().count();
+        let is_deep = self.pattern.as_ref().is_none_or(|pattern| {
+            let below = pattern.glob().glob();
+            below.contains("**") || below.split('/').filter(|part| !part.is_empty()).count() > prefix + 1
+        });
+        Some((folder, is_deep))
     }
 
     fn local_folder(&self) -> Option<PathBuf> {

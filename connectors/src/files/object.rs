@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use catalog::crawl::{Ending, SkipReason};
 use chrono::{DateTime, Utc};
 use object_store::ObjectMeta;
 use object_store::path::Path;
@@ -28,12 +29,17 @@ impl Object {
     pub(crate) fn new(meta: ObjectMeta, is_local: bool) -> Self {
         let etag = meta.e_tag.filter(|_| !is_local);
         let version = match &etag {
-            Some(etag) => hash(&format!("{}\n{etag}", meta.size)),
+            Some(etag) => Self::version_by_etag(meta.size, etag),
             None => hash(&format!("{}\n{}", meta.size, meta.last_modified.timestamp_micros())),
         };
         // A weak one tells versions apart, but no request may insist on it.
         let etag = etag.filter(|etag| !etag.starts_with("W/")).map(Arc::from);
         Self { path: meta.location, size: meta.size, modified: meta.last_modified, version, etag }
+    }
+
+    /// The version of an object that the store calls by `etag`.
+    pub(crate) fn version_by_etag(size: u64, etag: &str) -> u64 {
+        hash(&format!("{size}\n{etag}"))
     }
 }
 
@@ -56,104 +62,27 @@ pub(crate) enum Format {
     Parquet,
 }
 
-/// File name endings of compressions, which say nothing about what is compressed.
-const COMPRESSIONS: [&str; 9] = ["gz", "gzip", "zst", "zstd", "bz2", "bzip2", "xz", "lzma", "z"];
-/// Endings of files that are still being written, or belong to another file.
-const TEMPORARY: [&str; 9] = ["tmp", "temp", "part", "partial", "crdownload", "filepart", "swp", "lock", "inprogress"];
-/// Endings of other formats, by the format that they are.
-const FORMATS: [(&str, Option<Format>); 22] = [
-    ("json", Some(Format::Json)),
-    ("ndjson", Some(Format::Json)),
-    ("jsonl", Some(Format::Json)),
-    ("csv", Some(Format::Csv)),
-    ("tsv", Some(Format::Csv)),
-    ("tab", Some(Format::Csv)),
-    ("psv", Some(Format::Csv)),
-    ("parquet", Some(Format::Parquet)),
-    ("parq", Some(Format::Parquet)),
-    ("pq", Some(Format::Parquet)),
-    ("orc", None),
-    ("avro", None),
-    ("xml", None),
-    ("xls", None),
-    ("xlsx", None),
-    ("zip", None),
-    ("tar", None),
-    ("pdf", None),
-    ("html", None),
-    ("md", None),
-    ("crc", None),
-    ("sql", None),
-];
+impl From<Format> for catalog::crawl::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Json => Self::Json,
+            Format::Csv => Self::Csv,
+            Format::Parquet => Self::Parquet,
+        }
+    }
+}
 
 /// Whether `name` is that of a file of a format that is known, compressed or not.
 pub(crate) fn has_known_ending(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let mut endings: Vec<&str> = name.split('.').skip(1).collect();
-    if endings.last().is_some_and(|ending| COMPRESSIONS.contains(ending)) {
-        endings.pop();
-    }
-    endings.last().is_some_and(|ending| FORMATS.iter().any(|(known, _)| known == ending))
-}
-
-/// Why a file is passed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Skip {
-    /// Its name, or that of a folder above it, begins with `.` or `_`.
-    Hidden,
-    /// It is still being written.
-    Temporary,
-    /// Nothing is in it.
-    Empty,
-    /// Its name says that it holds something else.
-    Foreign,
-    /// A folder that a console made as an object.
-    Folder,
-}
-
-impl Skip {
-    /// In words, behind a number: "3 empty".
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::Hidden => "hidden (name begins with '.' or '_')",
-            Self::Temporary => "temporary",
-            Self::Empty => "empty",
-            Self::Foreign => "of another format, by their names",
-            Self::Folder => "folder markers",
-        }
-    }
-
-    /// Whether somebody may have expected the file to be read.
-    pub(crate) fn is_notable(self) -> bool {
-        matches!(self, Self::Empty | Self::Foreign)
-    }
+    Ending::of(name) != Ending::None
 }
 
 /// Whether the file at `relative`, below the table's location, is one of a table of `format`; none: it is.
-pub(crate) fn skip(relative: &str, size: u64, format: Format) -> Option<Skip> {
-    if relative.ends_with('/') {
-        return Some(Skip::Folder);
-    }
-    // `_SUCCESS`, `_delta_log/`, `_temporary/`, `.part.crc`; a Hive partition may well begin with an underscore.
-    let is_hidden = |part: &str| part.starts_with('.') || (part.starts_with('_') && !part.contains('='));
-    if relative.split('/').any(is_hidden) {
-        return Some(Skip::Hidden);
-    }
-    let name = relative.rsplit('/').next().unwrap_or(relative).to_ascii_lowercase();
-    let mut endings = name.split('.').skip(1).collect::<Vec<_>>();
-    if name.ends_with('~') || endings.last().is_some_and(|ending| TEMPORARY.contains(ending)) {
-        return Some(Skip::Temporary);
-    }
-    if endings.last().is_some_and(|ending| COMPRESSIONS.contains(ending)) {
-        endings.pop();
-    }
-    if let Some(ending) = endings.last()
-        && let Some((_, known)) = FORMATS.iter().find(|(known, _)| known == ending)
-        && *known != Some(format)
-    {
-        return Some(Skip::Foreign);
-    }
-    (size == 0).then_some(Skip::Empty)
+pub(crate) fn skip(relative: &str, size: u64, format: Format) -> Option<SkipReason> {
+    SkipReason::of(relative, size).or_else(|| match Ending::of(relative) {
+        Ending::Format(other) if other != format.into() => Some(SkipReason::Foreign),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -168,17 +97,17 @@ mod tests {
             ("data", 1, None),
             ("2026.01.01", 1, None),
             ("dt=1/_x=2/a.ndjson", 1, None),
-            ("a.json", 0, Some(Skip::Empty)),
-            ("_SUCCESS", 0, Some(Skip::Hidden)),
-            ("_delta_log/0.json", 9, Some(Skip::Hidden)),
-            (".a.json.crc", 9, Some(Skip::Hidden)),
-            ("x/.git/a.json", 9, Some(Skip::Hidden)),
-            ("a.json.tmp", 9, Some(Skip::Temporary)),
-            ("a.json~", 9, Some(Skip::Temporary)),
-            ("a.csv", 9, Some(Skip::Foreign)),
-            ("a.CSV.gz", 9, Some(Skip::Foreign)),
-            ("readme.md", 9, Some(Skip::Foreign)),
-            ("folder/", 0, Some(Skip::Folder)),
+            ("a.json", 0, Some(SkipReason::Empty)),
+            ("_SUCCESS", 0, Some(SkipReason::Hidden)),
+            ("_delta_log/0.json", 9, Some(SkipReason::Hidden)),
+            (".a.json.crc", 9, Some(SkipReason::Hidden)),
+            ("x/.git/a.json", 9, Some(SkipReason::Hidden)),
+            ("a.json.tmp", 9, Some(SkipReason::Temporary)),
+            ("a.json~", 9, Some(SkipReason::Temporary)),
+            ("a.csv", 9, Some(SkipReason::Foreign)),
+            ("a.CSV.gz", 9, Some(SkipReason::Foreign)),
+            ("readme.md", 9, Some(SkipReason::Foreign)),
+            ("folder/", 0, Some(SkipReason::Folder)),
         ] {
             assert_eq!(skip(name, size, Format::Json), expected, "{name}");
         }

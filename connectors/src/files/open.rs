@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
 use bytes::Bytes;
+use catalog::crawl::Compression;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::{GetOptions, GetResultPayload};
@@ -111,7 +112,28 @@ fn parts(place: &Place, object: &Object) -> BoxStream<'static, object_store::Res
     .boxed()
 }
 
+/// How a file that begins with `start` is compressed.
+pub(super) fn compression(start: &[u8]) -> Compression {
+    let is = |magic: &[u8]| start.starts_with(magic);
+    if is(GZIP) {
+        Compression::Gzip
+    } else if is(ZSTD) {
+        Compression::Zstd
+    } else if is(BZIP2) {
+        Compression::Bzip2
+    } else if is(XZ) {
+        Compression::Xz
+    } else {
+        Compression::None
+    }
+}
+
 impl Body {
+    /// Bytes that were fetched.
+    pub(super) fn of(bytes: Bytes) -> Self {
+        Self(stream::once(async { Ok(bytes) }).boxed())
+    }
+
     /// The bytes, decompressed as their beginning says; the name of a file may say anything.
     ///
     /// # Errors
@@ -120,28 +142,36 @@ impl Body {
         let stream = self.0.map_err(std::io::Error::other);
         let mut raw = BufReader::with_capacity(CHUNK, StreamReader::new(stream));
         let start = raw.fill_buf().await.map_err(|error| read_error(&error, address))?;
-        let is = |magic: &[u8]| start.starts_with(magic);
+        let is_zip = start.starts_with(ZIP);
+        let compression = compression(start);
         // A file may be several compressed ones in a row, as `cat a.gz b.gz` makes it.
-        let reader: Reader = if is(GZIP) {
-            let mut decoder = GzipDecoder::new(raw);
-            decoder.multiple_members(true);
-            Box::pin(BufReader::with_capacity(CHUNK, decoder))
-        } else if is(ZSTD) {
-            let mut decoder = ZstdDecoder::new(raw);
-            decoder.multiple_members(true);
-            Box::pin(BufReader::with_capacity(CHUNK, decoder))
-        } else if is(BZIP2) {
-            let mut decoder = BzDecoder::new(raw);
-            decoder.multiple_members(true);
-            Box::pin(BufReader::with_capacity(CHUNK, decoder))
-        } else if is(XZ) {
-            let mut decoder = XzDecoder::new(raw);
-            decoder.multiple_members(true);
-            Box::pin(BufReader::with_capacity(CHUNK, decoder))
-        } else if is(ZIP) {
-            return Err(Error::data(format!("'{address}' is a zip archive, which is not read; unpack it, or pack it as .gz")));
-        } else {
-            Box::pin(raw)
+        let reader: Reader = match compression {
+            Compression::Gzip => {
+                let mut decoder = GzipDecoder::new(raw);
+                decoder.multiple_members(true);
+                Box::pin(BufReader::with_capacity(CHUNK, decoder))
+            }
+            Compression::Zstd => {
+                let mut decoder = ZstdDecoder::new(raw);
+                decoder.multiple_members(true);
+                Box::pin(BufReader::with_capacity(CHUNK, decoder))
+            }
+            Compression::Bzip2 => {
+                let mut decoder = BzDecoder::new(raw);
+                decoder.multiple_members(true);
+                Box::pin(BufReader::with_capacity(CHUNK, decoder))
+            }
+            Compression::Xz => {
+                let mut decoder = XzDecoder::new(raw);
+                decoder.multiple_members(true);
+                Box::pin(BufReader::with_capacity(CHUNK, decoder))
+            }
+            _ if is_zip => {
+                return Err(Error::data(format!(
+                    "'{address}' is a zip archive, which is not read; unpack it, or pack it as .gz"
+                )));
+            }
+            _ => Box::pin(raw),
         };
         Ok(reader)
     }

@@ -8,7 +8,7 @@ use arrow::array::{
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{CastOptions, cast_with_options, filter_record_batch, nullif};
-use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::util::display::array_value_to_string;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -18,6 +18,7 @@ use super::decode::{OnError, Refused};
 use super::listing::Place;
 use super::misfit::{Misfit, type_name};
 use super::object::Object;
+use super::row_image;
 use crate::error::{Error, Result};
 use crate::parquet_object::ObjectReader;
 
@@ -33,14 +34,21 @@ pub(super) struct Range {
 /// One file being read.
 pub(super) struct ParquetFile {
     batches: BoxStream<'static, parquet::errors::Result<RecordBatch>>,
-    /// The columns that are read, of the table.
-    schema: SchemaRef,
-    /// By column: its place in the batches; none where the file has no such column.
-    places: Vec<Option<usize>>,
-    on_error: OnError,
+    fitting: Fitting,
     address: String,
     pub(super) records: u64,
     pub(super) unknown: Vec<String>,
+    /// All columns of the file.
+    pub(super) columns: Vec<String>,
+}
+
+/// How rows of other columns become rows of the table.
+pub(super) struct Fitting {
+    /// The columns that are read, of the table.
+    schema: SchemaRef,
+    /// By column: its place in the batches; none where there is no such column.
+    places: Vec<Option<usize>>,
+    on_error: OnError,
 }
 
 /// Rows of a file, and what was wrong with others.
@@ -68,11 +76,7 @@ impl ParquetFile {
         let reader = ObjectReader::new(Arc::clone(&place.root.store), object.path.clone(), object.size);
         let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(broken)?;
         let found = Arc::clone(builder.schema());
-        let position = |name: &str| {
-            let exact = found.fields().iter().position(|field| field.name() == name);
-            exact.or_else(|| found.fields().iter().position(|field| field.name().to_lowercase() == name.to_lowercase()))
-        };
-        if !names.is_empty() && names.iter().all(|name| position(name).is_none()) {
+        if !names.is_empty() && names.iter().all(|name| position(&found, name).is_none()) {
             let theirs: Vec<&str> = found.fields().iter().map(|field| field.name().as_str()).collect();
             return Err(Error::data(format!(
                 "'{address}' has none of the table's columns ({}): it has {}",
@@ -82,7 +86,8 @@ impl ParquetFile {
         }
         let is_known = |field: &Field| names.iter().any(|name| name.to_lowercase() == field.name().to_lowercase());
         let unknown = found.fields().iter().filter(|field| !is_known(field)).map(|field| field.name().clone()).collect();
-        let wanted: Vec<Option<usize>> = schema.fields().iter().map(|field| position(field.name())).collect();
+        let columns = found.fields().iter().map(|field| field.name().clone()).collect();
+        let wanted: Vec<Option<usize>> = schema.fields().iter().map(|field| position(&found, field.name())).collect();
         let mut read: Vec<usize> = wanted.iter().flatten().copied().collect();
         read.sort_unstable();
         read.dedup();
@@ -90,7 +95,8 @@ impl ParquetFile {
         let mask = ProjectionMask::roots(builder.parquet_schema(), read);
         let offset = usize::try_from(rows.skip).unwrap_or(usize::MAX);
         let batches = builder.with_projection(mask).with_batch_size(rows.batch).with_offset(offset).build().map_err(broken)?;
-        Ok(Self { batches: batches.boxed(), schema, places, on_error, address, records: rows.skip, unknown })
+        let fitting = Fitting { schema, places, on_error };
+        Ok(Self { batches: batches.boxed(), fitting, address, records: rows.skip, unknown, columns })
     }
 
     /// The next rows; none at the end of the file.
@@ -102,6 +108,30 @@ impl ParquetFile {
         let Some(batch) = next.map_err(|error| Error::from(error).context(format!("'{}'", self.address)))? else {
             return Ok(None);
         };
+        let first = self.records + 1;
+        self.records += batch.num_rows() as u64;
+        self.fitting.rows(&batch, first).map(Some)
+    }
+}
+
+/// The column called `name`; in another case, if there is none.
+pub(super) fn position(schema: &Schema, name: &str) -> Option<usize> {
+    let exact = schema.fields().iter().position(|field| field.name() == name);
+    exact.or_else(|| schema.fields().iter().position(|field| field.name().to_lowercase() == name.to_lowercase()))
+}
+
+impl Fitting {
+    /// Of batches of the columns `found`.
+    pub(super) fn new(schema: SchemaRef, found: &Schema, on_error: OnError) -> Self {
+        let places = schema.fields().iter().map(|field| position(found, field.name())).collect();
+        Self { schema, places, on_error }
+    }
+
+    /// The rows of `batch`, the first of which has the number `first` in its file.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when no value of a column can be one of the table's.
+    pub(super) fn rows(&self, batch: &RecordBatch, first: u64) -> Result<Rows> {
         let rows = batch.num_rows();
         let mut problems: Vec<Option<Misfit>> = vec![None; rows];
         let mut arrays = Vec::with_capacity(self.places.len());
@@ -111,12 +141,10 @@ impl ParquetFile {
                 None => new_null_array(field.data_type(), rows),
             });
         }
-        self.settle(&batch, arrays, &problems).map(Some)
+        self.settle(batch, first, arrays, &problems)
     }
 
-    fn settle(&mut self, batch: &RecordBatch, arrays: Vec<ArrayRef>, problems: &[Option<Misfit>]) -> Result<Rows> {
-        let first = self.records + 1;
-        self.records += batch.num_rows() as u64;
+    fn settle(&self, batch: &RecordBatch, first: u64, arrays: Vec<ArrayRef>, problems: &[Option<Misfit>]) -> Result<Rows> {
         let mut refused = Vec::new();
         let mut keep = Vec::with_capacity(batch.num_rows());
         let mut numbers = Vec::with_capacity(batch.num_rows());
@@ -143,11 +171,13 @@ impl ParquetFile {
                     column: Some(misfit.column),
                     reason: misfit.reason,
                     kept,
+                    cut: false,
+                    image: Some(row_image::of(batch, index)?),
                 });
             }
         }
         // What is refused may be NULL where the schema allows none, so nullability is checked behind it.
-        let loose = Arc::new(arrow::datatypes::Schema::new(
+        let loose = Arc::new(Schema::new(
             self.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>(),
         ));
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::config::FileTable;
 use super::ledger::{Entry, Ledger, Part, Progress};
+use super::news::{Looked, News};
 use super::object::Format;
 use super::open::{Body, fetch};
-use super::pending::{OnChange, Pending, Skipped, pending};
+use super::pending::{OnChange, Pending, Skipped, pending, unread};
 use super::reading::Reading;
 use crate::error::Result;
 
@@ -31,6 +33,17 @@ pub(super) struct Pass {
     files: BoxStream<'static, Result<Option<Next>>>,
     pub(super) reading: Option<Reading>,
     skipped: Skipped,
+    /// When all files were listed.
+    listed: Listed,
+}
+
+/// When the listing began that a pass is based on.
+#[derive(Debug, Clone, Copy)]
+enum Listed {
+    /// For this pass: what it shows is read when the pass is at its end.
+    Now(Instant),
+    /// For one before, which was read to its end. This pass reads what was named since.
+    Before(Instant),
 }
 
 impl std::fmt::Debug for Pass {
@@ -40,14 +53,33 @@ impl std::fmt::Debug for Pass {
 }
 
 impl Pass {
-    /// Lists the files and begins with those that `progress` does not know. The rest of a file that was read in part comes first.
+    /// Begins with the files that `progress` does not know: among all, which are listed, or among those that were named to `news`.
+    /// The rest of a file that was read in part comes first.
     ///
     /// # Errors
-    /// When the files cannot be listed.
-    pub(super) async fn begin(table: &Arc<FileTable>, ledger: &Ledger, progress: &Progress) -> Result<Self> {
+    /// When the files cannot be listed or looked at.
+    pub(super) async fn begin(table: &Arc<FileTable>, ledger: &Ledger, news: &News, progress: &Progress) -> Result<Self> {
+        let named = match news {
+            News::Queue(queue) => queue.named(ledger, progress).await?,
+            News::Nothing | News::Folder(_) => None,
+        };
         let skipped = Skipped::default();
-        let known = ledger.known(progress).await?;
-        let found = pending(&table.place, known, table.format, table.on_change, skipped.clone()).await?;
+        let begun = Instant::now();
+        let (found, listed) = match named {
+            Some((looked, listed)) => (among(table, looked, skipped.clone()), Listed::Before(listed)),
+            None => {
+                let all = table.place.list().await?;
+                let all = match news {
+                    News::Folder(folder) => {
+                        let is_open = folder.gate();
+                        all.try_filter(move |object| std::future::ready(!is_open(object))).boxed()
+                    }
+                    News::Nothing | News::Queue(_) => all,
+                };
+                let known = ledger.known(progress).await?;
+                (unread(&table.place, all, known, table.format, table.on_change, skipped.clone()), Listed::Now(begun))
+            }
+        };
         let part = progress.part.clone();
         let part_path = part.as_ref().map(|part| part.file.path.clone());
         let others = found.try_filter(move |found| {
@@ -67,7 +99,15 @@ impl Pass {
                 Ok(body.map(|body| Next { pending, body: Some(body), skip }))
             }
         });
-        Ok(Self { files: files.buffered(AHEAD).boxed(), reading: None, skipped })
+        Ok(Self { files: files.buffered(AHEAD).boxed(), reading: None, skipped, listed })
+    }
+
+    /// When the last listing began of which everything is read; `ended`: the pass is at its end.
+    pub(super) fn listed(&self, ended: bool) -> Option<Instant> {
+        match self.listed {
+            Listed::Before(at) => Some(at),
+            Listed::Now(at) => ended.then_some(at),
+        }
     }
 
     /// The file that was read in part, and how much of it.
@@ -122,4 +162,11 @@ impl Pass {
         }
         Ok(hex::encode(&hash.finalize()[..8]))
     }
+}
+
+/// The new and the changed among files that were looked at.
+fn among(table: &FileTable, looked: Looked, skipped: Skipped) -> BoxStream<'static, Result<Pending>> {
+    let objects = futures::stream::iter(looked.objects.into_iter().map(Ok)).boxed();
+    let known = futures::stream::iter(looked.known.into_iter().map(Ok)).boxed();
+    unread(&table.place, objects, known, table.format, table.on_change, skipped)
 }

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use catalog::crawl::SkipReason;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 
 use super::ledger::{Entry, Known};
 use super::listing::Place;
-use super::object::{Format, Object, Skip, skip};
+use super::object::{Format, Object, skip};
 use crate::error::{Error, Result};
 
 /// What happens to a file that was read and has changed since.
@@ -42,10 +43,10 @@ impl Pending {
 
 /// How many files were passed over, by reason, with the first of each.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Skipped(Arc<Mutex<BTreeMap<Skip, (u64, String)>>>);
+pub(crate) struct Skipped(Arc<Mutex<BTreeMap<SkipReason, (u64, String)>>>);
 
 impl Skipped {
-    fn note(&self, reason: Skip, file: &str) {
+    fn note(&self, reason: SkipReason, file: &str) {
         let mut by_reason = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         by_reason.entry(reason).or_insert_with(|| (0, file.to_owned())).0 += 1;
     }
@@ -54,11 +55,10 @@ impl Skipped {
     pub(crate) fn report(&self, table: &str) {
         let by_reason = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for (reason, (files, first)) in by_reason {
-            let reason_words = reason.words();
             if reason.is_notable() {
-                tracing::warn!(table, files, first, "passed over: {reason_words}");
+                tracing::warn!(table, files, first, "passed over: {reason}");
             } else {
-                tracing::debug!(table, files, first, "passed over: {reason_words}");
+                tracing::debug!(table, files, first, "passed over: {reason}");
             }
         }
     }
@@ -75,13 +75,22 @@ pub(crate) async fn pending(
     on_change: OnChange,
     skipped: Skipped,
 ) -> Result<BoxStream<'static, Result<Pending>>> {
-    let listed = place.list().await?;
-    let place = place.clone();
-    let state = (listed, known, None::<Entry>, place, skipped);
+    Ok(unread(place, place.list().await?, known, format, on_change, skipped))
+}
+
+/// Those of `listed`, files at `place` in the order of their paths, that are not among `known` or changed.
+pub(crate) fn unread(
+    place: &Place,
+    listed: BoxStream<'static, Result<Object>>,
+    known: Known,
+    format: Format,
+    on_change: OnChange,
+    skipped: Skipped,
+) -> BoxStream<'static, Result<Pending>> {
+    let state = (listed, known, None::<Entry>, place.clone(), skipped);
     let found = stream::try_unfold(state, move |(mut listed, mut known, mut head, place, skipped)| async move {
         while let Some(object) = listed.try_next().await? {
-            if let Some(reason) = skip(place.relative(&object.path), object.size, format) {
-                skipped.note(reason, &place.address(&object.path));
+            if is_skipped(&place, &object, format, &skipped) {
                 continue;
             }
             let path = object.path.as_ref();
@@ -93,17 +102,37 @@ pub(crate) async fn pending(
                 }
             }
             let old = head.take_if(|entry| entry.path == path);
-            match &old {
-                Some(entry) if entry.version == object.version => continue,
-                Some(_) if on_change == OnChange::Ignore => continue,
-                Some(_) if on_change == OnChange::Fail => return Err(changed(&place.address(&object.path))),
-                _ => {}
+            if is_read(&place, &object, old.as_ref(), on_change)? {
+                continue;
             }
             return Ok(Some((Pending { object, old }, (listed, known, head, place, skipped))));
         }
         Ok(None)
     });
-    Ok(found.boxed())
+    found.boxed()
+}
+
+/// Whether a file is one that the table does not read, which is then noted.
+pub(super) fn is_skipped(place: &Place, object: &Object, format: Format, skipped: &Skipped) -> bool {
+    let Some(reason) = skip(place.relative(&object.path), object.size, format) else { return false };
+    skipped.note(reason, &place.address(&object.path));
+    true
+}
+
+/// Whether a file need not be read, being `old` already, or changed in a way that does not matter.
+///
+/// # Errors
+/// [`Error::Data`] for a file that changed, with [`OnChange::Fail`].
+pub(super) fn is_read(place: &Place, object: &Object, old: Option<&Entry>, on_change: OnChange) -> Result<bool> {
+    match old {
+        None => Ok(false),
+        Some(entry) if entry.version == object.version => Ok(true),
+        Some(_) => match on_change {
+            OnChange::Ignore => Ok(true),
+            OnChange::Reprocess => Ok(false),
+            OnChange::Fail => Err(changed(&place.address(&object.path))),
+        },
+    }
 }
 
 pub(super) fn changed(file: &str) -> Error {
@@ -224,6 +253,9 @@ mod tests {
         let known: Vec<Entry> = fixture.ledger.known(&slow).await.unwrap().try_collect().await.unwrap();
         let expected: Vec<Entry> = (0..3_000).map(|number| file(number, if number == 7 { 2 } else { 1 })).collect();
         assert_eq!(known, expected);
+        let paths = ["p/00007", "p/02999", "p/03000", "q"].map(str::to_owned).into();
+        let found = fixture.ledger.lookup(&slow, &paths).await.unwrap();
+        assert_eq!(found.into_values().collect::<Vec<_>>(), [file(7, 2), file(2_999, 1)]);
         assert_eq!(Progress::load(Some(&slow.store().unwrap())).unwrap(), slow);
     }
 

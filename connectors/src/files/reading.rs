@@ -11,6 +11,7 @@ use super::decode::{Decoder, Output, Progress, Refused};
 use super::file_values::{FileValues, file_values};
 use super::json::records::JsonDecoder;
 use super::open::{Reader, read_error};
+use super::origin::Origin;
 use super::parquet::{ParquetFile, Range};
 use super::pass::Next;
 use super::pending::Pending;
@@ -131,9 +132,21 @@ impl Reading {
         ))
     }
 
-    /// The file's address.
-    pub(super) fn address(&self) -> &str {
-        &self.address
+    /// What is kept of the file with its bad records.
+    pub(super) fn origin(&self) -> Origin {
+        let (form, columns) = match &self.content {
+            Content::Text(file) => (file.decoder.form(), None),
+            Content::Parquet(file) => (None, Some(file.columns.clone())),
+        };
+        let object = &self.pending.object;
+        Origin {
+            address: self.address.clone(),
+            size: object.size,
+            modified: object.modified,
+            version: object.version,
+            form,
+            columns,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
+use catalog::infer::ObservedSchema;
 
 use super::columns::Columns;
 use super::config::{FileTable, Inferred};
@@ -14,7 +15,9 @@ use super::decode::{OnError, Refused};
 use super::file_values::Segment;
 use super::infer;
 use super::ledger::{Ledger, Part, Progress};
+use super::news::News;
 use super::object::Object;
+use super::origin::Origin;
 use super::pass::Pass;
 use super::projection::Projection;
 use super::reading::{Content, Reading};
@@ -31,6 +34,7 @@ pub(super) struct Slice {
     table: Arc<FileTable>,
     ledger: Ledger,
     parking: Parking,
+    news: Arc<News>,
     request: SliceRequest,
     projection: Projection,
     /// Records of a batch: no more than a slice may have.
@@ -60,7 +64,7 @@ struct Batch {
     rows: Option<RecordBatch>,
     numbers: Vec<i64>,
     segments: Vec<Segment>,
-    refused: Vec<(String, Refused)>,
+    refused: Vec<(Arc<Origin>, Refused)>,
     /// Files that ended in it.
     files: Vec<super::pending::Pending>,
     records: usize,
@@ -81,6 +85,7 @@ impl Slice {
             table: Arc::clone(&source.table),
             ledger: source.ledger.clone(),
             parking: Arc::clone(&source.parked),
+            news: Arc::clone(&source.news),
             request: request.clone(),
             most_records: usize::try_from(request.limits.rows).unwrap_or(usize::MAX).clamp(1, BATCH_RECORDS),
             projection,
@@ -123,10 +128,7 @@ impl Slice {
                 return Err(reading.failure(first));
             }
             if let Some(observed) = &self.table.inferred {
-                let mut unknown = reading.unknown();
-                // A column that comes from folders may stand in the files too; the folders count.
-                unknown
-                    .retain(|name| !self.table.layout.partitions.iter().any(|other| other.to_lowercase() == name.to_lowercase()));
+                let unknown = self.table.layout.not_from_folders(reading.unknown());
                 if !unknown.is_empty() {
                     let (object, decoded) = (reading.pending.object.clone(), reading.decoded());
                     return Err(drift(&self.table, observed, &object, decoded, &unknown).await?);
@@ -156,7 +158,9 @@ impl Slice {
         self.dirty = false;
         self.records += batch.records as u64;
         self.bad_rows += batch.refused.len() as u64;
-        self.bad.extend(batch.refused.drain(..).map(|(file, refused)| bad_record(file, refused)));
+        for (origin, refused) in batch.refused.drain(..) {
+            self.bad.push(origin.bad_record(refused)?);
+        }
         let rows = match batch.rows {
             Some(rows) => rows,
             None => batch.columns.take()?,
@@ -166,19 +170,6 @@ impl Slice {
         }
         self.rows += rows.num_rows() as u64;
         self.projection.batch(&rows, &batch.segments, &batch.numbers).map(Some)
-    }
-}
-
-fn bad_record(file: String, refused: Refused) -> BadRecord {
-    BadRecord {
-        raw: refused.raw,
-        file,
-        row: Some(refused.row),
-        line: Some(refused.line),
-        offset: Some(refused.offset),
-        column: refused.column,
-        reason: refused.reason,
-        kept: refused.kept,
     }
 }
 
@@ -201,7 +192,6 @@ impl Batch {
     /// Takes what is next of a file. Says whether it is at its end. What was decoded before a fault is in it.
     async fn fill(&mut self, reading: &mut Reading, most_records: usize) -> Result<bool> {
         let before = reading.records();
-        let address = reading.address().to_owned();
         let mut refused = Vec::new();
         let (rows, ended) = match &mut reading.content {
             Content::Text(file) => {
@@ -226,7 +216,10 @@ impl Batch {
             self.segments.push(Segment { values: Arc::clone(&reading.values), rows });
         }
         self.records += usize::try_from(reading.records() - before).unwrap_or(usize::MAX);
-        self.refused.extend(refused.into_iter().map(|refused| (address.clone(), refused)));
+        if !refused.is_empty() {
+            let origin = Arc::new(reading.origin());
+            self.refused.extend(refused.into_iter().map(|refused| (Arc::clone(&origin), refused)));
+        }
         ended
     }
 }
@@ -237,25 +230,33 @@ impl Batch {
 /// When that cannot be written down.
 async fn drift(table: &FileTable, known: &Inferred, object: &Object, decoded: u64, unknown: &[String]) -> Result<Error> {
     let observed = table.files().observe(object, decoded.saturating_add(1)).await?;
+    learn(table, known, &table.place.address(&object.path), &observed, unknown).await
+}
+
+/// Adds what was `observed` in the file at `address` to what is known of the table's columns.
+///
+/// # Errors
+/// When that cannot be written down.
+pub(super) async fn learn(
+    table: &FileTable,
+    known: &Inferred,
+    address: &str,
+    observed: &ObservedSchema,
+    unknown: &[String],
+) -> Result<Error> {
     let mut all = known.memory.load().await?.unwrap_or_else(|| known.observed.clone());
     let before = infer::schema(&all);
-    all.merge(&observed);
+    all.merge(observed);
     if infer::schema(&all).fields().len() <= before.fields().len() && before == table.layout.columns_in_files() {
         return Ok(Error::data(format!(
-            "'{}' has columns that cannot become columns of table '{}': {}; declare the table's columns, or rename them",
-            table.place.address(&object.path),
+            "'{address}' has columns that cannot become columns of table '{}': {}; declare the table's columns, or rename them",
             table.name,
             unknown.join(", ")
         )));
     }
     known.memory.store(&all).await?;
     Ok(Error::SchemaChanged {
-        message: format!(
-            "'{}' has columns that table '{}' had not: {}",
-            table.place.address(&object.path),
-            table.name,
-            unknown.join(", ")
-        ),
+        message: format!("'{address}' has columns that table '{}' had not: {}", table.name, unknown.join(", ")),
     })
 }
 
@@ -312,7 +313,13 @@ impl SliceRead for Slice {
             // A file that was read in part and is gone since has no rest to come.
             self.progress.part = None;
         }
-        let offset = self.ledger.compact(self.progress).await?.store()?;
+        let progress = self.ledger.compact(self.progress).await?;
+        if let News::Queue(queue) = self.news.as_ref()
+            && let Some(listed) = self.pass.listed(self.ended)
+        {
+            queue.note(&progress, listed);
+        }
+        let offset = progress.store()?;
         if let Some(known) = &self.table.inferred
             && known.memory.load().await?.is_none()
         {

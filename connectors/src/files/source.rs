@@ -9,10 +9,13 @@ use async_trait::async_trait;
 
 use super::config::FileTable;
 use super::ledger::{Ledger, Progress};
+use super::news::News;
 use super::object::Format;
 use super::pass::Pass;
+use super::replay::FileReplay;
 use super::slice::Slice;
 use crate::error::Result;
+use crate::replay::{Replay, ReplayRequest};
 use crate::source::{Offset, SliceRead, SliceRequest, Source};
 
 /// Files, read incrementally.
@@ -22,6 +25,8 @@ pub(super) struct FileSource {
     pub(super) ledger: Ledger,
     /// What the last slice left open, for the slice that goes on from there.
     pub(super) parked: Parking,
+    /// What tells of new files.
+    pub(super) news: Arc<News>,
 }
 
 /// A pass that is not at its end, and the offset it stands at. Going on with it reads the same as a new pass from that offset
@@ -56,7 +61,7 @@ impl Source for FileSource {
             Some(parked) => (parked.pass, parked.runs),
             None => {
                 let runs = progress.runs.iter().map(|(name, _)| name.clone()).collect();
-                (Pass::begin(&self.table, &self.ledger, &progress).await?, runs)
+                (Pass::begin(&self.table, &self.ledger, &self.news, &progress).await?, runs)
             }
         };
         Ok(Box::new(Slice::new(self, progress, pass, runs, request)?))
@@ -77,6 +82,29 @@ impl Source for FileSource {
 
     fn poll_interval(&self) -> Duration {
         self.table.poll
+    }
+
+    fn describe_news(&self) -> Option<String> {
+        Some(self.news.describe(self.table.poll))
+    }
+
+    async fn listen(&self) -> Result<()> {
+        self.news.listen().await
+    }
+
+    async fn changed(&self) -> Result<()> {
+        self.news.changed().await
+    }
+
+    async fn committed(&self, live: &[&Offset]) -> Result<()> {
+        let News::Queue(queue) = self.news.as_ref() else { return Ok(()) };
+        match queue.settle(&self.ledger, progress(live)?).await {
+            Err(error) if error.retry() => {
+                tracing::warn!(table = self.table.name, queue = queue.name(), %error, "messages are deleted later");
+                Ok(())
+            }
+            settled => settled,
+        }
     }
 
     fn describe(&self, offset: &Offset) -> String {
@@ -107,14 +135,24 @@ impl Source for FileSource {
         Pass::version(&self.table, &self.ledger).await
     }
 
+    fn replay(&self, request: &ReplayRequest) -> Result<Box<dyn Replay>> {
+        Ok(Box::new(FileReplay::new(Arc::clone(&self.table), request)?))
+    }
+
     async fn retain(&self, live: &[&Offset]) -> Result<()> {
-        let mut names = BTreeSet::new();
-        for offset in live {
-            names.extend(Progress::load(Some(offset))?.runs.into_iter().map(|(name, _)| name));
+        let live = progress(live)?;
+        if let News::Queue(queue) = self.news.as_ref() {
+            queue.sweep(&self.ledger).await;
         }
+        let runs = live.into_iter().flat_map(|progress| progress.runs);
+        let mut names: BTreeSet<String> = runs.map(|(name, _)| name).collect();
         if let Some(parked) = self.parked.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             names.extend(parked.runs.iter().cloned());
         }
         self.ledger.retain(&names).await
     }
+}
+
+fn progress(offsets: &[&Offset]) -> Result<Vec<Progress>> {
+    offsets.iter().map(|offset| Progress::load(Some(offset))).collect()
 }

@@ -5,6 +5,7 @@
 //! - `client`, `auth`, `answer`, `pacing`: one request, with token, retries and rate limit;
 //! - `page`, `schema`, `decode`, `batch`: from the bytes of a page to Arrow columns;
 //! - `offset`, `walk`: which posts of a moving listing are new, without I/O; `source` drives it;
+//! - `child_replay`: what was put aside, decoded once more;
 //! - `replay`: the server inside the engine that stands in for Reddit when no credentials are set.
 //!
 //! It reads only: nothing is posted, voted or moderated, and no page of the web site is scraped.
@@ -12,6 +13,7 @@
 mod answer;
 mod auth;
 mod batch;
+mod child_replay;
 mod client;
 mod config;
 mod connector;

@@ -58,6 +58,23 @@ struct Replies<'a> {
     replies: Option<&'a RawValue>,
 }
 
+impl Child {
+    /// What was put aside of a child: its `data`, or all of it.
+    pub(super) fn of_record(raw: &[u8], kind: Kind) -> Self {
+        let bytes = Bytes::copy_from_slice(raw);
+        match serde_json::from_slice::<Thing<'_>>(&bytes) {
+            Ok(child) if child.kind == kind.prefix() => Self::Data(bytes.slice_ref(child.data.get().as_bytes())),
+            Ok(child) => Self::Other(bytes.clone(), foreign(&child, kind)),
+            Err(_) => Self::Data(bytes),
+        }
+    }
+}
+
+/// What is wrong with a child of another kind.
+fn foreign(child: &Thing<'_>, kind: Kind) -> String {
+    format!("it is of kind '{}', expected '{}' in a listing of {}", child.kind, kind.prefix(), kind.plural())
+}
+
 impl Page {
     /// Cuts a body. A comment tree (an array of two listings) becomes its comments, each before its replies; the stubs
     /// that stand for comments not sent (`more`) are left out.
@@ -88,9 +105,7 @@ fn collect(body: &Bytes, listing: Listing<'_>, kind: Kind, depth: usize, childre
             Ok(child) if child.kind == kind.prefix() => child,
             other => {
                 let why = match other {
-                    Ok(child) => {
-                        format!("it is of kind '{}', expected '{}' in a listing of {}", child.kind, kind.prefix(), kind.plural())
-                    }
+                    Ok(child) => foreign(&child, kind),
                     Err(_) => "it is no object with 'kind' and 'data'".to_owned(),
                 };
                 children.push(Child::Other(body.slice_ref(raw.get().as_bytes()), why));

@@ -11,17 +11,19 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use super::batch::{Projection, name};
+use super::child_replay::ChildReplay;
 use super::client::Client;
 use super::config::RedditConfig;
 use super::decode::{Fields, float, text};
 use super::location::Listing;
 use super::offset::{Entry, Mark, Progress};
 use super::page::{Child, Page};
-use super::replay::Replay;
+use super::replay::Replay as Server;
 use super::schema::{columns, schema};
 use super::walk::{Item, Rules, Step, Walker};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::replay::{Replay, ReplayRequest};
 use crate::source::{BadRecord, Offset, SliceEnd, SliceLimits, SliceRead, SliceRequest, Source};
 
 /// A listing of Reddit, read incrementally.
@@ -57,7 +59,7 @@ pub(super) enum OnBad {
 pub(super) struct Connection {
     client: Client,
     /// Stops when the source is dropped.
-    _replay: Option<Replay>,
+    _replay: Option<Server>,
 }
 
 impl Feed {
@@ -65,7 +67,7 @@ impl Feed {
     async fn client(&self) -> Result<&Client> {
         let connect = || async {
             let mut config = self.config.clone();
-            let replay = if config.is_live() { None } else { Some(Replay::start(config.replay_size()).await?) };
+            let replay = if config.is_live() { None } else { Some(Server::start(config.replay_size()).await?) };
             if let Some(replay) = &replay {
                 config.api_url = replay.url();
                 config.token_url = format!("{}/api/v1/access_token", replay.url());
@@ -112,6 +114,12 @@ impl Source for RedditSource {
             fault: None,
             interrupted: false,
         }))
+    }
+
+    fn replay(&self, request: &ReplayRequest) -> Result<Box<dyn Replay>> {
+        let rules = self.feed.rules.clone();
+        let projection = Projection::new(rules.kind, request.columns.as_deref(), false);
+        Ok(Box::new(ChildReplay::new(rules, projection)))
     }
 
     fn max_bad_ratio(&self) -> f64 {
@@ -162,16 +170,38 @@ struct Slice {
 }
 
 /// A child as a row needs it.
-struct Decoded<'a> {
-    raw: &'a str,
-    fields: Fields<'a>,
+pub(super) struct Decoded<'a> {
+    pub(super) raw: &'a str,
+    pub(super) fields: Fields<'a>,
     item: Item,
 }
 
 /// Why a child is no row, and its id if it has one.
-struct Refused {
-    reason: String,
+pub(super) struct Refused {
+    pub(super) reason: String,
     id: Option<String>,
+}
+
+impl<'a> Decoded<'a> {
+    pub(super) fn new(child: &'a Child, projection: &Projection, rules: &Rules) -> Result<Self, Refused> {
+        let refused = |reason: String| Refused { reason, id: None };
+        let data = match child {
+            Child::Data(data) => data,
+            Child::Other(_, why) => return Err(refused(why.clone())),
+        };
+        let raw = std::str::from_utf8(data).map_err(|error| refused(error.to_string()))?;
+        let keys = &projection.keys;
+        let fields = Fields::parse(raw, keys).map_err(|error| refused(error.to_string()))?;
+        let id = fields.value(keys.slot("id")).and_then(text).filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| refused("it has no 'id', which must be a text".to_owned()))?.into_owned();
+        let Some(at) = fields.value(keys.slot("created_utc")).and_then(float) else {
+            let reason = format!("'{id}' has no 'created_utc', which must be a unix time");
+            return Err(Refused { reason, id: Some(id) });
+        };
+        let hash = rules.refresh.map(|_| fields.fingerprint(keys));
+        let item = Item { name: name(&fields, keys, rules.kind), entry: Entry { mark: Mark { at, id }, hash } };
+        Ok(Self { raw, fields, item })
+    }
 }
 
 impl Slice {
@@ -193,7 +223,7 @@ impl Slice {
         self.records += page.children.len() as u64;
         let mut decoded = Vec::with_capacity(page.children.len());
         for (place, child) in page.children.iter().enumerate() {
-            match self.decode(child) {
+            match Decoded::new(child, &self.projection, &self.feed.rules) {
                 Ok(row) => decoded.push(row),
                 Err(refused) => self.refuse(child, place, refused)?,
             }
@@ -215,26 +245,6 @@ impl Slice {
         let batch = self.projection.batch(&rows)?;
         self.rows += batch.num_rows() as u64;
         Ok(Some(batch))
-    }
-
-    fn decode<'a>(&self, child: &'a Child) -> Result<Decoded<'a>, Refused> {
-        let refused = |reason: String| Refused { reason, id: None };
-        let data = match child {
-            Child::Data(data) => data,
-            Child::Other(_, why) => return Err(refused(why.clone())),
-        };
-        let raw = std::str::from_utf8(data).map_err(|error| refused(error.to_string()))?;
-        let keys = &self.projection.keys;
-        let fields = Fields::parse(raw, keys).map_err(|error| refused(error.to_string()))?;
-        let id = fields.value(keys.slot("id")).and_then(text).filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| refused("it has no 'id', which must be a text".to_owned()))?.into_owned();
-        let Some(at) = fields.value(keys.slot("created_utc")).and_then(float) else {
-            let reason = format!("'{id}' has no 'created_utc', which must be a unix time");
-            return Err(Refused { reason, id: Some(id) });
-        };
-        let hash = self.feed.rules.refresh.map(|_| fields.fingerprint(keys));
-        let item = Item { name: name(&fields, keys, self.feed.rules.kind), entry: Entry { mark: Mark { at, id }, hash } };
-        Ok(Decoded { raw, fields, item })
     }
 
     /// Keeps a bad child, unless it was handed over before.

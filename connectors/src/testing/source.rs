@@ -39,7 +39,17 @@ pub async fn source_contract(source: Arc<dyn Source>) -> Result<(), String> {
     }
     resume(&source, &all).await?;
     stop_early(&source, &all).await?;
-    projection(&source, &all).await
+    projection(&source, &all).await?;
+    told(&source, &end).await
+}
+
+/// Listening more than once, and being told the same again, does no harm. Last: who listens may leave for later what is being written.
+async fn told(source: &Arc<dyn Source>, end: &Offset) -> Result<(), String> {
+    for time in ["once", "once more"] {
+        source.listen().await.map_err(|error| format!("listen() called {time} failed: {error}"))?;
+        source.committed(&[end, end]).await.map_err(|error| format!("committed() called {time} failed: {error}"))?;
+    }
+    Ok(())
 }
 
 /// From the offset of every slice on, the rest is what was not read before, again and again.

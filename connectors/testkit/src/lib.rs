@@ -2,11 +2,13 @@
 //!
 //! * [`s3`]: an S3 server in memory, with faults to order, a log of requests and events of changes;
 //! * [`reddit`]: an HTTP server that answers as Reddit does, well and badly;
-//! * [`moto`]: the independent S3 server of the Python world, as a second opinion on our own;
+//! * [`planted`]: a lake of forty tables that nobody described, for crawlers;
+//! * [`moto`]: the independent S3 server of the Python world, as a second opinion on our own, and its SQS, SNS and EventBridge;
 //! * [`python`]: virtual environments kept beside the build, and the `deltalake` package as an independent reader of our tables.
 
 mod error;
 pub mod moto;
+pub mod planted;
 pub mod python;
 pub mod reddit;
 pub mod s3;

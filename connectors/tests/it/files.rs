@@ -9,6 +9,7 @@ use connectors::clock::SystemClock;
 use connectors::context::{Context, TableSpec};
 use connectors::reddit::RedditConfig;
 use connectors::registry::connector;
+use connectors::replay::{Purpose, ReplayRequest, Replayed};
 use connectors::source::{BadRecord, Offset, SliceLimits, SliceRequest, Source};
 use connectors::staging::StagingSizes;
 use connectors::stores::{S3Config, Stores};
@@ -19,7 +20,7 @@ use object_store::ObjectStoreExt;
 use tempfile::TempDir;
 use testkit::s3::{Operation, S3Server};
 
-pub(super) const HUGE: SliceLimits = SliceLimits { rows: u64::MAX, bytes: u64::MAX };
+pub(crate) const HUGE: SliceLimits = SliceLimits { rows: u64::MAX, bytes: u64::MAX };
 
 /// A folder of files and the lake beside it.
 pub(super) struct Bench {
@@ -27,7 +28,7 @@ pub(super) struct Bench {
     pub(super) context: Context,
 }
 
-fn context(lake: &str, s3: S3Config) -> Context {
+pub(crate) fn context(lake: &str, s3: S3Config) -> Context {
     Context {
         stores: Arc::new(Stores::new(lake, s3).unwrap()),
         reddit: RedditConfig::default(),
@@ -38,7 +39,7 @@ fn context(lake: &str, s3: S3Config) -> Context {
 }
 
 /// With a lake on an S3 server.
-fn context_on(server: &S3Server) -> Context {
+pub(crate) fn context_on(server: &S3Server) -> Context {
     let s3 = S3Config {
         endpoint: Some(server.endpoint()),
         region: Some(server.region().to_owned()),
@@ -49,7 +50,7 @@ fn context_on(server: &S3Server) -> Context {
     context(&format!("s3://{}/lake", testkit::s3::BUCKET), s3)
 }
 
-pub(super) fn spec(format: &str, location: &str, columns: Option<SchemaRef>, options: &[(&str, &str)]) -> TableSpec {
+pub(crate) fn spec(format: &str, location: &str, columns: Option<SchemaRef>, options: &[(&str, &str)]) -> TableSpec {
     TableSpec {
         name: "t".into(),
         connector: format.into(),
@@ -90,21 +91,21 @@ fn columns(fields: &[(&str, DataType)]) -> Option<SchemaRef> {
     Some(Arc::new(Schema::new(fields)))
 }
 
-pub(super) fn id_name() -> Option<SchemaRef> {
+pub(crate) fn id_name() -> Option<SchemaRef> {
     columns(&[("id", DataType::Int64), ("name", DataType::Utf8)])
 }
 
 /// What one slice gave.
 #[derive(Debug)]
-pub(super) struct Read {
+pub(crate) struct Read {
     batches: Vec<RecordBatch>,
     bad: Vec<BadRecord>,
-    pub(super) offset: Offset,
-    more: bool,
+    pub(crate) offset: Offset,
+    pub(crate) more: bool,
 }
 
 impl Read {
-    pub(super) fn ids(&self) -> Vec<i64> {
+    pub(crate) fn ids(&self) -> Vec<i64> {
         let ids = self.batches.iter().flat_map(|batch| batch.column_by_name("id").unwrap().as_primitive::<Int64Type>().iter());
         ids.map(|id| id.unwrap_or(-1)).collect()
     }
@@ -118,7 +119,7 @@ impl Read {
     }
 }
 
-pub(super) async fn read(source: &Arc<dyn Source>, offset: Option<&Offset>, limits: SliceLimits) -> Result<Read> {
+pub(crate) async fn read(source: &Arc<dyn Source>, offset: Option<&Offset>, limits: SliceLimits) -> Result<Read> {
     let mut slice = source.read(offset, &SliceRequest { limits, columns: None }).await?;
     let (mut batches, mut bad) = (Vec::new(), Vec::new());
     loop {
@@ -447,4 +448,276 @@ async fn objects_of_s3_are_read_and_one_written_anew_is_noticed() {
     assert_eq!(second.ids(), [3]);
     assert_eq!(read(&source, Some(&second.offset), HUGE).await.unwrap().ids(), [0_i64; 0]);
     source_contract(source).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn folders_that_do_not_name_their_columns_are_typed_by_a_template() {
+    let bench = Bench::new();
+    bench.write("eu/2026/11/08/a.json", "{\"id\":1}");
+    bench.write("us/2026/12/31/a.json", "{\"id\":2}");
+    bench.write("us/b.json", "{\"id\":3}");
+    let declared = columns(&[
+        ("id", DataType::Int64),
+        ("year", DataType::Int16),
+        ("month", DataType::Int64),
+        ("day", DataType::Utf8),
+        ("region", DataType::Utf8),
+    ]);
+    let location = format!("{}/", bench.folder.path().join("in").display());
+    let options = [("partitions", "{region}/{year}/{month}/{day}")];
+    let mut table = spec("JSON", &location, declared, &options);
+    table.partition_by = ["year", "month", "day", "region"].map(str::to_owned).to_vec();
+    let rows = read(&bench.open(&table).await.unwrap(), None, HUGE).await.unwrap();
+    assert_eq!(rows.ids(), [1, 2, 3]);
+    let expected: [(&str, [&str; 3]); 4] =
+        [("year", ["2026", "2026", ""]), ("month", ["11", "12", ""]), ("day", ["08", "31", ""]), ("region", ["eu", "us", "us"])];
+    for (column, values) in expected {
+        assert_eq!(rows.texts(column), values, "{column}");
+    }
+    assert_eq!(rows.batches[0].schema().field_with_name("year").unwrap().data_type(), &DataType::Int16);
+
+    bench.write("us/2026/12/31/deeper/c.json", "{\"id\":4}");
+    let deep = read(&bench.open(&table).await.unwrap(), None, HUGE).await.unwrap_err().to_string();
+    assert!(deep.contains("c.json': folder 'us/2026/12/31/deeper' is deeper than the 4 levels"), "{deep}");
+    table.location = format!("{location}us/*/*/*/*.json");
+    table.options = vec![("partitions".into(), "{region}/{year}/{month}/{day}".into())];
+    let pattern = read(&bench.open(&table).await.unwrap(), None, HUGE).await.unwrap();
+    assert_eq!((pattern.ids(), pattern.texts("region")), (vec![2], vec!["us".to_owned()]));
+
+    table.options = vec![("partitions".into(), "{region}/{yaer}/{month}/{day}".into())];
+    let wrong = bench.open(&table).await.unwrap_err().to_string();
+    assert!(wrong.contains("did you mean `year`?"), "{wrong}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dates_of_folders_and_columns_are_read_in_the_form_that_is_said() {
+    let bench = Bench::new();
+    bench.write("20261121/a.json", "{\"id\":1,\"born\":\"03/04/2026\",\"user\":{\"since\":\"04/03/2026\"}}");
+    let user = DataType::Struct(vec![Field::new("since", DataType::Date32, true)].into());
+    let declared = columns(&[("id", DataType::Int64), ("born", DataType::Date32), ("user", user), ("date", DataType::Date32)]);
+    let location = format!("{}/", bench.folder.path().join("in").display());
+    let open = async |options: &[(&str, &str)]| {
+        let mut table = spec("JSON", &location, declared.clone(), options);
+        table.partition_by = vec!["date".into()];
+        bench.open(&table).await
+    };
+    let options = [("partitions", "{date}"), ("form.date", "YMD"), ("form.born", "D/M/Y"), ("form.user.since", "M/D/Y")];
+    let rows = read(&open(&options).await.unwrap(), None, HUGE).await.unwrap();
+    for (column, expected) in [("date", "2026-11-21"), ("born", "2026-04-03"), ("user", "{since: 2026-04-03}")] {
+        assert_eq!(rows.texts(column), [expected]);
+    }
+    let problem = async |options: &[(&str, &str)]| open(options).await.unwrap_err().to_string();
+    assert_eq!(problem(&[("form.bron", "D/M/Y")]).await, "unknown column 'bron' of option 'form.bron'; did you mean 'born'?");
+    assert!(problem(&[("form.born", "D/M")]).await.contains("unknown form 'D/M' of a date or timestamp"));
+    assert_eq!(problem(&[("form.id", "D/M/Y")]).await, "option 'form.id': 'D/M/Y' is a form of dates, and column 'id' is BIGINT");
+}
+
+/// What a replay gave: the rows, and of each record how many it gave and what of it is still bad.
+async fn replay(source: &Arc<dyn Source>, records: &[BadRecord]) -> Result<(Read, Vec<Replayed>)> {
+    let mut replay = source.replay(&ReplayRequest { columns: None, purpose: Purpose::Commit })?;
+    let mut became = Vec::new();
+    for record in records {
+        became.push(replay.record(record).await?);
+    }
+    let batches = replay.batch()?.into_iter().collect();
+    assert!(replay.batch()?.is_none(), "rows are handed out once");
+    Ok((Read { batches, bad: Vec::new(), offset: Offset(String::new()), more: false }, became))
+}
+
+/// The whole number of rows of a record none of which is bad.
+fn good(rows: u64) -> Replayed {
+    Replayed::Decoded { rows, bad: Vec::new() }
+}
+
+/// Why a record that gave no row is still bad.
+fn reason(replayed: &Replayed) -> &str {
+    match replayed {
+        Replayed::Decoded { rows, bad } => {
+            assert_eq!(*rows, 0, "{bad:?}");
+            &bad[0].reason
+        }
+        Replayed::Impossible(why) => why,
+    }
+}
+
+const ASIDE: [(&str, &str); 2] = [("on_error", "quarantine"), ("max_bad_ratio", "1")];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_json_is_decoded_again_with_the_values_of_its_file() {
+    let bench = Bench::new();
+    bench.write(
+        "day=2026-11-20/a.json",
+        "{\"id\":1}\n{'id': 2, 'name': None}\n{\"id\":\"x\"}\n{'id': 4} {'id': 5}\n{'id': 6} {oops}\n{'list': [\n{\"id\":7}\n",
+    );
+    let location = format!("{}/", bench.folder.path().join("in").display());
+    let table = |lenient: bool| {
+        let mode = if lenient { "lenient" } else { "strict" };
+        let options: Vec<_> = ASIDE.into_iter().chain([("file_columns", "true"), ("mode", mode)]).collect();
+        let mut table = spec("JSON", &location, id_name(), &options);
+        table.partition_by = vec!["day".into()];
+        table
+    };
+    let strict = read(&bench.open(&table(false)).await.unwrap(), None, HUGE).await.unwrap();
+    assert_eq!((strict.ids(), strict.bad.len()), (vec![1, 7], 5));
+    let modified = strict.texts("_file_modified")[0].clone();
+    // Nothing of the file is needed any more.
+    std::fs::remove_dir_all(bench.folder.path().join("in")).unwrap();
+    bench.write("day=2026-11-21/b.json", "{\"id\":9}");
+    let source = bench.open(&table(true)).await.unwrap();
+    let (rows, became) = replay(&source, &strict.bad).await.unwrap();
+    assert_eq!(rows.ids(), [2, 4, 5, 6]);
+    assert_eq!(rows.texts("_file_row"), ["2", "4", "4", "5"], "rows of one record have its number");
+    assert_eq!(rows.texts("day"), ["2026-11-20"; 4]);
+    assert!(rows.texts("_file_modified").iter().all(|time| *time == modified));
+    assert!(rows.texts("_file")[0].ends_with("/in/day=2026-11-20/a.json"));
+    assert_eq!((&became[0], &became[2]), (&good(1), &good(2)));
+    assert_eq!(reason(&became[1]), "'x' is not a BIGINT");
+    let Replayed::Decoded { rows: 1, bad } = &became[3] else { panic!("{:?}", became[3]) };
+    assert_eq!((bad[0].raw.as_slice(), bad[0].line, bad[0].offset), (&b"{oops}"[..], Some(5), Some(74)));
+    assert_eq!(bad[0].context, strict.bad[3].context);
+    assert_eq!(reason(&became[4]), "the record ends before all that is open in it is closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_record_is_not_searched_for_rows_within_it() {
+    let bench = Bench::new();
+    bench.write("a.json", "[{\"id\":1},{'name': [\n{\"id\":2}\n]},{\"id\":3}]");
+    let strict = bench.source("JSON", id_name(), &ASIDE).await;
+    let first = read(&strict, None, HUGE).await.unwrap();
+    assert_eq!((first.ids(), first.bad.len()), (vec![1, 3], 1));
+    let (rows, became) = replay(&strict, &first.bad).await.unwrap();
+    assert!(rows.batches.is_empty() && reason(&became[0]).starts_with("not JSON at byte 2"), "{became:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_csv_is_decoded_again_by_the_header_and_dialect_of_its_file() {
+    let bench = Bench::new();
+    bench.write("1.csv", "sep=;\nname;Id\n\"ab\";1\n\"ab\";10\n\"ab\";11\n\"ab\";12\n\"c;d\";2.5\ne;3;x\n\"f;4\ng;5\n");
+    bench.write(
+        "2.csv",
+        b"id,name\n6,x\n7,caf\xe9\n8,\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\n",
+    );
+    let narrow = columns(&[("id", DataType::Int64), ("name", DataType::Utf8)]);
+    let wide = columns(&[("name", DataType::Utf8), ("id", DataType::Float64)]);
+    let first = read(&bench.source("CSV", narrow.clone(), &ASIDE).await, None, HUGE).await.unwrap();
+    assert_eq!((first.ids(), first.bad.len()), (vec![1, 10, 11, 12, 5, 6, 8], 4));
+    std::fs::remove_dir_all(bench.folder.path().join("in")).unwrap();
+
+    let (same, became) = replay(&bench.source("CSV", narrow.clone(), &ASIDE).await, &first.bad).await.unwrap();
+    assert!(same.batches.is_empty());
+    for (record, replayed) in first.bad.iter().zip(&became) {
+        let Replayed::Decoded { rows: 0, bad } = replayed else { panic!("{replayed:?}") };
+        assert_eq!(bad.as_slice(), std::slice::from_ref(record), "as it was, places and all");
+    }
+
+    let fixed: Vec<_> = ASIDE.into_iter().chain([("ragged", "true"), ("encoding", "latin1"), ("quote", "none")]).collect();
+    let (rows, became) = replay(&bench.source("CSV", wide, &fixed).await, &first.bad).await.unwrap();
+    assert_eq!(rows.texts("id"), ["3.0", "4.0", "7.0"]);
+    assert_eq!(rows.texts("name"), ["e", "\"f", "caf\u{e9}"]);
+    assert_eq!(reason(&became[0]), "'d\"' is not a DOUBLE", "without quotes, it is cut at its semicolon");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_rows_of_parquet_are_kept_with_their_types() {
+    let bench = Bench::new();
+    let at = arrow::array::TimestampMicrosecondArray::from(vec![Some(1_795_000_000_123_456), None]);
+    let batch = RecordBatch::try_from_iter([
+        ("ID", Arc::new(arrow::array::Float64Array::from(vec![1.0, 1.5])) as Arc<dyn Array>),
+        ("at", Arc::new(at)),
+        ("extra", Arc::new(StringArray::from(vec!["x", "y"]))),
+    ]);
+    bench.write("a.parquet", parquet(&batch.unwrap()));
+    let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None);
+    let source = bench.source("PARQUET", columns(&[("id", DataType::Int64), ("at", time.clone())]), &ASIDE).await;
+    let first = read(&source, None, HUGE).await.unwrap();
+    assert_eq!((first.ids(), first.bad.len()), (vec![1], 1));
+    assert_eq!(String::from_utf8_lossy(&first.bad[0].raw), "{\"ID\":\"1.5\",\"at\":null}", "for a person");
+    std::fs::remove_file(bench.folder.path().join("in/a.parquet")).unwrap();
+    let (none, became) = replay(&source, &first.bad).await.unwrap();
+    assert!(none.batches.is_empty() && reason(&became[0]).contains("1.5 (Float64) is not a BIGINT"), "{became:?}");
+
+    let wide =
+        bench.source("PARQUET", columns(&[("at", time), ("id", DataType::Float64), ("new", DataType::Utf8)]), &ASIDE).await;
+    let (rows, became) = replay(&wide, &first.bad).await.unwrap();
+    assert_eq!((rows.texts("id"), rows.texts("new"), &became[0]), (vec!["1.5".to_owned()], vec![String::new()], &good(1)));
+
+    // A column of the file that nobody asked for was not kept, and is not made up.
+    let more = bench.source("PARQUET", columns(&[("id", DataType::Float64), ("extra", DataType::Utf8)]), &ASIDE).await;
+    let (_, became) = replay(&more, &first.bad).await.unwrap();
+    assert!(reason(&became[0]).contains("column 'extra' of its file is used now and was not"), "{became:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_kept_is_not_guessed() {
+    let bench = Bench::new();
+    bench.write("a.csv", "id,name\n1\n");
+    bench.write("a.json", "[{\"id\":1}");
+    let csv = read(&bench.source("CSV", id_name(), &ASIDE).await, None, HUGE).await.unwrap().bad;
+    let cut_off = read(&bench.source("JSON", id_name(), &ASIDE).await, None, HUGE).await.unwrap().bad;
+    let source = bench.source("CSV", id_name(), &[("ragged", "true")]).await;
+    let old = BadRecord { context: None, ..csv[0].clone() };
+    let cut =
+        BadRecord { context: csv[0].context.as_ref().map(|text| text.replacen('{', "{\"cut\":true,", 1)), ..csv[0].clone() };
+    let (rows, became) = replay(&source, &[old, cut, csv[0].clone()]).await.unwrap();
+    assert_eq!((rows.ids(), &became[2]), (vec![1], &good(1)));
+    assert!(reason(&became[0]).contains("--from-scratch"), "{became:?}");
+    assert!(
+        reason(&became[1]).contains("only its first bytes were kept") && reason(&became[1]).contains("on_change"),
+        "{became:?}"
+    );
+    let (_, became) = replay(&bench.source("JSON", id_name(), &[]).await, &[cut_off[0].clone(), csv[0].clone()]).await.unwrap();
+    assert!(reason(&became[0]).contains("there are no bytes of it"), "{became:?}");
+    assert!(reason(&became[1]).contains("another format"), "{became:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_still_does_not_fit_is_null_where_it_would_be_in_a_run() {
+    let bench = Bench::new();
+    bench.write("a.json", "{\"id\":\"x\",\"name\":\"n\"}");
+    let aside = read(&bench.source("JSON", id_name(), &ASIDE).await, None, HUGE).await.unwrap().bad;
+    let null = bench.source("JSON", id_name(), &[("on_error", "null")]).await;
+    let (rows, became) = replay(&null, &aside).await.unwrap();
+    assert_eq!((rows.ids(), rows.texts("name")), (vec![-1], vec!["n".to_owned()]));
+    let Replayed::Decoded { rows: 1, bad } = &became[0] else { panic!("{became:?}") };
+    assert!(bad[0].kept);
+    // It is a row with that NULL now: only without one does it have another to give.
+    let (rows, became) = replay(&null, bad).await.unwrap();
+    assert!(rows.batches.is_empty(), "{became:?}");
+    let text = columns(&[("id", DataType::Utf8), ("name", DataType::Utf8)]);
+    let (rows, became) = replay(&bench.source("JSON", text, &[("on_error", "null")]).await, bad).await.unwrap();
+    assert_eq!((rows.texts("id"), &became[0]), (vec!["x".to_owned()], &good(1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_only_a_bad_record_has_becomes_a_column() {
+    let bench = Bench::new();
+    bench.write("a.json", "{\"id\":1}\n{'id': 2, 'more': 2.5}\n");
+    let strict = bench.source("JSON", None, &ASIDE).await;
+    let aside = read(&strict, None, HUGE).await.unwrap().bad;
+    let lenient: Vec<_> = ASIDE.into_iter().chain([("mode", "lenient")]).collect();
+    std::fs::write(bench.folder.path().join("in/a.json"), "{'id': 1}\n").unwrap();
+    let source = bench.source("JSON", None, &lenient).await;
+    assert_eq!(source.schema().fields().len(), 1);
+    let changed = replay(&source, &aside).await.unwrap_err();
+    assert!(matches!(&changed, Error::SchemaChanged { message } if message.contains("more")), "{changed}");
+    let source = bench.source("JSON", None, &lenient).await;
+    let (rows, became) = replay(&source, &aside).await.unwrap();
+    assert_eq!((rows.ids(), rows.texts("more"), &became[0]), (vec![2], vec!["2.5".to_owned()], &good(1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_of_a_file_that_is_read_anew_does_not_replace_what_is_read_then() {
+    let bench = Bench::new();
+    bench.write("a.json", "{'id': 1}");
+    let aside = read(&bench.source("JSON", id_name(), &ASIDE).await, None, HUGE).await.unwrap().bad;
+    let anew = bench.source("JSON", id_name(), &[("mode", "lenient"), ("on_change", "reprocess")]).await;
+    assert_eq!(replay(&anew, &aside).await.unwrap().1, [good(1)], "it has not changed");
+    bench.write("a.json", "{\"id\": 2}");
+    let (rows, became) = replay(&anew, &aside).await.unwrap();
+    assert!(rows.batches.is_empty() && reason(&became[0]).contains("its file has changed since"), "{became:?}");
+    let once = bench.source("JSON", id_name(), &[("mode", "lenient"), ("on_change", "ignore")]).await;
+    assert_eq!(replay(&once, &aside).await.unwrap().1, [good(1)]);
+    std::fs::remove_file(bench.folder.path().join("in/a.json")).unwrap();
+    bench.write("b.json", "{}");
+    assert_eq!(replay(&anew, &aside).await.unwrap().1, [good(1)], "it is not read any more");
 }

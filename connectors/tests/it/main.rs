@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "tests: what is shared between them is no test function itself")]
 
 mod files;
+mod folders;
 mod lake;
+mod notifications;
 mod reddit;
 mod web_files;

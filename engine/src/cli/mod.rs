@@ -1,10 +1,13 @@
 //! The command line: arguments, settings, exit codes. One file a command.
 
+mod catalog;
 mod check;
 mod config;
+mod crawl;
 mod logging;
 mod plan;
 pub(crate) mod printer;
+mod replay;
 mod run;
 mod shell;
 mod signals;
@@ -42,7 +45,10 @@ Examples:
   engine run queries/reddit.sql --follow   keep going until Ctrl-C
   engine check queries/                    find mistakes without moving data
   engine plan queries/reddit.sql           show what a run would read, create and alter
+  engine crawl s3://bucket/raw --plan      find the tables in files that nobody described
+  engine replay FILE.sql TABLE             make rows of bad records after a fix
   engine shell                             query what is there
+  engine catalog list                      what tables there are, with their columns and sizes
   engine config                            show the settings in force
 
 Settings come from engine.toml in the working directory and from the environment (ENGINE_LAKE_URL, ...)."
@@ -72,9 +78,15 @@ enum Command {
     Check(check::CheckArguments),
     /// Show what a run of a pipeline would read, create and alter, without doing it
     Plan(plan::PlanArguments),
+    /// Find the tables in a folder or bucket that nobody described, and register them in the catalog
+    Crawl(crawl::CrawlArguments),
+    /// Feed the bad records of a table through a pipeline again, after a fix
+    Replay(replay::ReplayArguments),
     /// Query the lake and files: a shell to type SQL in, and for scripts
     #[command(visible_alias = "sql")]
     Shell(shell::ShellArguments),
+    /// List, show and export the tables of the catalog
+    Catalog(catalog::CatalogArguments),
     /// Show the settings in force, secrets masked, and where each came from
     Config(config::ConfigArguments),
 }
@@ -128,13 +140,20 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
     if let Command::Config(config) = &arguments.command {
         return config::config(config, &settings, printer);
     }
-    let purpose = if matches!(arguments.command, Command::Run(_)) { Purpose::Run } else { Purpose::Look };
+    let purpose = match &arguments.command {
+        Command::Run(_) => Purpose::Run,
+        Command::Replay(replay) if !replay.only_looks() => Purpose::Run,
+        _ => Purpose::Look,
+    };
     let session = Session::new(settings, environment, purpose)?;
     match arguments.command {
         Command::Run(run) => Box::pin(run::run(run, &session, printer)).await,
+        Command::Replay(replay) => Box::pin(replay::replay(replay, &session, printer)).await,
         Command::Check(check) => check::check(check, &session, printer).await,
         Command::Plan(plan) => plan::plan(plan, &session, printer).await,
+        Command::Crawl(crawl) => Box::pin(crawl::crawl(crawl, &session, printer)).await,
         Command::Shell(shell) => Box::pin(shell::shell(shell, &session, printer)).await,
+        Command::Catalog(catalog) => Box::pin(catalog::catalog(catalog, &session, printer)).await,
         Command::Config(_) => Ok(Status::Done),
     }
 }
@@ -147,7 +166,8 @@ fn one_line(error: &anyhow::Error) -> String {
         if !text.contains(&said) {
             text = if text.is_empty() { said } else { format!("{text}: {said}") };
         }
-        if cause.is::<connectors::Error>() || cause.is::<crate::state::StateError>() {
+        let is_own = cause.is::<connectors::Error>() || cause.is::<crate::state::StateError>() || cause.is::<::catalog::Error>();
+        if is_own {
             break;
         }
     }
@@ -158,6 +178,7 @@ fn one_line(error: &anyhow::Error) -> String {
 fn is_ours(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         matches!(cause.downcast_ref::<connectors::Error>(), Some(connectors::Error::Internal { .. }))
+            || matches!(cause.downcast_ref::<::catalog::Error>(), Some(::catalog::Error::Internal { .. }))
             || matches!(cause.downcast_ref::<crate::state::StateError>(), Some(crate::state::StateError::Corrupt { .. }))
     })
 }

@@ -42,11 +42,10 @@ pub(super) async fn plan(arguments: PlanArguments, session: &Session, printer: &
 
 /// Reads the state store if there is one; makes none.
 async fn stored(session: &Session, pipeline: &str) -> Result<Progress> {
-    let path = session.state_folder.join("state.db");
-    if !path.exists() {
-        return Ok(Progress::default());
+    match SqliteStore::open_existing(&session.state_folder).await? {
+        Some(store) => Ok(store.progress(pipeline).await?),
+        None => Ok(Progress::default()),
     }
-    Ok(SqliteStore::open(&path).await?.progress(pipeline).await?)
 }
 
 fn describe(pipeline: &Pipeline, progress: &Progress) -> Result<String> {
@@ -84,6 +83,9 @@ fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, fl
         let described = offset
             .map_or_else(|| "from the beginning".to_owned(), |(source, offset)| format!("after {}", source.describe(offset)));
         writeln!(text, "  source {name}: {place}, {described}")?;
+        if let Some(news) = source.and_then(|source| source.describe_news()) {
+            writeln!(text, "    new files: with --follow, {news}")?;
+        }
         if let Some(ratio) = source.map(|source| source.max_bad_ratio()).filter(|ratio| *ratio > 0.0) {
             let aside = quarantine::table(&pipeline.name, name).location;
             writeln!(text, "    bad records: put aside in {aside}, up to {:.0} % of an epoch", ratio * 100.0)?;

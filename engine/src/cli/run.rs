@@ -76,7 +76,7 @@ pub(super) async fn run(arguments: RunArguments, session: &Session, printer: &mu
     {
         printer.note(&notice);
     }
-    let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(&session.state_folder.join("state.db")).await?);
+    let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open_in(&session.state_folder).await?);
     let observer = Observer::new(&pipeline.name, false)?.with_lines(printer.lines());
     let interrupts = Interrupts::default();
     let options = RunOptions { follow: arguments.follow, from_scratch: arguments.from_scratch };

@@ -50,12 +50,14 @@ impl Key {
         format!("{}.{}", self.section, self.name)
     }
 
-    /// The environment variables that set it, the first that is set wins: `ENGINE_LAKE_URL`, and for Reddit also the
-    /// customary `REDDIT_CLIENT_ID`.
+    /// The environment variables that set it, the first that is set wins: `ENGINE_LAKE_URL`, and for Reddit and SQS also the
+    /// customary `REDDIT_CLIENT_ID` and `AWS_ENDPOINT_URL_SQS`.
     pub fn environment(&self) -> Vec<String> {
         let name = format!("{}_{}", self.section, self.name).to_uppercase();
         match self.section {
             "reddit" => vec![format!("ENGINE_{name}"), name],
+            // As AWS' own tools have it.
+            "sqs" => vec![format!("ENGINE_{name}"), "AWS_ENDPOINT_URL_SQS".to_owned()],
             _ => vec![format!("ENGINE_{name}")],
         }
     }
@@ -112,4 +114,6 @@ pub const KEYS: &[Key] = &[
     text("s3", "access_key_id", None, "by default AWS_ACCESS_KEY_ID or the role of the machine"),
     secret("s3", "secret_access_key", "by default AWS_SECRET_ACCESS_KEY"),
     secret("s3", "session_token", "by default AWS_SESSION_TOKEN"),
+    text("sqs", "endpoint", None, "where queues of notifications are asked; by default where their URLs say"),
+    text("glue", "endpoint", None, "URL that `engine catalog export glue` writes to; AWS's own when not set"),
 ];

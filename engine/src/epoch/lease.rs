@@ -22,6 +22,7 @@ const RENEWAL: Duration = Duration::from_secs(15);
 pub struct HeldLease {
     lease: Lease,
     store: Arc<dyn StateStore>,
+    clock: Arc<dyn Clock>,
     lost: CancellationToken,
     renewal: JoinSet<()>,
 }
@@ -42,8 +43,8 @@ impl HeldLease {
         point("leased");
         let lost = CancellationToken::new();
         let mut renewal = JoinSet::new();
-        renewal.spawn(renew(Arc::clone(&store), lease.clone(), clock, lost.clone()));
-        Ok(Self { lease, store, lost, renewal })
+        renewal.spawn(renew(Arc::clone(&store), lease.clone(), Arc::clone(&clock), lost.clone()));
+        Ok(Self { lease, store, clock, lost, renewal })
     }
 
     /// The lease.
@@ -56,13 +57,13 @@ impl HeldLease {
         &self.lost
     }
 
-    /// Gives it back.
+    /// Gives it back; `error` is what the run failed with.
     ///
     /// # Errors
     /// When the state store cannot be written; the lease then ends by itself.
-    pub async fn release(mut self) -> Result<()> {
+    pub async fn release(mut self, error: Option<&str>) -> Result<()> {
         self.renewal.shutdown().await;
-        Ok(self.store.release(&self.lease).await?)
+        Ok(self.store.release(&self.lease, error, self.clock.now()).await?)
     }
 }
 

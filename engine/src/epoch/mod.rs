@@ -2,7 +2,8 @@
 //!
 //! [`lease`] → [`slice`](mod@slice) → [`stage`] → [`record`] → [`commit`] → [`advance`]; [`recover`] finishes what a killed process left
 //! between `record` and `advance`. A crash before `record` leaves nothing visible, and the epoch is done again; after it, the
-//! sources are not read again. Beside them, [`quarantine`] takes the records of a source that are no rows along.
+//! sources are not read again. Beside them, [`quarantine`] takes the records of a source that are no rows along, and
+//! [`replay`](mod@replay) makes an epoch of those that are rows after a fix.
 
 pub mod advance;
 pub mod commit;
@@ -10,6 +11,7 @@ pub mod lease;
 pub mod quarantine;
 pub mod record;
 pub mod recover;
+pub mod replay;
 pub mod slice;
 pub mod stage;
 mod unique;
@@ -18,10 +20,11 @@ use anyhow::Result;
 use connectors::stores::Location;
 use tokio_util::sync::CancellationToken;
 
+use crate::catalog::register::Registrar;
 use crate::run::Observer;
 use crate::session::Session;
 use crate::sql::Pipeline;
-use crate::state::{Lease, StateStore};
+use crate::state::{Checkpoint, Lease, StateStore};
 
 /// What every step is given.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +39,21 @@ pub struct Scope<'a> {
     pub lease: &'a Lease,
     /// Who watches.
     pub observer: &'a Observer,
+    /// Who tells the catalog.
+    pub registrar: &'a Registrar,
     /// Set when the run should leave after this epoch.
     pub stop: &'a CancellationToken,
+}
+
+/// Steps 5 and 6; then the catalog hears of it.
+///
+/// # Errors
+/// See [`commit::commit`] and [`advance::advance`].
+pub async fn finish(scope: Scope<'_>, checkpoint: &Checkpoint) -> Result<()> {
+    commit::commit(scope, checkpoint).await?;
+    advance::advance(scope, checkpoint).await?;
+    scope.registrar.committed(scope, checkpoint).await;
+    Ok(())
 }
 
 /// The folder of all staged files of a pipeline. Its first part begins with a dot: readers of folders skip it.

@@ -1,7 +1,8 @@
 //! Bad records: kept beside the slices while they are read, staged like the rows of a flow, committed with the epoch.
 //!
 //! Each source has a Delta table of its own for them, `lake://bad/<pipeline>/<table>`, to which an epoch appends. A record
-//! that is read again, by a flow that starts from the beginning, is in it again with the later epoch.
+//! that is read again, by a flow that starts from the beginning, is in it again with the later epoch. Each says which flows wait for
+//! it, of which incarnation of the pipeline: what [`super::replay`] has to know, so that a row gets into each sink once.
 
 use std::sync::Arc;
 
@@ -21,8 +22,8 @@ use datafusion::prelude::col;
 use super::slice::{Slices, files_as_table};
 use super::stage::{Staged, write_stage};
 use super::{Scope, commit};
-use crate::flow::plan;
-use crate::state::FlowCheckpoint;
+use crate::flow::{Flow, plan};
+use crate::state::{FlowCheckpoint, Progress};
 
 /// The bad records of one slice.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ impl BadRows {
             Arc::new(records.iter().map(|record| Some(record.kept)).collect::<BooleanArray>()),
             Arc::new(BinaryArray::from_iter_values(records.iter().map(|record| &record.raw))),
             Arc::new(TimestampMicrosecondArray::from(vec![seen_at; records.len()]).with_timezone("UTC")),
+            texts(|record| record.context.as_deref()),
         ];
         Ok(self.writer.write(RecordBatch::try_new(schema(), columns)?).await?)
     }
@@ -90,14 +92,15 @@ impl BadRows {
     }
 }
 
-/// Stages the bad records of all slices.
+/// Stages the bad records of all slices, which `readers` have read.
 ///
 /// # Errors
 /// When their table cannot be read, or the store refuses.
 pub async fn stage(
     scope: Scope<'_>,
     slices: &Slices,
-    epoch: u64,
+    readers: &[&Flow],
+    progress: &Progress,
     folder: &Location,
     staged: &mut Staged,
 ) -> Result<Vec<FlowCheckpoint>> {
@@ -107,8 +110,12 @@ pub async fn stage(
         let table = table(&scope.pipeline.name, source);
         let what = || format!("bad records of '{source}'");
         let sink = commit::open(scope.session, &table).await.with_context(what)?;
-        let epoch = lit(i64::try_from(epoch).unwrap_or(i64::MAX)).alias("epoch");
-        let columns: Vec<Expr> = std::iter::once(epoch).chain(schema().fields().iter().map(|field| col(field.name()))).collect();
+        let epoch = lit(i64::try_from(progress.next_epoch).unwrap_or(i64::MAX)).alias(EPOCH);
+        let waiting = readers.iter().filter(|flow| flow.sources.contains(source)).map(|flow| flow.id.as_str());
+        let marks = [lit(&progress.incarnation).alias(INCARNATION), lit(joined(waiting)).alias(FLOWS)];
+        let records = schema();
+        let records = records.fields().iter().map(|field| col(field.name()));
+        let columns: Vec<Expr> = std::iter::once(epoch).chain(records).chain(marks).collect();
         let query = LogicalPlanBuilder::scan("bad", provider_as_source(Arc::clone(rows)), None)?.project(columns)?.build()?;
         let sink_plan = sink.plan(&plan::query_schema(&query), WriteMode::Append).await.with_context(what)?;
         let query = plan::staged(query, &sink_plan, false)?;
@@ -141,13 +148,43 @@ pub fn table(pipeline: &str, source: &str) -> TableSpec {
     }
 }
 
+/// The column of the epoch that put a record aside.
+pub(super) const EPOCH: &str = "epoch";
+/// The column of the incarnation of the pipeline that the epoch belongs to.
+pub(super) const INCARNATION: &str = "incarnation";
+/// The column of the flows that have not had the record as a row.
+pub(super) const FLOWS: &str = "flows";
+
+/// Between the ids of flows, which are letters, digits, `_` and `-`.
+const SEPARATOR: &str = ", ";
+
+/// Flows as the table has them.
+pub(super) fn joined<'a>(flows: impl Iterator<Item = &'a str>) -> String {
+    flows.collect::<Vec<_>>().join(SEPARATOR)
+}
+
+/// The flows that [`joined`] made `text` of.
+pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(SEPARATOR).filter(|flow| !flow.is_empty())
+}
+
+/// All columns of the table.
+pub(super) fn columns() -> SchemaRef {
+    let epoch = Field::new(EPOCH, DataType::Int64, true);
+    let marks = [INCARNATION, FLOWS].map(|name| Field::new(name, DataType::Utf8, true));
+    let records = schema();
+    let records = records.fields().iter().map(|field| field.as_ref().clone());
+    Arc::new(Schema::new(std::iter::once(epoch).chain(records).chain(marks).collect::<Vec<_>>()))
+}
+
 /// No flow has such an id: theirs end in a name or in `-<number>`.
-fn flow_id(source: &str) -> String {
+pub(super) fn flow_id(source: &str) -> String {
     let safe: String = source.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
     format!("{safe}-bad")
 }
 
-fn schema() -> SchemaRef {
+/// The columns of bad records; the epoch comes before them.
+pub fn schema() -> SchemaRef {
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
         Field::new("source", DataType::Utf8, true),
@@ -160,5 +197,6 @@ fn schema() -> SchemaRef {
         Field::new("kept", DataType::Boolean, true),
         Field::new("raw", DataType::Binary, true),
         Field::new("seen_at", time, true),
+        Field::new("context", DataType::Utf8, true),
     ]))
 }

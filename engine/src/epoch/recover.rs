@@ -8,7 +8,7 @@ use connectors::stores::Location;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use super::{Scope, advance, commit, staging_folder};
+use super::{Scope, commit, finish, staging_folder};
 use crate::state::{Checkpoint, Progress};
 
 /// What is known of one flow of a pending epoch.
@@ -61,8 +61,7 @@ pub async fn recover(scope: Scope<'_>, progress: &Progress) -> Result<bool> {
     match decide(&facts(scope, checkpoint, &folder).await?) {
         Decision::Finish => {
             point("recover-decided");
-            commit::commit(scope, checkpoint).await?;
-            advance::advance(scope, checkpoint).await?;
+            finish(scope, checkpoint).await?;
             Ok(true)
         }
         Decision::Lost { flow, file } => bail!(

@@ -11,6 +11,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{JoinType, LogicalPlan};
 
 use super::source_table::SourceTable;
+use crate::catalog::names::table_key;
 
 /// How a flow is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,7 @@ fn inputs_beside(plan: &LogicalPlan, lookups: &BTreeSet<String>) -> Result<Input
                     inputs.unbounded |= !table.source.is_bounded();
                     inputs.sources.insert(table.name.clone())
                 }
-                _ => inputs.bounded.insert(scan.table_name.table().to_owned()),
+                _ => inputs.bounded.insert(table_key(&scan.table_name)),
             };
         }
         Ok(TreeNodeRecursion::Continue)

@@ -16,6 +16,7 @@ use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
+use super::Flow;
 use super::source_table::SourceTable;
 
 /// The position of a row among those that arrived in the epoch.
@@ -76,6 +77,21 @@ pub fn with_tables(plan: LogicalPlan, tables: &BTreeMap<String, Arc<dyn TablePro
         }
     })?;
     Ok(replaced.data)
+}
+
+/// The columns of each source that any of `flows` uses for what it stages.
+///
+/// # Errors
+/// When a plan cannot be optimized.
+pub fn columns_of(flows: &[&Flow], state: &SessionState) -> Result<BTreeMap<String, BTreeSet<usize>>> {
+    let mut columns: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+    for flow in flows {
+        let staged = staged(flow.query.clone(), &flow.sink_plan, false)?;
+        for (source, used) in used_columns(&staged, state)? {
+            columns.entry(source).or_default().extend(used);
+        }
+    }
+    Ok(columns)
 }
 
 /// The columns of each source that `plan` uses, after the optimizer has dropped those it does not.

@@ -4,12 +4,14 @@ mod group;
 pub mod metrics;
 mod observer;
 mod queries;
+pub mod replay;
+pub mod replay_summary;
 mod retry;
+mod sources;
 pub mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use connectors::source::{Offset, SliceLimits};
@@ -20,9 +22,10 @@ pub use observer::{Observer, Watch};
 pub use queries::SHOWN_ROWS;
 use summary::Summary;
 
+use crate::catalog::register::Registrar;
 use crate::epoch::lease::HeldLease;
 use crate::epoch::record::FlowRecord;
-use crate::epoch::{Scope, advance, commit, quarantine, record, recover, slice, stage, staging_folder};
+use crate::epoch::{Scope, finish, quarantine, record, recover, slice, stage, staging_folder};
 use crate::flow::{Class, Flow, assign, plan};
 use crate::session::Session;
 use crate::sql::Pipeline;
@@ -69,7 +72,8 @@ pub async fn run(
         result = work => result,
         () = held.lost().cancelled() => bail!("the lease of pipeline '{}' was lost: another run has taken over", pipeline_name(&held)),
     };
-    let released = held.release().await;
+    let error = result.as_ref().err().map(|error| format!("{error:#}"));
+    let released = held.release(error.as_deref()).await;
     let outcome = result?;
     released?;
     Ok(outcome)
@@ -102,20 +106,23 @@ async fn drive(
         sink: flow.table.name.clone(),
         sources: flow.sources.clone(),
     }));
+    let registrar = Registrar::new(session);
     loop {
-        drain_and_adapt(pipeline, session, store, held, observer, stop).await?;
+        drain_and_adapt(pipeline, session, store, held, options, (observer, &registrar), stop).await?;
         if !options.follow || stop.is_cancelled() {
             break;
         }
         tokio::select! {
-            () = session.context.clock.sleep(poll_interval(pipeline)) => {}
+            () = session.context.clock.sleep(sources::poll_interval(pipeline)) => {}
+            changed = sources::changed(pipeline) => changed?,
             () = stop.cancelled() => break,
         }
     }
-    let scope = Scope { pipeline, session, store, lease: held.lease(), observer, stop };
+    let scope = Scope { pipeline, session, store, lease: held.lease(), observer, registrar: &registrar, stop };
     let results = if options.follow || stop.is_cancelled() { Vec::new() } else { queries::run(scope).await? };
     let last_epoch = store.progress(&pipeline.name).await?.next_epoch.saturating_sub(1);
-    Ok(Outcome { summary: observer.summary(&pipeline.name, last_epoch), results })
+    let summary = Summary { file: pipeline.path.display().to_string(), ..observer.summary(&pipeline.name, last_epoch) };
+    Ok(Outcome { summary, results })
 }
 
 /// Times in a row that a pipeline is planned anew because a source had new columns. Each time there is at least one more.
@@ -127,23 +134,40 @@ async fn drain_and_adapt(
     session: &Session,
     store: &dyn StateStore,
     held: &HeldLease,
-    observer: &Observer,
+    options: RunOptions,
+    (observer, registrar): (&Observer, &Registrar),
     stop: &CancellationToken,
 ) -> Result<()> {
     for _ in 0..MOST_REPLANS {
-        let drained = drain(Scope { pipeline, session, store, lease: held.lease(), observer, stop }).await;
+        if options.follow {
+            sources::listen(pipeline).await?;
+        }
+        let drained = drain(Scope { pipeline, session, store, lease: held.lease(), observer, registrar, stop }).await;
         let Err(error) = drained else { return Ok(()) };
-        let Some(connectors::Error::SchemaChanged { message }) = error.downcast_ref() else { return Err(error) };
-        tracing::info!(message, "planned anew");
-        let planned = Pipeline::load(&pipeline.path, session).await?;
-        *pipeline = planned.map_err(|errors| {
-            let place = pipeline.path.display().to_string();
-            let errors: Vec<String> = errors.iter().map(|error| error.render(&place, &pipeline.text)).collect();
-            anyhow::anyhow!("{message}; with them the pipeline is wrong:\n{}", errors.join("\n"))
-        })?;
-        assign::assign(&mut pipeline.flows, &store.progress(&pipeline.name).await?.flows)?;
+        plan_anew(pipeline, session, store, error).await?;
     }
-    bail!(
+    Err(planned_too_often(pipeline))
+}
+
+/// Plans the pipeline with the columns that a source turned out to have.
+///
+/// # Errors
+/// When `error` is another than that, itself; when the file does not go with the columns.
+async fn plan_anew(pipeline: &mut Pipeline, session: &Session, store: &dyn StateStore, error: anyhow::Error) -> Result<()> {
+    let Some(connectors::Error::SchemaChanged { message }) = error.downcast_ref() else { return Err(error) };
+    tracing::info!(message, "planned anew");
+    let planned = Pipeline::load(&pipeline.path, session).await?;
+    *pipeline = planned.map_err(|errors| {
+        let place = pipeline.path.display().to_string();
+        let errors: Vec<String> = errors.iter().map(|error| error.render(&place, &pipeline.text)).collect();
+        anyhow::anyhow!("{message}; with them the pipeline is wrong:\n{}", errors.join("\n"))
+    })?;
+    assign::assign(&mut pipeline.flows, &store.progress(&pipeline.name).await?.flows)?;
+    Ok(())
+}
+
+fn planned_too_often(pipeline: &Pipeline) -> anyhow::Error {
+    anyhow::anyhow!(
         "pipeline '{}' was planned anew {MOST_REPLANS} times in a row (this is a bug in engine; please report it)",
         pipeline.name
     )
@@ -157,12 +181,6 @@ fn clean_temporary(session: &Session, pipeline: &str) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot remove {}", folder.display())),
     }
-}
-
-fn poll_interval(pipeline: &Pipeline) -> Duration {
-    let sources = pipeline.flows.iter().flat_map(|flow| &flow.sources);
-    let intervals = sources.filter_map(|name| pipeline.source(name)).map(|source| source.poll_interval());
-    intervals.min().unwrap_or(Duration::from_secs(60))
 }
 
 /// Epochs until no flow finds anything new.
@@ -183,41 +201,21 @@ async fn drain(scope: Scope<'_>) -> Result<()> {
         let groups = group::groups(open, |source| identity(scope.pipeline, source), mark(scope.pipeline), &progress.flows);
         let Some(group) = groups.into_iter().next() else { break };
         let more = retry::retrying(scope, || incremental_epoch(scope, &group)).await?;
+        sources::committed(scope).await?;
         if !more {
             drained.extend(group.flows.iter().map(|flow| flow.id.clone()));
         }
     }
-    forget_offsets(scope).await?;
-    complete_flows(scope).await
-}
-
-/// Lets the sources drop what they kept for offsets that are no more.
-async fn forget_offsets(scope: Scope<'_>) -> Result<()> {
-    let progress = scope.store.progress(&scope.pipeline.name).await?;
-    if progress.pending.is_some() {
-        return Ok(());
-    }
-    let sources: BTreeSet<&String> = scope.pipeline.flows.iter().flat_map(|flow| &flow.sources).collect();
-    for name in sources {
-        let Some(source) = scope.pipeline.source(name) else { continue };
-        let identity = source.identity();
-        let live: Vec<&Offset> = progress.flows.values().filter_map(|flow| flow.offset(name, &identity)).collect();
-        source.retain(&live).await.with_context(|| format!("source '{name}'"))?;
-    }
+    sources::forget_offsets(scope).await?;
+    complete_flows(scope).await?;
+    scope.registrar.settle(scope).await;
     Ok(())
 }
 
 /// One epoch of flows that stand at the same offsets. Says whether there is more right now.
 async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result<bool> {
     let progress = scope.store.progress(&scope.pipeline.name).await?;
-    let state = scope.pipeline.context.state();
-    let mut columns: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
-    for flow in &group.flows {
-        let staged = plan::staged(flow.query.clone(), &flow.sink_plan, false)?;
-        for (source, used) in plan::used_columns(&staged, &state)? {
-            columns.entry(source).or_default().extend(used);
-        }
-    }
+    let columns = plan::columns_of(&group.flows, &scope.pipeline.context.state())?;
     let slices = slice::slice(scope, &group.offsets, &columns, limits(scope)?).await?;
     let moved = slices
         .by_source
@@ -230,7 +228,7 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
     let mut staged = stage::stage(scope, &group.flows, &slices.tables(), &folder).await?;
-    let quarantined = quarantine::stage(scope, &slices, progress.next_epoch, &folder, &mut staged).await?;
+    let quarantined = quarantine::stage(scope, &slices, &group.flows, &progress, &folder, &mut staged).await?;
     let records = group.flows.iter().map(|flow| {
         let read = flow.sources.iter().filter_map(|source| Some((source, slices.by_source.get(source)?)));
         FlowRecord {
@@ -242,8 +240,7 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
         }
     });
     let checkpoint = record::record(scope, &progress, &folder_name, staged, records.collect(), quarantined).await?;
-    commit::commit(scope, &checkpoint).await?;
-    advance::advance(scope, &checkpoint).await?;
+    finish(scope, &checkpoint).await?;
     Ok(slices.more())
 }
 
@@ -293,7 +290,10 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
         return Ok(true);
     }
     let versions = scope.pipeline.refresh(scope.session).await?;
-    let offsets = flow.bounded.iter().map(|table| (table.clone(), Offset(versions.get(table).cloned().unwrap_or_default())));
+    // What is of another catalog has no version: it counts as changed once a run.
+    let unknown = |table: &str| if table.contains('.') { scope.lease.generation.to_string() } else { String::new() };
+    let version = |table: &String| Offset(versions.get(table).cloned().unwrap_or_else(|| unknown(table)));
+    let offsets = flow.bounded.iter().map(|table| (table.clone(), version(table)));
     let now = FlowProgress {
         fingerprint: flow.fingerprint.clone(),
         sink: flow.table.name.clone(),
@@ -311,7 +311,6 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     let rows_in = staged.stages.iter().map(crate::state::StageCheckpoint::rows).sum();
     let record = FlowRecord { flow: &current, rows_in, bad_rows: 0, offsets: now.offsets, identities: now.identities };
     let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record], Vec::new()).await?;
-    commit::commit(scope, &checkpoint).await?;
-    advance::advance(scope, &checkpoint).await?;
+    finish(scope, &checkpoint).await?;
     Ok(true)
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use connectors::sink::Receipt;
+use connectors::sink::{Receipt, WriteMode};
 use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::metrics::Metrics;
@@ -134,6 +134,10 @@ impl Observer {
         let mut seen = self.seen();
         let labels = [self.pipeline.as_str(), flow.sink.name.as_str()];
         if flow.progress.is_none() {
+            // A replay writes anew what is left: none of it is newly bad.
+            if flow.mode == WriteMode::Overwrite {
+                return;
+            }
             self.metrics.bad_rows.with_label_values(&labels).inc_by(receipt.rows);
             let bad = seen.bad.entry(flow.sink.name.clone()).or_default();
             bad.rows += receipt.rows;
@@ -192,6 +196,7 @@ impl Observer {
         let seen = self.seen();
         Summary {
             pipeline: pipeline.to_owned(),
+            file: format!("{pipeline}.sql"),
             last_epoch,
             sinks: seen.sinks.clone(),
             bad: seen.bad.clone(),

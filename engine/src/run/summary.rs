@@ -39,6 +39,9 @@ pub struct BadSummary {
 pub struct Summary {
     /// The pipeline.
     pub pipeline: String,
+    /// Its file, as a person would type it.
+    #[serde(skip)]
+    pub file: String,
     /// The newest committed epoch, of this run or an earlier one; 0: none.
     pub last_epoch: u64,
     /// By sink.
@@ -52,9 +55,9 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Whether anything was committed.
+    /// Whether anything was committed, if only bad records.
     pub fn is_new(&self) -> bool {
-        self.sinks.values().any(|sink| sink.epochs > 0)
+        self.sinks.values().any(|sink| sink.epochs > 0) || !self.bad.is_empty()
     }
 }
 
@@ -84,8 +87,15 @@ impl fmt::Display for Summary {
                 sink.files, sink.epochs, sink.seconds
             )?;
         }
-        for bad in self.bad.values() {
-            writeln!(f, "{} bad records are in the Delta table {}, with what is wrong with them", bad.rows, bad.location)?;
+        for (table, bad) in &self.bad {
+            let (rows, location, source) = (bad.rows, &bad.location, table.trim_end_matches("$bad"));
+            let are = if rows == 1 { "record is" } else { "records are" };
+            writeln!(
+                f,
+                "{rows} bad {are} in the Delta table {location}, with what is wrong with them; when {source} is repaired, \
+                 `engine replay {} {source}` makes rows of them",
+                self.file
+            )?;
         }
         writeln!(f, "{}: up to epoch {} in {:.2} s, peak memory {memory}", self.pipeline, self.last_epoch, self.seconds)
     }

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::ObjectName;
 use super::catalog::{FolderKind, LAKE, LakeTable, PUBLIC, looks_like_a_place};
 use super::mistake;
 use super::workspace::Workspace;
+use crate::catalog::SYSTEM;
 use crate::sql::Diagnostic;
 
 /// The tables whose name, or schema and name, fit `pattern` (`reddit.*`), or only the views.
@@ -20,6 +21,9 @@ pub(super) async fn tables(workspace: &Workspace, pattern: Option<&str>, only_vi
     let mut query = "SELECT table_catalog, table_schema, table_name, table_type FROM information_schema.tables \
                      WHERE table_schema <> 'information_schema'"
         .to_owned();
+    if pattern.is_none() {
+        query.push_str(&format!(" AND table_catalog <> '{SYSTEM}'"));
+    }
     if only_views {
         query.push_str(" AND table_type = 'VIEW'");
     }
@@ -120,7 +124,17 @@ async fn lake_definition(workspace: &Workspace, reference: &TableReference) -> d
         // The error that a query would give names them all.
         workspace.names.table(reference.table()).await?;
     }
+    if let Some(registered) = workspace.index.registered(table).await {
+        return Ok(Some(on_one_line(registered.ddl().trim_end_matches(';'))));
+    }
     let stored_as = if table.kind == FolderKind::Delta { "DELTA" } else { "PARQUET" };
     let name = super::catalog::quoted(&table.name);
     Ok(Some(format!("CREATE EXTERNAL TABLE {name} STORED AS {stored_as} LOCATION '{}'", table.location())))
+}
+
+/// A statement that a cell can hold. One with a line break in a text stays as it is.
+fn on_one_line(statement: &str) -> String {
+    let lines: Vec<&str> = statement.lines().map(str::trim).collect();
+    let is_in_text = |line: &&str| line.matches('\'').count() % 2 == 1;
+    if lines.iter().any(is_in_text) { statement.to_owned() } else { lines.join(" ").replace("( ", "(").replace(" )", ")") }
 }

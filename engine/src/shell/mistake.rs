@@ -114,7 +114,7 @@ async fn nearest_table(workspace: &Workspace, name: &str) -> String {
     };
     match found {
         Some(reference) => format!("did you mean {reference}?"),
-        None if tables.is_empty() => {
+        None if workspace.index.known().is_empty() => {
             "the lake has no tables; `engine config` says where it is looked for under [lake]".to_owned()
         }
         None => "\\dt lists the tables".to_owned(),

@@ -9,6 +9,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::CreateExternalTable;
 
 use super::catalog::{Declared, LakeIndex, SessionCatalog, SessionSchema, quoted};
+use crate::catalog::{SYSTEM, system};
 use crate::session::Session;
 use crate::sql::{Diagnostic, Pipeline, TableKind};
 
@@ -33,18 +34,19 @@ pub(super) struct Workspace {
 impl Workspace {
     pub(super) fn new(session: &Session) -> Self {
         let context = session.datafusion();
-        let index = Arc::new(LakeIndex::new(session.context.clone()));
+        let index = Arc::new(LakeIndex::new(session));
         let names = SessionCatalog::install(&context, &index);
         Self { session: session.clone(), context, index, names }
     }
 
-    /// The tables of the session and of the lake, as far as the lake can be listed.
+    /// The tables of the session, of the lake and of the system, as far as the lake can be listed.
     pub(super) async fn tables(&self) -> Vec<Named> {
         let lake = self.index.tables().await.unwrap_or_default();
         let own = datafusion::catalog::SchemaProvider::table_names(self.names.as_ref());
         let own = own.into_iter().map(|name| Named { reference: quoted(&name), name });
         let lake = lake.iter().map(|table| Named { name: table.name.clone(), reference: table.reference() });
-        own.chain(lake).collect()
+        let system = system::TABLES.map(|name| Named { name: name.to_owned(), reference: format!("{SYSTEM}.{name}") });
+        own.chain(lake).chain(system).collect()
     }
 
     /// `CREATE EXTERNAL TABLE`, which means here what it means in a pipeline.

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::pipeline::{Pipeline, TableKind, target};
 use super::script::find_word;
 use super::{Diagnostic, tables};
+use crate::catalog::names::table_key;
 use crate::flow::classify::{classify, inputs};
 use crate::flow::{Class, Flow, plan};
 use crate::session::Session;
@@ -91,7 +92,7 @@ fn fingerprint(pipeline: &Pipeline, insert: &Insert) -> String {
         texts.push(statement.to_string());
         let references =
             pipeline.context.state().resolve_table_references(&Parsed::Statement(Box::new(statement))).unwrap_or_default();
-        for name in references.iter().map(|reference| reference.table().to_owned()) {
+        for name in references.iter().map(table_key) {
             if let Some(view) = pipeline.views.get(&name)
                 && seen.insert(name)
             {

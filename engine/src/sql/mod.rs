@@ -2,9 +2,12 @@
 //!
 //! The language is DataFusion's own; this module only says which statements a pipeline may hold and what they mean here.
 
+pub mod comments;
 pub mod diagnostics;
 mod flows;
+mod missing;
 mod pipeline;
+mod registered;
 pub mod script;
 pub mod settings;
 mod tables;

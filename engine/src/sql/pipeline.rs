@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
+use catalog::store::TableName;
 use connectors::context::TableSpec;
-use connectors::options::nearest;
 use connectors::registry::{Connector, connector};
 use connectors::source::Source;
 use datafusion::common::TableReference;
@@ -20,9 +20,11 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CreateExternalTable, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{Insert, Statement as SqlStatement, TableObject};
 
+use super::missing::is_missing;
 use super::script::{self, Statement, find_word};
 use super::settings::{PipelineOptions, pipeline_options};
 use super::{Diagnostic, flows, settings, tables};
+use crate::catalog::PipelineCatalog;
 use crate::flow::source_table::SourceTable;
 use crate::flow::{Class, Flow};
 use crate::session::Session;
@@ -76,6 +78,12 @@ pub struct Pipeline {
     pub queries: Vec<Query>,
     /// All of the above, as DataFusion knows it.
     pub context: SessionContext,
+    /// The catalogs beside it.
+    pub(super) catalog: PipelineCatalog,
+    /// Those of the tables that nobody declared, and what they are called in the lake.
+    pub(super) of_the_lake: BTreeMap<String, TableName>,
+    /// What the catalog has, for mistakes in names.
+    pub(super) known: Vec<TableName>,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -109,21 +117,6 @@ impl Pipeline {
     /// The line of `span`, from 1.
     pub fn line(&self, span: &Range<usize>) -> usize {
         self.text[..span.start].matches('\n').count() + 1
-    }
-
-    /// A planning error, with the nearest name of a table that is there.
-    pub(super) fn planning_error(&self, span: &Range<usize>, error: &datafusion::error::DataFusionError) -> Diagnostic {
-        let mut diagnostic = Diagnostic::from_datafusion(&self.text, span, error);
-        let missing = diagnostic.message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
-        if let Some(missing) = missing.and_then(|name| name.rsplit('.').next()) {
-            let schema = self.context.catalog("datafusion").and_then(|catalog| catalog.schema("public"));
-            let names = schema.map(|schema| schema.table_names()).unwrap_or_default();
-            if let Some(near) = nearest(missing, names.iter().map(String::as_str)) {
-                let help = format!("did you mean '{near}'?");
-                diagnostic.helps.push(help);
-            }
-        }
-        diagnostic
     }
 
     /// The table that a flow's source name stands for.
@@ -161,8 +154,7 @@ impl Pipeline {
                 }
                 TableKind::Lake(connector) => {
                     if let Some(found) = connector.table(&resolved, &session.context).await? {
-                        self.context.deregister_table(quoted(name))?;
-                        self.context.register_table(quoted(name), found.provider)?;
+                        self.show(name, found.provider)?;
                         versions.insert(name.clone(), found.version);
                     }
                 }
@@ -173,7 +165,7 @@ impl Pipeline {
 }
 
 /// A name as DataFusion's registry takes it, whatever letters it has.
-fn quoted(name: &str) -> TableReference {
+pub(super) fn quoted(name: &str) -> TableReference {
     TableReference::bare(name.to_owned())
 }
 
@@ -184,13 +176,14 @@ struct Waiting {
     error: Option<Diagnostic>,
 }
 
-struct Builder<'a> {
-    pipeline: Pipeline,
+/// A pipeline that is being made.
+pub(super) struct Builder<'a> {
+    pub(super) pipeline: Pipeline,
     session: &'a Session,
-    errors: Vec<Diagnostic>,
+    pub(super) errors: Vec<Diagnostic>,
     targets: BTreeSet<String>,
     /// Tables whose own statement is wrong: what uses them is not reported as well.
-    broken: BTreeSet<String>,
+    pub(super) broken: BTreeSet<String>,
     waiting: Vec<Waiting>,
     /// Some statements could not be parsed, so it is not known which tables are written.
     unparsed: bool,
@@ -198,6 +191,7 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(name: String, path: PathBuf, text: String, session: &'a Session) -> Self {
+        let context = session.datafusion();
         let pipeline = Pipeline {
             name,
             path,
@@ -207,7 +201,10 @@ impl<'a> Builder<'a> {
             views: BTreeMap::new(),
             flows: Vec::new(),
             queries: Vec::new(),
-            context: session.datafusion(),
+            catalog: PipelineCatalog::install(&context, session),
+            of_the_lake: BTreeMap::new(),
+            known: Vec::new(),
+            context,
         };
         let (targets, broken) = (BTreeSet::new(), BTreeSet::new());
         Self { pipeline, session, errors: Vec::new(), targets, broken, waiting: Vec::new(), unparsed: false }
@@ -226,6 +223,7 @@ impl<'a> Builder<'a> {
             .statements
             .into_iter()
             .partition(|statement| matches!(statement.parsed, Parsed::CreateExternalTable(_)) || is_set(&statement.parsed));
+        self.open_registered(&second).await;
         for statement in first.into_iter().chain(second) {
             let table = match &statement.parsed {
                 Parsed::CreateExternalTable(table) => Some(tables::table_name(&table.name.to_string())),
@@ -314,7 +312,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    async fn open(&self, spec: &TableSpec, span: &Range<usize>) -> std::result::Result<TableKind, Diagnostic> {
+    pub(super) async fn open(&self, spec: &TableSpec, span: &Range<usize>) -> std::result::Result<TableKind, Diagnostic> {
         let text = &self.pipeline.text;
         let from_connector = |error: connectors::Error| Diagnostic::from_connector(text, span, &error);
         let from_datafusion = |error| Diagnostic::from_datafusion(text, span, &error);
@@ -334,7 +332,7 @@ impl<'a> Builder<'a> {
                 None
             };
             let Some(table) = written else { return self.open_source(&resolved, connector, span).await };
-            self.pipeline.context.register_table(quoted(&spec.name), table.provider).map_err(from_datafusion)?;
+            self.pipeline.show(&spec.name, table.provider).map_err(from_datafusion)?;
             return Ok(TableKind::Lake(connector));
         }
         if is_target {
@@ -343,7 +341,7 @@ impl<'a> Builder<'a> {
         }
         match connector.table(&resolved, &self.session.context).await.map_err(from_connector)? {
             Some(table) => {
-                self.pipeline.context.register_table(quoted(&spec.name), table.provider).map_err(from_datafusion)?;
+                self.pipeline.show(&spec.name, table.provider).map_err(from_datafusion)?;
             }
             None if is_target || self.unparsed => {}
             None => {
@@ -366,8 +364,8 @@ impl<'a> Builder<'a> {
         let home = self.session.source_folder(&self.pipeline.name, &resolved.name).map_err(from_connector)?;
         let source = connector.source(resolved, home, &self.session.context).await.map_err(from_connector)?;
         let table = SourceTable { name: resolved.name.clone(), source: Arc::clone(&source) };
-        let registered = self.pipeline.context.register_table(quoted(&resolved.name), Arc::new(table));
-        registered.map_err(|error| Diagnostic::from_datafusion(text, span, &error))?;
+        let shown = self.pipeline.show(&resolved.name, Arc::new(table));
+        shown.map_err(|error| Diagnostic::from_datafusion(text, span, &error))?;
         Ok(TableKind::Source(source))
     }
 
@@ -421,7 +419,8 @@ impl<'a> Builder<'a> {
         let flow = flows::flow(&self.pipeline, self.session, &item.span, insert).await?;
         // A table that is not there yet is known, and empty, to whatever reads it further on.
         let name = quoted(&flow.table.name);
-        if !self.pipeline.context.table_exist(name.clone()).unwrap_or(false) {
+        let is_of_the_lake = self.pipeline.of_the_lake.contains_key(&flow.table.name);
+        if !is_of_the_lake && !self.pipeline.context.table_exist(name.clone()).unwrap_or(false) {
             let empty = Arc::new(EmptyTable::new(Arc::clone(&flow.sink_plan.schema)));
             let registered = self.pipeline.context.register_table(name, empty);
             registered.map_err(|error| Diagnostic::from_datafusion(&self.pipeline.text, &item.span, &error))?;
@@ -457,13 +456,6 @@ impl<'a> Builder<'a> {
 
 fn is_set(statement: &Parsed) -> bool {
     matches!(statement, Parsed::Statement(sql) if matches!(sql.as_ref(), SqlStatement::Set(_)))
-}
-
-/// Whether `error` says that one of `names` is not there.
-fn is_missing<'a>(error: &Diagnostic, names: impl IntoIterator<Item = &'a str>) -> bool {
-    let missing = error.message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
-    let missing = missing.and_then(|name| name.rsplit('.').next());
-    missing.is_some_and(|missing| names.into_iter().any(|name| name == missing))
 }
 
 /// The name that the statement gives to what it creates.

@@ -38,7 +38,10 @@ async fn columns(statement: &CreateExternalTable, context: &SessionContext) -> R
         constraints: Vec::new(),
         ..statement.clone()
     };
-    match context.state().statement_to_plan(Statement::CreateExternalTable(bare)).await? {
+    // Without a zone of the session's, DataFusion would make a time without zone of TIMESTAMP WITH TIME ZONE.
+    let mut state = context.state();
+    state.config_mut().options_mut().execution.time_zone.get_or_insert_with(|| "UTC".to_owned());
+    match state.statement_to_plan(Statement::CreateExternalTable(bare)).await? {
         LogicalPlan::Ddl(DdlStatement::CreateExternalTable(table)) => Ok(Arc::clone(table.schema.inner())),
         _ => datafusion::common::internal_err!("CREATE EXTERNAL TABLE was planned as something else"),
     }

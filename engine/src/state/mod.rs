@@ -4,7 +4,9 @@
 //! and refused when a newer lease exists: a process that lost its lease can do no harm.
 
 mod checkpoint;
+mod history;
 mod holder;
+mod rows;
 mod sqlite;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use connectors::source::Offset;
 use serde::{Deserialize, Serialize};
 
 pub use checkpoint::{Checkpoint, FlowCheckpoint, StageCheckpoint};
+pub use history::{EpochRecord, FlowRecord, Page, RunRecord, RunStatus, Totals};
 pub use holder::Holder;
 pub use sqlite::SqliteStore;
 
@@ -125,11 +128,11 @@ pub trait StateStore: Send + Sync + Debug {
     /// [`StateError::Fenced`] when it is no longer ours.
     async fn renew(&self, lease: &Lease, until: DateTime<Utc>) -> Result<()>;
 
-    /// Gives the lease back. Not an error when it is no longer ours.
+    /// Gives the lease back: the run has ended, with `error` if it failed. Not an error when the lease is no longer ours.
     ///
     /// # Errors
     /// [`StateError::Unavailable`].
-    async fn release(&self, lease: &Lease) -> Result<()>;
+    async fn release(&self, lease: &Lease, error: Option<&str>, now: DateTime<Utc>) -> Result<()>;
 
     /// What is stored; a pipeline that was never run gets its incarnation here.
     ///
@@ -154,4 +157,22 @@ pub trait StateStore: Send + Sync + Debug {
     /// # Errors
     /// [`StateError::Fenced`].
     async fn forget(&self, lease: &Lease) -> Result<()>;
+
+    /// Runs, the newest first. `now` tells which of them still hold their lease.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`].
+    async fn runs(&self, page: &Page, now: DateTime<Utc>) -> Result<Vec<RunRecord>>;
+
+    /// Epochs, the newest first.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`].
+    async fn epochs(&self, page: &Page) -> Result<Vec<EpochRecord>>;
+
+    /// How far the flows of a pipeline are, or those of all.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`].
+    async fn flows(&self, pipeline: Option<&str>) -> Result<Vec<FlowRecord>>;
 }

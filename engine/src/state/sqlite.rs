@@ -4,30 +4,30 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use catalog::sqlite::{self, SqliteFile, Unavailable};
 use chrono::{DateTime, Utc};
 use connectors::faults::{AFTER_STATE, BEFORE_STATE, point};
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
 
-use super::{Acquired, Checkpoint, FlowProgress, Holder, Lease, Progress, Result, StateError, StateStore};
+use super::rows::{EPOCHS, RUNS, epoch_record, run_record};
+use super::{
+    Acquired, Checkpoint, EpochRecord, FlowProgress, FlowRecord, Holder, Lease, Page, Progress, Result, RunRecord, StateError,
+    StateStore, Totals,
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// What to try when the file cannot be opened.
-fn advice(path: &Path, error: &str) -> String {
-    if error.contains("not a database") || error.contains("malformed") {
-        return format!(
-            "the file is damaged: restore it from a backup, or move it away ({}); the next run then reads the sources from the \
-             beginning: what REPLACE INTO writes stays right, INSERT INTO adds its rows again",
-            path.display()
-        );
-    }
-    "check that [state] url names a folder that can be written".to_owned()
-}
+const KEPT: SqliteFile<'static> = SqliteFile {
+    what: "state store",
+    without_it: "; the next run then reads the sources from the beginning: what REPLACE INTO writes stays right, INSERT INTO adds its \
+                 rows again",
+    migrations: &MIGRATIONS,
+};
 
-/// How long a writer waits for another one's transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The store's file in the state folder.
+const FILE: &str = "state.db";
 
 /// State in one SQLite file.
 #[derive(Debug)]
@@ -53,29 +53,31 @@ impl SqliteStore {
     /// # Errors
     /// [`StateError::Unavailable`] with the path.
     pub async fn open(path: &Path) -> Result<Self> {
-        let unavailable = |error: String, source| StateError::Unavailable {
-            message: format!("state store {}: {error}; {}", path.display(), advice(path, &error)),
-            source,
-        };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| unavailable(error.to_string(), Some(Box::new(error))))?;
-        }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await;
-        let pool = pool.map_err(|error| unavailable(error.to_string(), Some(Box::new(error))))?;
-        MIGRATIONS.run(&pool).await.map_err(|error| unavailable(error.to_string(), Some(Box::new(error))))?;
+        let pool = KEPT.open(path).await;
+        let pool = pool.map_err(|Unavailable { message, source }| StateError::Unavailable { message, source: Some(source) })?;
         Ok(Self { pool })
+    }
+
+    /// Opens the store of a state folder, making it if it is not there.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`] with the path.
+    pub async fn open_in(folder: &Path) -> Result<Self> {
+        Self::open(&folder.join(FILE)).await
+    }
+
+    /// Opens the store of a state folder if it is there, for who only looks.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`] with the path.
+    pub async fn open_existing(folder: &Path) -> Result<Option<Self>> {
+        if folder.join(FILE).exists() { Self::open_in(folder).await.map(Some) } else { Ok(None) }
     }
 
     /// A transaction that holds the write lock from its beginning.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
         point(BEFORE_STATE);
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(sqlite::begin(&self.pool).await?)
     }
 
     /// A transaction of the lease's holder.
@@ -143,6 +145,13 @@ impl StateStore for SqliteStore {
             .bind(new_incarnation())
             .execute(&mut *transaction)
             .await?;
+        sqlx::query("INSERT INTO runs (pipeline, generation, holder, started_at) VALUES (?, ?, ?, ?)")
+            .bind(pipeline)
+            .bind(generation)
+            .bind(serde_json::to_string(holder)?)
+            .bind(now.timestamp_millis())
+            .execute(&mut *transaction)
+            .await?;
         commit(transaction).await?;
         Ok(Acquired::Granted(Lease { pipeline: pipeline.to_owned(), generation }))
     }
@@ -161,7 +170,14 @@ impl StateStore for SqliteStore {
         }
     }
 
-    async fn release(&self, lease: &Lease) -> Result<()> {
+    async fn release(&self, lease: &Lease, error: Option<&str>, now: DateTime<Utc>) -> Result<()> {
+        sqlx::query("UPDATE runs SET ended_at = ?, error = ? WHERE pipeline = ? AND generation = ?")
+            .bind(now.timestamp_millis())
+            .bind(error)
+            .bind(&lease.pipeline)
+            .bind(lease.generation)
+            .execute(&self.pool)
+            .await?;
         sqlx::query("UPDATE leases SET holder = NULL WHERE pipeline = ? AND generation = ?")
             .bind(&lease.pipeline)
             .bind(lease.generation)
@@ -194,14 +210,25 @@ impl StateStore for SqliteStore {
 
     async fn record(&self, lease: &Lease, checkpoint: &Checkpoint) -> Result<()> {
         let mut transaction = self.begin_fenced(lease).await?;
-        sqlx::query("INSERT INTO epochs (pipeline, incarnation, epoch, recorded_at, checkpoint) VALUES (?, ?, ?, ?, ?)")
-            .bind(&checkpoint.pipeline)
-            .bind(&checkpoint.incarnation)
-            .bind(signed(checkpoint.epoch)?)
-            .bind(checkpoint.recorded_at.timestamp_millis())
-            .bind(serde_json::to_string(checkpoint)?)
-            .execute(&mut *transaction)
-            .await?;
+        let totals = Totals::of(checkpoint);
+        sqlx::query(
+            "INSERT INTO epochs (pipeline, incarnation, epoch, recorded_at, checkpoint, generation, rows_in, rows_written, bad_rows,
+                                 files, bytes)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&checkpoint.pipeline)
+        .bind(&checkpoint.incarnation)
+        .bind(signed(checkpoint.epoch)?)
+        .bind(checkpoint.recorded_at.timestamp_millis())
+        .bind(serde_json::to_string(checkpoint)?)
+        .bind(lease.generation)
+        .bind(signed(totals.rows_in)?)
+        .bind(signed(totals.rows_written)?)
+        .bind(signed(totals.bad_rows)?)
+        .bind(signed(totals.files)?)
+        .bind(signed(totals.bytes)?)
+        .execute(&mut *transaction)
+        .await?;
         sqlx::query("UPDATE pipelines SET next_epoch = ? WHERE name = ?")
             .bind(signed(checkpoint.epoch + 1)?)
             .bind(&checkpoint.pipeline)
@@ -252,5 +279,28 @@ impl StateStore for SqliteStore {
             .execute(&mut *transaction)
             .await?;
         commit(transaction).await
+    }
+
+    async fn runs(&self, page: &Page, now: DateTime<Utc>) -> Result<Vec<RunRecord>> {
+        let rows =
+            sqlx::query(RUNS).bind(page.pipeline.as_deref()).bind(page.before).bind(page.limit).fetch_all(&self.pool).await?;
+        let here = Holder::current();
+        rows.iter().map(|row| run_record(row, now, &here)).collect()
+    }
+
+    async fn epochs(&self, page: &Page) -> Result<Vec<EpochRecord>> {
+        let rows =
+            sqlx::query(EPOCHS).bind(page.pipeline.as_deref()).bind(page.before).bind(page.limit).fetch_all(&self.pool).await?;
+        rows.iter().map(epoch_record).collect()
+    }
+
+    async fn flows(&self, pipeline: Option<&str>) -> Result<Vec<FlowRecord>> {
+        let query = "SELECT pipeline, flow, progress FROM flows WHERE ?1 IS NULL OR pipeline = ?1 ORDER BY pipeline, flow";
+        let rows = sqlx::query(query).bind(pipeline).fetch_all(&self.pool).await?;
+        let record = |row: &SqliteRow| {
+            let progress = serde_json::from_str(row.try_get("progress")?)?;
+            Ok(FlowRecord { pipeline: row.try_get("pipeline")?, flow: row.try_get("flow")?, progress })
+        };
+        rows.iter().map(record).collect()
     }
 }

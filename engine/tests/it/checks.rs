@@ -52,6 +52,11 @@ impl Expected {
     /// The tables are those of the undisturbed run, and nothing else is there.
     pub(crate) fn holds(&self, lab: &Lab, context: &str) {
         self.same_rows(lab, context);
+        self.nothing_is_left(lab, context);
+    }
+
+    /// Nothing is there but the tables.
+    pub(crate) fn nothing_is_left(&self, lab: &Lab, context: &str) {
         for table in lab.subject.tables {
             nothing_stray(lab, table, context);
         }

@@ -24,14 +24,21 @@ pub(crate) struct Lab {
     folder: TempDir,
     lake: String,
     environment: BTreeMap<String, String>,
+    /// The command, and what follows the pipeline's file.
+    command: (&'static str, &'static [&'static str]),
 }
 
 impl Lab {
     /// With a lake on the local disk.
     pub(crate) fn local(subject: Subject) -> Self {
+        Self::local_with(subject, BTreeMap::new())
+    }
+
+    /// The same, with more in the environment.
+    pub(crate) fn local_with(subject: Subject, settings: BTreeMap<String, String>) -> Self {
         let folder = TempDir::new().unwrap();
         let lake = folder.path().join("lake").to_str().unwrap().to_owned();
-        Self::with_lake(subject, folder, lake, BTreeMap::new())
+        Self::with_lake(subject, folder, lake, settings)
     }
 
     /// With a lake at `url`, and the settings that it takes to reach it.
@@ -47,7 +54,7 @@ impl Lab {
             ("ENGINE_RUN_EPOCH_ROWS".to_owned(), subject.epoch_rows.to_string()),
             ("ENGINE_REDDIT_REPLAY_POSTS".to_owned(), subject.replay_posts.to_string()),
         ]);
-        let lab = Self { subject, folder, lake, environment };
+        let lab = Self { subject, folder, lake, environment, command: ("run", &[]) };
         lab.edit(subject.text);
         for (name, text) in subject.inputs {
             let path = lab.folder.path().join(name);
@@ -62,6 +69,31 @@ impl Lab {
         let copy = Self::local(self.subject);
         copy_folder(self.folder.path(), copy.folder.path());
         copy
+    }
+
+    /// Its lake and state as they are now.
+    pub(crate) fn save(&self) -> TempDir {
+        let saved = TempDir::new().unwrap();
+        copy_folder(&self.lake(), &saved.path().join("lake"));
+        copy_folder(&self.state(), &saved.path().join("state"));
+        saved
+    }
+
+    /// As it was when it was saved. What a source has read belongs to the folder that it was read from: a copy would read it again.
+    pub(crate) fn restore(&self, saved: &TempDir) {
+        self.reset();
+        copy_folder(&saved.path().join("lake"), &self.lake());
+        copy_folder(&saved.path().join("state"), &self.state());
+    }
+
+    /// With `engine replay` of a table in place of `engine run`.
+    pub(crate) fn replaying(self, table: &'static [&'static str]) -> Self {
+        Self { command: ("replay", table), ..self }
+    }
+
+    /// With `engine run`.
+    pub(crate) fn running(self) -> Self {
+        Self { command: ("run", &[]), ..self }
     }
 
     /// Replaces the pipeline's file.
@@ -91,7 +123,7 @@ impl Lab {
         }
     }
 
-    /// `engine run`, with nothing of this process's own environment that could configure it.
+    /// The command, `engine run` unless it is another, with nothing of this process's own environment that could configure it.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_engine"));
         command
@@ -99,7 +131,13 @@ impl Lab {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(&self.environment)
             .current_dir(self.folder.path());
-        command.arg("run").arg(self.pipeline()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .arg(self.command.0)
+            .arg(self.pipeline())
+            .args(self.command.1)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
@@ -122,10 +160,21 @@ impl Lab {
     /// Runs to the end, and says how often each point was passed.
     #[cfg(feature = "failpoints")]
     pub(crate) fn run_counting(&self) -> BTreeMap<String, u64> {
-        let counts = self.folder.path().join("counts");
-        let output = self.command().env("ENGINE_COUNT_POINTS", &counts).output().unwrap();
+        let output = self.command().env("ENGINE_COUNT_POINTS", self.counts_file()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = std::fs::read_to_string(counts).unwrap();
+        self.counted()
+    }
+
+    /// The file that a run writes which counts, as [`Self::counted`] reads it.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn counts_file(&self) -> PathBuf {
+        self.folder.path().join("counts")
+    }
+
+    /// How often each point was passed by a run that counted.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn counted(&self) -> BTreeMap<String, u64> {
+        let text = std::fs::read_to_string(self.counts_file()).unwrap();
         let count = |line: &str| line.split_once('=').map(|(name, count)| (name.to_owned(), count.parse().unwrap()));
         text.lines().filter_map(count).collect()
     }
@@ -149,15 +198,21 @@ impl Lab {
         self.rows_at(table.connector, &format!("lake://{}", table.path))
     }
 
-    /// The rows of the table of a connector at a place, without what differs from lab to lab: its folder, and when a bad record
-    /// was seen.
+    /// The rows of the table of a connector at a place, without what differs from lab to lab: its folder and incarnation, when a bad
+    /// record was seen, and when its file was written.
     pub(crate) fn rows_at(&self, connector_name: &str, location: &str) -> Option<Vec<String>> {
         block_on(async {
             let session = self.session();
             let spec = spec(connector_name, location);
             let table = connector(connector_name).unwrap().table(&spec, &session.context).await.unwrap()?;
             let context = session.datafusion();
-            let rows = context.read_table(table.provider).unwrap().drop_columns(&["seen_at"]).unwrap().collect().await;
+            let rows = context
+                .read_table(table.provider)
+                .unwrap()
+                .drop_columns(&["seen_at", "incarnation", "context"])
+                .unwrap()
+                .collect()
+                .await;
             let folder = self.folder.path().to_str().unwrap();
             let rows = texts(&rows.unwrap_or_else(|error| panic!("{location}: {error}")));
             Some(rows.into_iter().map(|row| row.replace(folder, "")).collect())

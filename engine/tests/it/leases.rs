@@ -109,13 +109,13 @@ fn a_writer_that_was_superseded_can_neither_record_nor_advance_nor_renew_nor_for
         fenced(store.renew(&zombie, now + TimeDelta::seconds(60)).await);
         fenced(store.forget(&zombie).await);
         // What a zombie releases is not the other's.
-        store.release(&zombie).await.unwrap();
+        store.release(&zombie, None, now).await.unwrap();
         assert!(store.progress("reddit").await.unwrap().pending.is_some());
         store.advance(&current, checkpoint.epoch, now).await.unwrap();
         assert_eq!(store.progress("reddit").await.unwrap().next_epoch, checkpoint.epoch + 1);
 
         // Nobody holds it: not even the last holder may write.
-        store.release(&current).await.unwrap();
+        store.release(&current, None, now).await.unwrap();
         fenced(store.record(&current, &checkpoint).await);
     });
 }

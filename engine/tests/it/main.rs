@@ -12,6 +12,8 @@ mod lab;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod notified;
+#[cfg(test)]
 mod pipelines;
 #[cfg(test)]
 mod random_kills;

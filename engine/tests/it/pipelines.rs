@@ -125,3 +125,65 @@ INSERT INTO prices_out SELECT id, price FROM prices;
         ("in/csv/b.csv", "price;id\r\n6;6\r\n7;7\r\n"),
     ],
 };
+
+/// Objects of a bucket, of which a queue tells. Both are named by the environment.
+pub(crate) const NOTIFIED: Subject = Subject {
+    name: "notified",
+    text: "
+CREATE EXTERNAL TABLE events (id BIGINT NOT NULL, name VARCHAR) STORED AS JSON LOCATION 's3://${BUCKET}/in/'
+OPTIONS ('notifications' 'sqs:${QUEUE}', 'visibility' '1s', 'on_error' 'quarantine', 'max_bad_ratio' '1');
+CREATE EXTERNAL TABLE events_out STORED AS DELTA   LOCATION 'lake://notified/events';
+CREATE EXTERNAL TABLE names_out  STORED AS PARQUET LOCATION 'lake://notified/names';
+INSERT INTO events_out SELECT id FROM events;
+INSERT INTO names_out  SELECT id, name FROM events;
+",
+    epoch_rows: 1_000,
+    replay_posts: 1,
+    tables: &[
+        Table { connector: "DELTA", path: "notified/events", key: "id" },
+        Table { connector: "PARQUET", path: "notified/names", key: "id" },
+        Table { connector: "DELTA", path: "bad/notified/events", key: "file" },
+    ],
+    inputs: &[],
+};
+
+/// A local folder, which is watched.
+pub(crate) const WATCHED: Subject = Subject {
+    name: "watched",
+    text: "
+CREATE EXTERNAL TABLE events (id BIGINT NOT NULL) STORED AS JSON LOCATION 'in/' OPTIONS ('poll' '1h');
+CREATE EXTERNAL TABLE events_out STORED AS DELTA LOCATION 'lake://watched/events';
+INSERT INTO events_out SELECT id FROM events;
+",
+    epoch_rows: 1_000,
+    replay_posts: 1,
+    tables: &[Table { connector: "DELTA", path: "watched/events", key: "id" }],
+    inputs: &[("in/first.json", "{\"id\":1}\n")],
+};
+
+/// Files as Python prints them, read as if they were JSON: most records are bad, and wait for two flows.
+pub(crate) const BAD: Subject = Subject {
+    name: "bad",
+    text: "
+CREATE EXTERNAL TABLE events (id BIGINT NOT NULL, name VARCHAR) STORED AS JSON LOCATION 'in/'
+OPTIONS ('on_error' 'quarantine', 'max_bad_ratio' '1', 'file_columns' 'true');
+CREATE EXTERNAL TABLE added  STORED AS PARQUET LOCATION 'lake://bad_files/added';
+CREATE EXTERNAL TABLE latest STORED AS DELTA   LOCATION 'lake://bad_files/latest' OPTIONS ('key' 'id');
+INSERT INTO added SELECT id, name, _file, _file_row FROM events;
+REPLACE INTO latest SELECT id, name FROM events;
+",
+    epoch_rows: 3,
+    replay_posts: 1,
+    tables: &[
+        Table { connector: "PARQUET", path: "bad_files/added", key: "id" },
+        Table { connector: "DELTA", path: "bad_files/latest", key: "id" },
+        Table { connector: "DELTA", path: "bad/bad/events", key: "file || CAST(line AS VARCHAR)" },
+    ],
+    inputs: &[
+        ("in/a.json", "{\"id\":1,\"name\":\"a\"}\n{'id': 2}\n{'id': 'x'}\n{'id': 4, 'name': None}\n"),
+        ("in/b.json", "{'id': 5}\n{'id': 6}\nbroken\n{'id': 8}\n{\"id\":9}\n"),
+    ],
+};
+
+/// What repairs [`BAD`].
+pub(crate) const BAD_REPAIRS: (&str, &str) = ("'file_columns' 'true'", "'file_columns' 'true', 'mode' 'lenient'");

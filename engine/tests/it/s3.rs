@@ -14,7 +14,7 @@ use crate::pipelines::{ELSEWHERE, MIXED, REDDIT, Subject};
 const ATTEMPTS: usize = 4;
 
 /// The settings that say what the environment variables of AWS clients say.
-fn settings(environment: Vec<(String, String)>) -> BTreeMap<String, String> {
+pub(crate) fn settings(environment: Vec<(String, String)>) -> BTreeMap<String, String> {
     let name = |aws: &str| match aws {
         "AWS_ENDPOINT_URL" => Some("ENGINE_S3_ENDPOINT"),
         "AWS_REGION" => Some("ENGINE_S3_REGION"),

@@ -95,7 +95,7 @@ impl Lab {
         let store = self.store().await;
         let later = Utc::now() + Duration::from_secs(3_600);
         match store.acquire(pipeline, &Holder::current(), later, Duration::ZERO).await.unwrap() {
-            Acquired::Granted(lease) => store.release(&lease).await.unwrap(),
+            Acquired::Granted(lease) => store.release(&lease, None, later).await.unwrap(),
             Acquired::Held { holder, .. } => panic!("held by {holder}"),
         }
     }

@@ -8,10 +8,10 @@ use super::encoding::{Choice, Transcoder, detect};
 use super::header::{Header, Matching, Renames};
 use super::records::Splitter;
 use super::sniff::{Hints, sniff};
-use super::{BadRecord, Field, Record};
+use super::{BadRecord, Dialect, Field, Form, Record};
 use crate::error::{Error, Result};
 use crate::files::columns::Columns;
-use crate::files::decode::{Decoder, OnError, Output, Progress, Refused};
+use crate::files::decode::{Decoder, OnError, Output, Position, Progress, Refused};
 use crate::files::misfit::Misfit;
 
 /// Bytes of a file's beginning that its encoding and dialect are told from.
@@ -63,10 +63,13 @@ struct Reading {
     awaits_header: bool,
     /// Where in a record each column that is read is, and where it goes.
     cells: Vec<(usize, usize)>,
-    /// Cells of a record; 0 as long as that is not known.
-    width: usize,
-    /// Lines before the first record that the splitter did not see, and bytes.
-    skipped: (u64, u64),
+    /// How the file is written. Its `width` is 0 as long as that is not known.
+    form: Form,
+    dialect: Dialect,
+    /// A record has spanned lines.
+    spans_lines: bool,
+    /// It has jumped: how many records are before is not known.
+    jumped: bool,
 }
 
 impl CsvDecoder {
@@ -99,6 +102,61 @@ impl CsvDecoder {
         Self { observation: Some(observation), ..Self::new(options, std::iter::empty(), OnError::Quarantine, address) }
     }
 
+    /// Decodes the bytes of one record, which was bad, of a file that was written as `form` says; it began at `position`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the options say now what cannot be done with what was kept, or with them the file has none of the columns.
+    pub fn of_record(
+        options: Arc<CsvOptions>,
+        names: impl IntoIterator<Item = (String, Option<usize>)>,
+        on_error: OnError,
+        address: &str,
+        form: &Form,
+        position: Position,
+    ) -> Result<Self> {
+        let dialect = form.dialect(&options.hints)?;
+        let encoding = form.encoding(options.encoding)?;
+        let mut decoder = Self::new(options, names, on_error, address);
+        let mut reading = Reading {
+            transcoder: encoding.map(Transcoder::new),
+            splitter: Splitter::new(&dialect).starting_at(position.offset, position.line),
+            decoded: Vec::new(),
+            awaits_header: false,
+            cells: Vec::new(),
+            form: form.split_by(&dialect),
+            dialect,
+            spans_lines: false,
+            jumped: false,
+        };
+        if let Some(text) = form.header.as_ref().filter(|_| reading.dialect.header) {
+            let mut text = text.as_bytes().to_vec();
+            if let Some(encoding) = encoding {
+                let mut decoded = Vec::new();
+                let mut transcoder = Transcoder::new(encoding);
+                transcoder.push(&text, &mut decoded);
+                transcoder.finish(&mut decoded);
+                text = decoded;
+            }
+            let mut splitter = Splitter::new(&reading.dialect);
+            splitter.push(&text);
+            splitter.finish();
+            let Some(Ok(record)) = splitter.next_record() else {
+                return Err(Error::data(format!("the first record of '{address}' is no header as the options say now")));
+            };
+            let header = read_header(&record, address)?;
+            let matching = match_header(&header, &decoder.names, &decoder.options.renames, address)?;
+            reading.form.width = header.names().len();
+            reading.cells = cells(&matching, &decoder.slots);
+            decoder.unknown = extra(&header, matching);
+        } else if reading.form.width > 0 {
+            let matching = Matching::by_position(decoder.names.len(), reading.form.width);
+            reading.cells = cells(&matching, &decoder.slots);
+        }
+        decoder.records = position.row.saturating_sub(1);
+        decoder.reading = Some(reading);
+        Ok(decoder)
+    }
+
     /// Decides from the sample how the file is read.
     fn begin(&mut self) -> Reading {
         let sample = std::mem::take(&mut self.sample);
@@ -113,12 +171,14 @@ impl CsvDecoder {
         tracing::debug!(file = self.address, dialect = %sniffed.dialect, why = sniffed.why, "dialect");
         let mut reading = Reading {
             transcoder: detected.transcoder(),
-            splitter: Splitter::new(&sniffed.dialect),
+            splitter: Splitter::new(&sniffed.dialect).starting_at(sniffed.skip as u64, 1 + u64::from(sniffed.skip > 0)),
             decoded: Vec::new(),
             awaits_header: sniffed.dialect.header,
             cells: Vec::new(),
-            width: 0,
-            skipped: (u64::from(sniffed.skip > 0), sniffed.skip as u64),
+            form: Form::new(&sniffed.dialect, &detected),
+            dialect: sniffed.dialect,
+            spans_lines: false,
+            jumped: false,
         };
         reading.push(&sample[detected.mark..], sniffed.skip);
         if self.finished {
@@ -163,9 +223,33 @@ fn delimiter_of_header(text: &[u8], names: &[String]) -> Option<u8> {
     best.filter(|(found, _)| *found > 1).max_by_key(|(found, _)| *found).map(|(_, delimiter)| delimiter)
 }
 
+/// What is wrong with a record that has more or fewer cells than it should.
+fn ragged(record: &Record<'_>, expected: usize) -> Option<Misfit> {
+    let width = record.width();
+    // One delimiter too many at the end is no cell.
+    let is_wide = width > expected && !(width == expected + 1 && record.ends_with_delimiter());
+    (width < expected || is_wide).then(|| {
+        let reason = format!(
+            "the record has {width} cells, {expected} expected; if records may be short or long, add OPTIONS ('ragged' 'true')"
+        );
+        Misfit { column: String::new(), reason }
+    })
+}
+
 /// Where the columns that are read are in the records of a file.
 fn cells(matching: &Matching, slots: &[Option<usize>]) -> Vec<(usize, usize)> {
     matching.columns.iter().zip(slots).filter_map(|(place, slot)| Some(((*place)?, (*slot)?))).collect()
+}
+
+fn read_header(record: &Record<'_>, address: &str) -> Result<Header> {
+    Header::read(record).map_err(|error| {
+        Error::data(format!("'{address}': column {} of the header is not text in the file's encoding", error.column + 1))
+    })
+}
+
+/// Columns of the file that the table has not. A last column without a name comes of a delimiter too many.
+fn extra(header: &Header, matching: Matching) -> Vec<String> {
+    matching.extra.into_iter().filter(|(place, _)| !header.is_unnamed(*place)).map(|(_, name)| name).collect()
 }
 
 /// The columns of the table by the names in the file's header.
@@ -249,52 +333,48 @@ impl Decoder for CsvDecoder {
                 Ok(record) => record,
                 Err(bad) => {
                     *records += 1;
-                    output.refuse(refused(&bad, *records, reading.skipped));
+                    output.refuse(refused(&bad, *records));
                     continue;
                 }
             };
             if std::mem::take(&mut reading.awaits_header) {
-                let header = Header::read(&record).map_err(|error| {
-                    Error::data(format!(
-                        "'{address}': column {} of the header is not text in the file's encoding",
-                        error.column + 1
-                    ))
-                })?;
-                reading.width = header.names().len();
+                let header = read_header(&record, address)?;
+                reading.form.width = header.names().len();
+                reading.form.header = std::str::from_utf8(record.raw()).ok().map(str::to_owned);
                 if let Some(observation) = observation {
                     observation.header(header.renamed(&options.renames).names().iter().map(String::as_str));
                     continue;
                 }
                 let matching = match_header(&header, names, &options.renames, address)?;
                 reading.cells = cells(&matching, slots);
-                // A last column without a name comes of a delimiter too many.
-                unknown.extend(matching.extra.into_iter().filter(|(place, _)| !header.is_unnamed(*place)).map(|(_, name)| name));
+                unknown.extend(extra(&header, matching));
                 continue;
             }
-            if reading.width == 0 {
-                reading.width = record.width();
+            if reading.form.width == 0 {
+                reading.form.width = record.width();
                 reading.cells = cells(&Matching::by_position(names.len(), record.width()), slots);
                 if let Some(observation) = observation {
                     observation.without_header(record.width());
                 }
             }
             *records += 1;
+            let (row, line, offset) = (*records, record.line(), record.offset());
+            let ragged = ragged(&record, reading.form.width).filter(|_| !options.ragged);
             if let Some(observation) = observation {
-                look(&record, observation, &options.nulls, scratch);
+                reading.spans_lines |= record.raw().contains(&b'\n');
+                if reading.jumped {
+                    observation.jump(offset);
+                }
+                // Behind a jump, what has other cells than a record may be the middle of one.
+                if !(reading.jumped && ragged.is_some()) {
+                    look(&record, observation, &options.nulls, scratch);
+                    let misfit = ragged.map(|misfit| misfit.reason);
+                    output.refused.extend(misfit.map(|reason| Refused::noted(row, line, offset, reason)));
+                }
                 continue;
             }
-            let mut misfit = append(&record, &reading.cells, &options.nulls, output.columns, scratch);
-            let width = record.width();
-            // One delimiter too many at the end is no cell.
-            let is_wide = width > reading.width && !(width == reading.width + 1 && record.ends_with_delimiter());
-            if (width < reading.width || is_wide) && !options.ragged {
-                let reason = format!(
-                    "the record has {width} cells, {} expected; if records may be short or long, add OPTIONS ('ragged' 'true')",
-                    reading.width
-                );
-                misfit = Some(Misfit { column: String::new(), reason });
-            }
-            let (row, line, offset) = (*records, record.line() + reading.skipped.0, record.offset() + reading.skipped.1);
+            let misfit = append(&record, &reading.cells, &options.nulls, output.columns, scratch);
+            let misfit = ragged.or(misfit);
             output.settle(row, misfit, *on_error, |misfit| Refused {
                 raw: record.raw().to_vec(),
                 row,
@@ -303,6 +383,8 @@ impl Decoder for CsvDecoder {
                 column: Some(misfit.column).filter(|column| !column.is_empty()),
                 reason: misfit.reason,
                 kept: false,
+                cut: false,
+                image: None,
             });
         }
     }
@@ -315,20 +397,36 @@ impl Decoder for CsvDecoder {
         self.unknown.clone()
     }
 
+    fn jump(&mut self, offset: u64) -> bool {
+        let Some(reading) = &mut self.reading else { return false };
+        if reading.transcoder.is_some() || reading.spans_lines || reading.form.width == 0 {
+            return false;
+        }
+        reading.splitter = Splitter::new(&reading.dialect).starting_at(offset, 1);
+        reading.jumped = true;
+        true
+    }
+
+    fn form(&self) -> Option<Form> {
+        self.reading.as_ref().map(|reading| reading.form.clone())
+    }
+
     fn observed(self: Box<Self>) -> ObservedSchema {
         self.observation.map(|observation| observation.finish(&ResolveOptions::default())).unwrap_or_default()
     }
 }
 
-fn refused(bad: &BadRecord<'_>, row: u64, skipped: (u64, u64)) -> Refused {
+fn refused(bad: &BadRecord<'_>, row: u64) -> Refused {
     Refused {
         raw: bad.raw.to_vec(),
         row,
-        line: bad.line + skipped.0,
-        offset: bad.offset + skipped.1,
+        line: bad.line,
+        offset: bad.offset,
         column: None,
         reason: bad.reason.to_string(),
         kept: false,
+        cut: bad.length > bad.raw.len() as u64,
+        image: None,
     }
 }
 

@@ -149,6 +149,12 @@ impl Splitter {
         }
     }
 
+    /// Counts from a record that begins at byte `offset` of a file, on its line `line`.
+    #[must_use]
+    pub fn starting_at(self, offset: u64, line: u64) -> Self {
+        Self { base: offset, line, ..self }
+    }
+
     /// Adds the bytes that follow. Take the records before adding more: they are kept until taken.
     pub fn push(&mut self, chunk: &[u8]) {
         // Moving no more bytes than have been taken keeps the cost of moving below that of reading.

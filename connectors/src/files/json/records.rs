@@ -8,7 +8,7 @@ use catalog::infer::{FileObservation, ObservedSchema};
 use super::parser::{Fault, Parser};
 use super::row::RowDecoder;
 use crate::error::Result;
-use crate::files::decode::{Decoder, LONGEST_RECORD, OnError, Output, Progress, Refused};
+use crate::files::decode::{Decoder, LONGEST_RECORD, OnError, Output, Position, Progress, Refused};
 use crate::files::misfit::Misfit;
 
 /// How the records of a file follow each other, as the records read so far say.
@@ -45,6 +45,10 @@ pub struct JsonDecoder {
     wait_for: usize,
     finished: bool,
     begun: bool,
+    /// It has jumped: how many records are before is not known.
+    jumped: bool,
+    /// The bytes are those of one bad record: nothing in them is looked for behind what cannot be read.
+    alone: bool,
 }
 
 /// What some programs begin a file in UTF-8 with.
@@ -68,6 +72,26 @@ impl JsonDecoder {
             wait_for: 0,
             finished: false,
             begun: false,
+            jumped: false,
+            alone: false,
+        }
+    }
+
+    /// Decodes the bytes of one record of a file, which was bad and began at `position`. They may be several records by now; what
+    /// cannot be read ends them.
+    pub fn of_record(
+        names: impl IntoIterator<Item = (String, Option<usize>)>,
+        lenient: bool,
+        on_error: OnError,
+        position: Position,
+    ) -> Self {
+        Self {
+            start: position.offset,
+            lines: position.line.saturating_sub(1),
+            records: position.row.saturating_sub(1),
+            begun: true,
+            alone: true,
+            ..Self::new(names, lenient, on_error)
         }
     }
 
@@ -105,7 +129,7 @@ impl JsonDecoder {
             let at = parser.at;
             self.advance(at);
             match byte {
-                b'[' if !self.in_list => {
+                b'[' if !self.in_list && !self.alone => {
                     self.in_list = true;
                     self.layout = Layout::Values;
                 }
@@ -127,6 +151,9 @@ impl JsonDecoder {
             return Some(Progress::Hungry);
         }
         self.rows.last = self.finished;
+        if self.jumped {
+            self.rows.observe_at(self.start + self.at as u64);
+        }
         let mut parser = Parser::new(&self.buffer, self.at, self.lenient);
         match self.rows.row(&mut parser, output.columns) {
             Ok(misfit) => {
@@ -150,7 +177,7 @@ impl JsonDecoder {
                     return Some(Progress::Hungry);
                 };
                 let reason = self.explain(&fault, too_long);
-                self.refuse(output, end, reason);
+                self.refuse(output, end, reason, too_long);
             }
         }
         self.wait_for = 0;
@@ -178,24 +205,28 @@ impl JsonDecoder {
             column: Some(misfit.column),
             reason: misfit.reason,
             kept: false,
+            cut: false,
+            image: None,
         });
         self.advance(end);
     }
 
-    fn refuse(&mut self, output: &mut Output<'_>, end: usize, reason: String) {
+    fn refuse(&mut self, output: &mut Output<'_>, end: usize, reason: String, cut: bool) {
         self.records += 1;
         let raw = self.buffer[self.at..end].trim_ascii_end().to_vec();
         let (row, line, offset) = (self.records, self.lines + 1, self.start + self.at as u64);
-        output.refuse(Refused { raw, row, line, offset, column: None, reason, kept: false });
+        output.refuse(Refused { raw, row, line, offset, column: None, reason, kept: false, cut, image: None });
         self.advance(end);
     }
 
     fn explain(&self, fault: &Fault, too_long: bool) -> String {
         match fault {
             Fault::Incomplete if too_long => format!("the record is longer than {} MiB", LONGEST_RECORD >> 20),
+            Fault::Incomplete if self.alone => "the record ends before all that is open in it is closed".to_owned(),
             Fault::Incomplete => "the file ends in the middle of this record".to_owned(),
             Fault::Syntax { at, expected } => {
                 let found = match self.buffer.get(*at) {
+                    None if self.alone => "the end of the record".to_owned(),
                     None => "the end of the file".to_owned(),
                     Some(b'\n') => "the end of the line".to_owned(),
                     Some(byte) if byte.is_ascii_graphic() => format!("{}", char::from(*byte)),
@@ -213,12 +244,18 @@ impl JsonDecoder {
 
     /// Where to go on behind a record that cannot be read; none when more bytes are needed to say.
     fn resume_at(&self, fault: &Fault, is_last: bool) -> Option<usize> {
+        if self.alone {
+            return Some(self.buffer.len());
+        }
         let line_end = || self.buffer[self.at..].iter().position(|byte| *byte == b'\n').map(|at| self.at + at + 1);
         let is_value = self.layout == Layout::Values && matches!(fault, Fault::Syntax { .. });
         let mut value = Parser::new(&self.buffer, self.at, self.lenient);
-        if is_value && value.skip(is_last, 0).is_ok() {
+        match value.skip(is_last, 0) {
             // It is JSON, but no object.
-            return Some(value.at);
+            Ok(()) if is_value => return Some(value.at),
+            // It may be: what is within it ends nothing.
+            Err(Fault::Incomplete) if is_value && !is_last => return None,
+            _ => {}
         }
         let end = match is_value.then(|| balanced(&self.buffer, self.at)).flatten() {
             None if is_value && !is_last => None,
@@ -275,7 +312,7 @@ impl Decoder for JsonDecoder {
                 if self.finished && self.in_list {
                     self.in_list = false;
                     let reason = "the file ends before the list that holds its records does; it may be truncated".to_owned();
-                    self.refuse(output, self.at, reason);
+                    self.refuse(output, self.at, reason, false);
                 }
                 return Ok(if self.finished { Progress::Done } else { Progress::Hungry });
             }
@@ -291,6 +328,15 @@ impl Decoder for JsonDecoder {
 
     fn unknown(&self) -> Vec<String> {
         self.rows.unknown()
+    }
+
+    fn jump(&mut self, offset: u64) -> bool {
+        if self.layout != Layout::Lines || self.in_list {
+            return false;
+        }
+        self.buffer.clear();
+        (self.at, self.start, self.wait_for, self.jumped) = (0, offset, 0, true);
+        true
     }
 
     fn observed(self: Box<Self>) -> ObservedSchema {

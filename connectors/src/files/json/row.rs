@@ -72,6 +72,13 @@ impl RowDecoder {
         self.observation = Some(observation);
     }
 
+    /// The next record begins at this byte; how many are before it is not known.
+    pub fn observe_at(&mut self, offset: u64) {
+        if let Some(observation) = &mut self.observation {
+            observation.jump(offset);
+        }
+    }
+
     /// What the records held.
     pub fn observed(self) -> ObservedSchema {
         self.observation.map(|observation| observation.finish(&ResolveOptions::default())).unwrap_or_default()

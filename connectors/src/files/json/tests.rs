@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::records::JsonDecoder;
 use crate::files::columns::Columns;
-use crate::files::decode::{Decoder, OnError, Output, Progress, Refused};
+use crate::files::decode::{Decoder, OnError, Output, Position, Progress, Refused};
 
 fn schema() -> Arc<Schema> {
     let point = Fields::from(vec![Field::new("x", DataType::Int32, true), Field::new("y", DataType::Float64, true)]);
@@ -34,8 +34,14 @@ struct Decoded {
 
 /// Decodes `text`, given in pieces of `chunk` bytes.
 fn decode_in(schema: &Arc<Schema>, text: &[u8], lenient: bool, on_error: OnError, chunk: usize) -> Decoded {
-    let names = schema.fields().iter().enumerate().map(|(index, field)| (field.name().clone(), Some(index)));
-    let mut decoder = JsonDecoder::new(names, lenient, on_error);
+    run(schema, JsonDecoder::new(names(schema), lenient, on_error), text, chunk)
+}
+
+fn names(schema: &Schema) -> impl Iterator<Item = (String, Option<usize>)> {
+    schema.fields().iter().enumerate().map(|(index, field)| (field.name().clone(), Some(index)))
+}
+
+fn run(schema: &Arc<Schema>, mut decoder: JsonDecoder, text: &[u8], chunk: usize) -> Decoded {
     let mut columns = Columns::new(Arc::clone(schema)).unwrap();
     let (mut refused, mut numbers) = (Vec::new(), Vec::new());
     let mut chunks = text.chunks(chunk.max(1));
@@ -264,6 +270,12 @@ proptest! {
         let whole = decode_in(&schema(), text.as_bytes(), lenient, OnError::Quarantine, usize::MAX);
         let pieces = decode_in(&schema(), text.as_bytes(), lenient, OnError::Quarantine, chunk);
         prop_assert_eq!(whole.rows, pieces.rows);
-        prop_assert_eq!(whole.refused, pieces.refused);
+        prop_assert_eq!(&whole.refused, &pieces.refused);
+        for Refused { raw, row, line, offset, reason, .. } in whole.refused {
+            let position = Position { row, line, offset };
+            let decoder = JsonDecoder::of_record(names(&schema()), lenient, OnError::Quarantine, position);
+            let again = run(&schema(), decoder, &raw, usize::MAX);
+            prop_assert_eq!(again.rows.num_rows(), 0, "what was refused for '{}' is none the less a row by itself", reason);
+        }
     }
 }

@@ -25,7 +25,7 @@ const MOST_RECENT: usize = 256;
 /// A run is merged into the next when that has less than this many times its files.
 const GROWTH: u64 = 4;
 /// Entries of a batch of a run that is written or read.
-const BATCH: usize = 8_192;
+pub(super) const BATCH: usize = 8_192;
 
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +119,18 @@ impl Ledger {
     }
 
     async fn write(&self, mut entries: Known) -> Result<(String, u64)> {
-        let name = format!("{:032x}.parquet", rand::random::<u128>());
+        let mut run = self.begin(format!("{:032x}.parquet", rand::random::<u128>()))?;
+        while let Some(entry) = entries.try_next().await? {
+            run.push(entry).await?;
+        }
+        run.finish().await
+    }
+
+    /// Begins a run of a name that no other has.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub(crate) fn begin(&self, name: String) -> Result<RunWriter> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_dictionary_enabled(false)
@@ -127,27 +138,22 @@ impl Ledger {
             .set_max_row_group_row_count(Some(1 << 17))
             .build();
         let sink = BufWriter::new(Arc::clone(&self.folder.store), self.folder.join(&name).path);
-        let mut writer = AsyncArrowWriter::try_new(sink, schema(), Some(properties))?;
-        let mut files = 0;
-        let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            let entry = entries.try_next().await?;
-            let is_end = entry.is_none();
-            batch.extend(entry);
-            if batch.len() == BATCH || (is_end && !batch.is_empty()) {
-                files += batch.len() as u64;
-                writer.write(&as_batch(&batch)?).await?;
-                batch.clear();
-            }
-            if is_end {
-                break;
-            }
-        }
-        writer.close().await?;
-        Ok((name, files))
+        let writer = AsyncArrowWriter::try_new(sink, schema(), Some(properties))?;
+        Ok(RunWriter { name, writer, batch: Vec::with_capacity(BATCH), files: 0 })
     }
 
-    async fn read(&self, name: &str) -> Result<Known> {
+    /// The files of a run, in the order of their paths.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the run is gone; in the stream, when it cannot be read.
+    pub(crate) async fn read(&self, name: &str) -> Result<Known> {
+        let builder = ParquetRecordBatchStreamBuilder::new(self.open(name).await?).await?;
+        let batches = builder.with_batch_size(BATCH).build()?;
+        let entries = batches.map_err(Error::from).and_then(|batch| std::future::ready(entries(&batch)));
+        Ok(entries.map_ok(|entries| stream::iter(entries.into_iter().map(Ok))).try_flatten().boxed())
+    }
+
+    pub(super) async fn open(&self, name: &str) -> Result<ObjectReader> {
         let place = self.folder.join(name);
         let found = place.store.head(&place.path).await.map_err(|error| match Error::from(error) {
             Error::NotFound { .. } => Error::not_found(format!(
@@ -156,11 +162,46 @@ impl Ledger {
             )),
             other => other,
         })?;
-        let reader = ObjectReader::new(Arc::clone(&place.store), place.path, found.size);
-        let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
-        let batches = builder.with_batch_size(BATCH).build()?;
-        let entries = batches.map_err(Error::from).and_then(|batch| std::future::ready(entries(&batch)));
-        Ok(entries.map_ok(|entries| stream::iter(entries.into_iter().map(Ok))).try_flatten().boxed())
+        Ok(ObjectReader::new(Arc::clone(&place.store), place.path, found.size))
+    }
+}
+
+/// A run that is being written.
+pub(crate) struct RunWriter {
+    name: String,
+    writer: AsyncArrowWriter<BufWriter>,
+    batch: Vec<Entry>,
+    files: u64,
+}
+
+impl RunWriter {
+    /// The next file, which comes behind the one before in the order of paths.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub(crate) async fn push(&mut self, entry: Entry) -> Result<()> {
+        self.batch.push(entry);
+        if self.batch.len() == BATCH { self.flush().await } else { Ok(()) }
+    }
+
+    /// The run is complete: its name, and how many files it holds.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub(crate) async fn finish(mut self) -> Result<(String, u64)> {
+        self.flush().await?;
+        self.writer.close().await?;
+        Ok((self.name, self.files))
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.files += self.batch.len() as u64;
+        self.writer.write(&as_batch(&self.batch)?).await?;
+        self.batch.clear();
+        Ok(())
     }
 }
 
@@ -179,7 +220,7 @@ fn as_batch(entries: &[Entry]) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema(), vec![Arc::new(paths), Arc::new(sizes), Arc::new(versions)])?)
 }
 
-fn entries(batch: &RecordBatch) -> Result<Vec<Entry>> {
+pub(super) fn entries(batch: &RecordBatch) -> Result<Vec<Entry>> {
     let column = |index: usize| batch.column(index);
     let paths = column(0).as_any().downcast_ref::<StringArray>();
     let numbers = |index: usize| column(index).as_any().downcast_ref::<UInt64Array>();

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use crate::context::{Context, TableSpec};
 use crate::error::Result;
 use crate::options::OptionSpec;
-use crate::registry::{BoundedTable, Connector, Moment};
+use crate::registry::{BoundedTable, Connector, Moment, TableFacts};
 use crate::sink::Sink;
 
 mod keys;
@@ -61,6 +61,10 @@ impl Connector for Delta {
 
     async fn table(&self, table: &TableSpec, context: &Context) -> Result<Option<BoundedTable>> {
         table::open(table, None, context).await
+    }
+
+    async fn facts(&self, table: &TableSpec, context: &Context) -> Result<Option<TableFacts>> {
+        table::facts(table, context).await
     }
 
     async fn table_at(&self, table: &TableSpec, moment: &Moment, context: &Context) -> Result<Option<BoundedTable>> {

@@ -8,8 +8,8 @@ use deltalake_core::errors::DeltaTableError;
 
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
-use crate::lake::delta::log;
-use crate::registry::{BoundedTable, Moment};
+use crate::lake::delta::{log, schema};
+use crate::registry::{BoundedTable, Moment, TableFacts};
 
 /// The newest snapshot, or that of `moment`; its version is Delta's.
 pub(crate) async fn open(table: &TableSpec, moment: Option<&Moment>, context: &Context) -> Result<Option<BoundedTable>> {
@@ -27,6 +27,20 @@ pub(crate) async fn open(table: &TableSpec, moment: Option<&Moment>, context: &C
     let version = delta.version().map_or_else(String::new, |version| version.to_string());
     let provider = delta.table_provider().build().await?;
     Ok(Some(BoundedTable { provider: Arc::new(provider), version }))
+}
+
+/// What the newest snapshot says of the table.
+pub(crate) async fn facts(table: &TableSpec, context: &Context) -> Result<Option<TableFacts>> {
+    let log = log::open(&context.locate(&table.location)?)?;
+    let Some(snapshot) = log::snapshot(&log).await? else { return Ok(None) };
+    let (mut rows, mut bytes, mut files) = (Some(0), 0, 0);
+    for file in snapshot.log_data().iter() {
+        rows = rows.zip(file.num_records()).map(|(rows, more)| rows + more as u64);
+        bytes += u64::try_from(file.size()).unwrap_or_default();
+        files += 1;
+    }
+    let partition_by = snapshot.metadata().partition_columns().to_vec();
+    Ok(Some(TableFacts { schema: schema::columns(&snapshot)?, partition_by, rows, bytes, files }))
 }
 
 async fn load_version(delta: &mut DeltaTable, table: &TableSpec, version: u64) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::context::{Context, TableSpec};
 use crate::error::Result;
 use crate::files;
 use crate::options::OptionSpec;
-use crate::registry::{BoundedTable, Connector};
+use crate::registry::{BoundedTable, Connector, TableFacts};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::stores::Location;
@@ -56,5 +56,9 @@ impl Connector for Parquet {
 
     async fn table(&self, table: &TableSpec, context: &Context) -> Result<Option<BoundedTable>> {
         table::open(table, context).await
+    }
+
+    async fn facts(&self, table: &TableSpec, context: &Context) -> Result<Option<TableFacts>> {
+        table::facts(table, context).await
     }
 }

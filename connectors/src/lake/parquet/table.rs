@@ -22,7 +22,7 @@ use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
 use crate::lake::files::path_in;
 use crate::lake::parquet::log::{self, State, TableFile};
-use crate::registry::BoundedTable;
+use crate::registry::{BoundedTable, TableFacts};
 use crate::stores::Location;
 
 /// The table after its last record, whose number is the version.
@@ -31,6 +31,18 @@ pub(crate) async fn open(table: &TableSpec, context: &Context) -> Result<Option<
     let Some(state) = log::read(&location).await? else { return Ok(None) };
     let version = state.version.to_string();
     Ok(Some(BoundedTable { provider: Arc::new(ParquetTable::new(location, &state)?), version }))
+}
+
+/// What the records say of the table.
+pub(crate) async fn facts(table: &TableSpec, context: &Context) -> Result<Option<TableFacts>> {
+    let Some(state) = log::read(&context.locate(&table.location)?).await? else { return Ok(None) };
+    Ok(Some(TableFacts {
+        schema: state.columns()?,
+        rows: Some(state.files.iter().map(|file| file.rows).sum()),
+        bytes: state.files.iter().map(|file| file.bytes).sum(),
+        files: state.files.len() as u64,
+        partition_by: state.partition_by,
+    }))
 }
 
 #[derive(Debug)]

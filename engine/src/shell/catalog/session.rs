@@ -15,10 +15,10 @@ use datafusion::logical_expr::{DdlStatement, LogicalPlan, TableType};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as Parsed;
 
-use super::files::{Files, is_folder, looks_like_a_place};
-use super::index::{FolderKind, LakeIndex, LakeTable};
-use super::lake::{LakeCatalog, LakeSchema, open, open_folder};
-use super::{LAKE, PUBLIC};
+use crate::catalog::install;
+use crate::catalog::lake::{
+    Files, FolderKind, LAKE, LakeIndex, LakeSchema, LakeTable, PUBLIC, is_folder, looks_like_a_place, open, open_folder,
+};
 use crate::shell::time_travel;
 
 /// The default catalog.
@@ -53,9 +53,8 @@ pub(in crate::shell) struct SessionCatalog {
 impl SessionCatalog {
     /// Shows `context` the session's own tables and the lake.
     pub(in crate::shell) fn install(context: &SessionContext, index: &Arc<LakeIndex>) -> Arc<SessionSchema> {
-        let state = context.state_weak_ref();
-        let state = Box::new(move || state.upgrade().map(|state| state.read().clone()));
-        let files = Arc::new(Files::new(index.context().clone(), state));
+        let lake = install(context, index);
+        let files = Arc::clone(lake.files());
         let public = Arc::new(SessionSchema {
             own: MemorySchemaProvider::new(),
             declared: Mutex::default(),
@@ -72,7 +71,6 @@ impl SessionCatalog {
         drop(state);
         let catalogs = Arc::clone(context.state().catalog_list());
         catalogs.register_catalog(SESSION.to_owned(), Arc::new(Self { public: Arc::clone(&public) }));
-        catalogs.register_catalog(LAKE.to_owned(), Arc::new(LakeCatalog { index: Arc::clone(index), files }));
         public
     }
 }
@@ -94,7 +92,7 @@ impl CatalogProvider for SessionCatalog {
             return catalog.schema(PUBLIC);
         }
         let (index, files) = (Arc::clone(&self.public.index), Arc::clone(&self.public.files));
-        Some(Arc::new(LakeSchema { folder: name.to_owned(), index, files }))
+        Some(Arc::new(LakeSchema::new(name, index, files)))
     }
 }
 

@@ -2,11 +2,16 @@
 
 mod bad_rows;
 mod bench;
+mod catalog;
 mod check;
 mod config;
+mod crawl;
 mod errors;
+mod glue;
 mod help;
+mod notifications;
 mod plan;
+mod replay;
 mod run;
 mod shell;
 mod sources;

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::context::{Context, Expected, plain, typed};
 use super::keywords::KEYWORDS;
+use crate::catalog::{SYSTEM, WAREHOUSE, system};
 use crate::shell::catalog::LAKE;
 use crate::shell::command::COMMANDS;
 use crate::shell::output::Format;
@@ -120,7 +121,8 @@ impl Names {
                 let bad = lake.iter().filter(|table| table.is_bad());
                 found.extend(bad.map(|table| Found::new(typed(&format!("{}$bad", table.name)), "bad records")));
                 found.extend(schemas.into_iter().map(schema));
-                found.push(Found { value: format!("{LAKE}."), what: "catalog".into(), goes_on: true });
+                let catalog = |name: &str| Found { value: format!("{name}."), what: "catalog".into(), goes_on: true };
+                found.extend([LAKE, SYSTEM, WAREHOUSE].map(catalog));
                 found.push(Found { value: "information_schema.".into(), what: "schema".into(), goes_on: true });
                 found.push(Found {
                     value: format!("{}(", time_travel::FUNCTION),
@@ -130,6 +132,7 @@ impl Names {
                 found
             }
             Some(LAKE) => schemas.into_iter().map(schema).collect(),
+            Some(SYSTEM | "system.public") => system::TABLES.map(|name| Found::new(name, "system")).into(),
             Some("information_schema") => ["tables", "views", "columns", "df_settings", "schemata", "routines", "parameters"]
                 .map(|name| Found::new(name, ""))
                 .into(),

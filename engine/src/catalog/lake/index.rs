@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use catalog::store::{Table, TableName};
 use connectors::context::Context;
 use connectors::stores::Location;
 use connectors::{Error, Result};
@@ -11,6 +12,8 @@ use futures::StreamExt;
 use object_store::{ListResult, ObjectStore};
 
 use super::PUBLIC;
+use crate::catalog::Lookup;
+use crate::session::Session;
 
 /// How long a walk is good for.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -27,44 +30,56 @@ const MAX_DEPTH: usize = 6;
 
 /// What a folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::shell) enum FolderKind {
+pub(crate) enum FolderKind {
     /// It has a `_delta_log`.
     Delta,
     /// It has our commit records.
     Parquet,
     /// It has Parquet files that nobody keeps records of.
     Files,
+    /// It is in the catalog, and not in the folder of the lake that has its name.
+    Registered,
 }
 
 /// A table of the lake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::shell) struct LakeTable {
+pub(crate) struct LakeTable {
     /// Its folders, joined by `/`; empty for a table right below the lake's root.
-    pub(in crate::shell) folder: String,
+    pub(crate) folder: String,
     /// Its name.
-    pub(in crate::shell) name: String,
-    pub(in crate::shell) kind: FolderKind,
+    pub(crate) name: String,
+    pub(crate) kind: FolderKind,
 }
 
 impl LakeTable {
+    fn registered(name: &TableName) -> Self {
+        let folder = if name.database == PUBLIC { String::new() } else { name.database.clone() };
+        Self { folder, name: name.table.clone(), kind: FolderKind::Registered }
+    }
+
+    /// What it is called in the catalog.
+    pub(crate) fn registered_name(&self) -> TableName {
+        TableName::new(self.schema(), self.name.as_str())
+    }
+
     /// The schema it is in.
-    pub(in crate::shell) fn schema(&self) -> &str {
+    pub(crate) fn schema(&self) -> &str {
         if self.folder.is_empty() { PUBLIC } else { &self.folder }
     }
 
     /// `lake://reddit/posts`.
-    pub(in crate::shell) fn location(&self) -> String {
+    pub(crate) fn location(&self) -> String {
         let slash = if self.folder.is_empty() { "" } else { "/" };
         format!("lake://{}{slash}{}", self.folder, self.name)
     }
 
     /// Whether it holds the bad records of a source.
-    pub(in crate::shell) fn is_bad(&self) -> bool {
+    pub(crate) fn is_bad(&self) -> bool {
         self.folder.starts_with("bad/")
     }
 
     /// As it is written in a query: `reddit.posts`, `lake."a/b".posts`.
-    pub(in crate::shell) fn reference(&self) -> String {
+    pub(crate) fn reference(&self) -> String {
         match self.schema() {
             PUBLIC => quoted(&self.name),
             schema => format!("{}.{}", quoted(schema), quoted(&self.name)),
@@ -73,7 +88,7 @@ impl LakeTable {
 }
 
 /// A name as SQL takes it.
-pub(in crate::shell) fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '$'))
         && !is_reserved(name);
@@ -90,8 +105,9 @@ fn is_reserved(name: &str) -> bool {
 }
 
 /// The tables of the lake as of a moment ago.
-pub(in crate::shell) struct LakeIndex {
-    context: Context,
+pub(crate) struct LakeIndex {
+    session: Session,
+    catalog: Lookup,
     walked: Mutex<Option<(Instant, Arc<[LakeTable]>)>>,
 }
 
@@ -102,17 +118,32 @@ impl std::fmt::Debug for LakeIndex {
 }
 
 impl LakeIndex {
-    pub(in crate::shell) fn new(context: Context) -> Self {
-        Self { context, walked: Mutex::default() }
+    pub(crate) fn new(session: &Session) -> Self {
+        Self { session: session.clone(), catalog: Lookup::new(session), walked: Mutex::default() }
     }
 
     /// What connectors are given.
-    pub(in crate::shell) fn context(&self) -> &Context {
-        &self.context
+    pub(crate) fn context(&self) -> &Context {
+        &self.session.context
+    }
+
+    /// The settings made real.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The catalog.
+    pub(crate) fn catalog(&self) -> &Lookup {
+        &self.catalog
+    }
+
+    /// What the catalog says of a table.
+    pub(crate) async fn registered(&self, table: &LakeTable) -> Option<Table> {
+        self.catalog.find(&table.registered_name()).await
     }
 
     /// What the last walk found, however long ago; asks nothing of the store.
-    pub(in crate::shell) fn known(&self) -> Arc<[LakeTable]> {
+    pub(crate) fn known(&self) -> Arc<[LakeTable]> {
         let walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
         walked.as_ref().map(|(_, tables)| Arc::clone(tables)).unwrap_or_default()
     }
@@ -121,7 +152,7 @@ impl LakeIndex {
     ///
     /// # Errors
     /// When the lake cannot be listed.
-    pub(in crate::shell) async fn tables(&self) -> Result<Arc<[LakeTable]>> {
+    pub(crate) async fn tables(&self) -> Result<Arc<[LakeTable]>> {
         self.tables_of(REMEMBERED).await
     }
 
@@ -129,7 +160,7 @@ impl LakeIndex {
     ///
     /// # Errors
     /// When the lake cannot be listed.
-    pub(in crate::shell) async fn fresh_tables(&self) -> Result<Arc<[LakeTable]>> {
+    pub(crate) async fn fresh_tables(&self) -> Result<Arc<[LakeTable]>> {
         self.tables_of(FRESH).await
     }
 
@@ -142,7 +173,15 @@ impl LakeIndex {
                 return Ok(Arc::clone(tables));
             }
         }
-        let tables: Arc<[LakeTable]> = walk(&self.context).await?.into();
+        let mut tables = walk(self.context()).await?;
+        for table in self.catalog.list().await {
+            let registered = LakeTable::registered(table.name());
+            if !tables.iter().any(|table| (&table.folder, &table.name) == (&registered.folder, &registered.name)) {
+                tables.push(registered);
+            }
+        }
+        tables.sort_by(|a, b| (&a.folder, &a.name).cmp(&(&b.folder, &b.name)));
+        let tables: Arc<[LakeTable]> = tables.into();
         let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
         *walked = Some((Instant::now(), Arc::clone(&tables)));
         Ok(tables)
@@ -177,7 +216,6 @@ async fn walk(context: &Context) -> Result<Vec<LakeTable>> {
             "the lake has more folders than are looked at; tables in the others need their whole name"
         );
     }
-    tables.sort_by(|a, b| (&a.folder, &a.name).cmp(&(&b.folder, &b.name)));
     Ok(tables)
 }
 
@@ -201,7 +239,7 @@ async fn look(root: &Location, path: String) -> Result<Look> {
 }
 
 /// What lies right below a place; nothing when it is not there.
-pub(super) async fn list(place: &Location) -> Result<ListResult> {
+pub(crate) async fn list(place: &Location) -> Result<ListResult> {
     match place.store.list_with_delimiter(Some(&place.path)).await {
         Err(object_store::Error::NotFound { .. }) => Ok(ListResult { common_prefixes: Vec::new(), objects: Vec::new() }),
         other => Ok(other.map_err(Error::from)?),
@@ -209,7 +247,7 @@ pub(super) async fn list(place: &Location) -> Result<ListResult> {
 }
 
 /// Whether a folder with this in it is a table.
-pub(super) fn kind(listing: &ListResult) -> Option<FolderKind> {
+pub(crate) fn kind(listing: &ListResult) -> Option<FolderKind> {
     let has = |name: &str| listing.common_prefixes.iter().any(|prefix| prefix.filename() == Some(name));
     let partitions = || listing.common_prefixes.iter().filter_map(|prefix| prefix.filename()).any(|name| name.contains('='));
     let files = || listing.objects.iter().filter_map(|object| object.location.filename()).any(|name| name.ends_with(".parquet"));

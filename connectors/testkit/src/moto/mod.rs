@@ -1,4 +1,8 @@
 //! moto's S3 server: written by others, so what works against both it and [`crate::s3`] does not merely work against our own mistakes.
+//!
+//! It is SQS, SNS, EventBridge and Glue too, and delivers the events of its own S3 to them ([`Queue`]).
+
+mod queue;
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
@@ -13,14 +17,16 @@ use tokio::time::Instant;
 use crate::error::tail;
 use crate::{Error, Result, python, s3, target_directory};
 
+pub use queue::Queue;
+
 /// What moto's environment holds.
-pub const PACKAGES: &[&str] = &["moto[server,s3]==5.2.5"];
+pub const PACKAGES: &[&str] = &["moto[server,s3,sqs,sns,events,glue]==5.2.5"];
 
 /// How long the server may take to start: it imports much of Python on a cold disk.
 const START_LIMIT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A running moto server. Dropping it kills it; it holds everything in memory.
+/// A running moto server: S3 and Glue at one address. Dropping it kills it; it holds everything in memory.
 ///
 /// It accepts any signature and any checksum: only [`crate::s3`] is strict about those.
 #[derive(Debug)]
@@ -67,7 +73,7 @@ impl Moto {
     async fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
-            if let Ok(answer) = self.request("GET", "/moto-api/").await
+            if let Ok(answer) = request(self.port, "GET", "/moto-api/", &[], "").await
                 && answer.starts_with("HTTP/1.1 200")
             {
                 return Ok(());
@@ -87,9 +93,36 @@ impl Moto {
     /// # Errors
     /// If moto does not answer with 200.
     pub async fn create_bucket(&self, name: &str) -> Result<()> {
-        let what = format!("creating bucket {name} in moto");
-        let answer = self.request("PUT", &format!("/{name}")).await.map_err(Error::io(what.clone()))?;
-        if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(Error::Answer { what, answer }) }
+        ask(self.port, "PUT", &format!("/{name}"), &[], "").await.map(drop)
+    }
+
+    /// Puts an object; its bucket's events go where they are to.
+    ///
+    /// # Errors
+    /// If moto refuses.
+    pub async fn put_object(&self, bucket: &str, key: &str, body: &str) -> Result<()> {
+        // Who does not say who they are may make an object, but not write it anew.
+        let authorization = queue::authorization("s3");
+        ask(self.port, "PUT", &format!("/{bucket}/{key}"), &[("Authorization", &authorization)], body).await.map(drop)
+    }
+
+    /// Asks a service that speaks JSON, unsigned: `service` and `action` as in `X-Amz-Target`. Returns the body of the answer.
+    ///
+    /// # Errors
+    /// If moto does not answer with 200.
+    pub async fn json(&self, service: &str, action: &str, body: &str) -> Result<String> {
+        // moto tells services apart by what a request is signed for.
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=none",
+            service.trim_start_matches("AWS").to_lowercase()
+        );
+        let target = format!("{service}.{action}");
+        let headers = [
+            ("X-Amz-Target", target.as_str()),
+            ("Content-Type", "application/x-amz-json-1.1"),
+            ("Authorization", &authorization),
+        ];
+        ask(self.port, "POST", "/", &headers, body).await
     }
 
     /// Its URL, for clients that address buckets by path.
@@ -103,18 +136,30 @@ impl Moto {
     pub fn environment(&self) -> Vec<(String, String)> {
         s3::environment(&self.endpoint(), "testing", "testing", "us-east-1")
     }
+}
 
-    /// One unsigned request without a body, and the answer up to the end of the connection.
-    async fn request(&self, method: &str, path: &str) -> std::io::Result<String> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-            self.port
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+/// One unsigned request, and the answer up to the end of the connection.
+async fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    let length = body.len();
+    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {length}\r\n{more}Connection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The body of an answer that is well.
+async fn ask(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<String> {
+    let what = format!("{method} {path} {headers:?} of moto");
+    let answer = request(port, method, path, headers, body).await.map_err(Error::io(what.clone()))?;
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.starts_with("HTTP/1.1 20") => Ok(body.to_owned()),
+        _ => Err(Error::Answer { what, answer }),
     }
 }
 

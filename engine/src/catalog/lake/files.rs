@@ -30,10 +30,10 @@ const ENDINGS: [(&str, &str); 7] = [
 const WILDCARDS: [char; 3] = ['*', '?', '['];
 
 /// Gives the session's state as it is now; `None` when the session is gone.
-pub(super) type CurrentState = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
+pub(crate) type CurrentState = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
 
 /// Opens files.
-pub(in crate::shell) struct Files {
+pub(crate) struct Files {
     context: Context,
     state: CurrentState,
 }
@@ -45,12 +45,12 @@ impl std::fmt::Debug for Files {
 }
 
 /// Whether a name is a path or URL rather than the name of a table.
-pub(in crate::shell) fn looks_like_a_place(name: &str) -> bool {
+pub(crate) fn looks_like_a_place(name: &str) -> bool {
     name.contains('/') || name.contains(WILDCARDS) || format_of(name).is_some()
 }
 
 /// Whether a path or URL may be that of a folder with a table: neither a pattern nor, by its ending, a file.
-pub(super) fn is_folder(name: &str) -> bool {
+pub(crate) fn is_folder(name: &str) -> bool {
     name.contains('/') && !name.contains(WILDCARDS) && format_of(name).is_none()
 }
 
@@ -69,12 +69,12 @@ fn format_of(name: &str) -> Option<(&'static str, HashMap<String, String>)> {
 }
 
 impl Files {
-    pub(super) fn new(context: Context, state: CurrentState) -> Self {
+    pub(crate) fn new(context: Context, state: CurrentState) -> Self {
         Self { context, state }
     }
 
     /// The session's state as it is now.
-    pub(super) fn state(&self) -> Result<SessionState> {
+    pub(crate) fn state(&self) -> Result<SessionState> {
         (self.state)().ok_or_else(|| DataFusionError::Internal("the session is gone".to_owned()))
     }
 
@@ -82,7 +82,7 @@ impl Files {
     ///
     /// # Errors
     /// When there is none, or none whose ending is known.
-    pub(in crate::shell) async fn open(&self, text: &str) -> Result<Arc<dyn TableProvider>> {
+    pub(crate) async fn open(&self, text: &str) -> Result<Arc<dyn TableProvider>> {
         let state = self.state()?;
         let (base, pattern) = split_pattern(text);
         let place = self.context.locate(if base.is_empty() { "." } else { base })?;
@@ -153,7 +153,7 @@ fn nothing_at<T>(text: &str, place: &Location) -> Result<T> {
 }
 
 /// The file of the local disk whose name is like that of `path`, written as `text` writes `path`.
-pub(in crate::shell) fn nearest_file(text: &str, path: &Path) -> Option<String> {
+pub(crate) fn nearest_file(text: &str, path: &Path) -> Option<String> {
     let name = path.file_name()?.to_string_lossy();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entries = std::fs::read_dir(folder).ok()?.flatten();
@@ -163,7 +163,7 @@ pub(in crate::shell) fn nearest_file(text: &str, path: &Path) -> Option<String> 
 }
 
 /// The endings that files are known by, for a message.
-pub(in crate::shell) fn endings() -> String {
+pub(crate) fn endings() -> String {
     let endings: Vec<String> = ENDINGS.iter().map(|(ending, _)| format!(".{ending}")).collect();
     format!("{} (also with .gz, .zst, .bz2, .xz)", endings.join(", "))
 }

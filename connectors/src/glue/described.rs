@@ -1,0 +1,212 @@
+//! A table as it is in Glue, or is to be: what is compared, and made into a request.
+
+use std::collections::{BTreeMap, HashMap};
+
+use arrow::datatypes::Field;
+use aws_sdk_glue::types::{Column, SerDeInfo, StorageDescriptor, Table as GlueTable, TableInput};
+use catalog::store::Table;
+use catalog::{sql_type, store::TableName};
+
+use super::format::Format;
+use super::plain_name;
+use super::types::hive_type;
+use crate::error::{Error, Result};
+
+/// The parameter by which an exported table is known.
+const MARK: &str = "engine.table";
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Described {
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    pub(super) columns: Vec<GlueColumn>,
+    pub(super) partition_keys: Vec<GlueColumn>,
+    pub(super) parameters: BTreeMap<String, String>,
+    pub(super) storage: Storage,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GlueColumn {
+    pub(super) name: String,
+    pub(super) hive_type: String,
+    pub(super) comment: Option<String>,
+}
+
+/// Where files are, and how they are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Storage {
+    pub(super) location: String,
+    pub(super) input: String,
+    pub(super) output: String,
+    pub(super) serde: String,
+    pub(super) serde_parameters: BTreeMap<String, String>,
+}
+
+impl Described {
+    /// As `table`, whose files are at `location`, is to be.
+    pub(super) fn wanted(table: &Table, format: &Format, location: &str) -> Self {
+        let partitions = table.registration.partitioning.fields();
+        let is_partition = |field: &Field| partitions.iter().any(|partition| partition.name() == field.name());
+        let schema = table.full_schema();
+        let is_key = |field: &Field| format.has_partitions && is_partition(field);
+        let column = |field: &Field, hive_type: String| {
+            let said = table.column_comments.get(field.name()).cloned();
+            // What is text there is told what it is here.
+            let hidden = (hive_type == "string" && sql_type(field.data_type()) != "VARCHAR").then(|| sql_type(field.data_type()));
+            let comment = match (said, hidden) {
+                (Some(said), Some(hidden)) => Some(format!("{said} ({hidden})")),
+                (said, hidden) => said.or(hidden),
+            };
+            GlueColumn { name: field.name().to_lowercase(), hive_type, comment }
+        };
+        let fields = || schema.fields().iter().map(AsRef::as_ref);
+        let mut parameters = format.parameters.clone();
+        parameters.insert(MARK.to_owned(), named(table.name()));
+        Self {
+            name: plain_name(&table.name().table),
+            description: table.registration.comment.clone(),
+            columns: fields().filter(|field| !is_key(field)).map(|field| column(field, format.column_type(field))).collect(),
+            partition_keys: fields()
+                .filter(|field| is_key(field))
+                .map(|field| column(field, hive_type(field.data_type())))
+                .collect(),
+            parameters,
+            storage: Storage {
+                location: location.to_owned(),
+                input: format.input.to_owned(),
+                output: format.output.to_owned(),
+                serde: format.serde.to_owned(),
+                serde_parameters: format.serde_parameters.clone(),
+            },
+        }
+    }
+
+    /// As Glue has it.
+    pub(super) fn there(table: &GlueTable) -> Self {
+        let storage = table.storage_descriptor();
+        Self {
+            name: table.name().to_owned(),
+            description: table.description().map(str::to_owned).filter(|text| !text.is_empty()),
+            columns: storage.map(|storage| storage.columns()).unwrap_or_default().iter().map(GlueColumn::there).collect(),
+            partition_keys: table.partition_keys().iter().map(GlueColumn::there).collect(),
+            parameters: sorted(table.parameters()),
+            storage: Storage::there(storage),
+        }
+    }
+
+    /// Whether it is, in Glue, another table that only has the name of `wanted`.
+    pub(super) fn is_foreign(&self, wanted: &Self) -> bool {
+        !self.parameters.contains_key(MARK) && place(&self.storage.location) != place(&wanted.storage.location)
+    }
+
+    /// What of `there` is not as in this one, in words.
+    pub(super) fn differences(&self, there: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        let names = |columns: &[GlueColumn]| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+        let (ours, theirs) = (names(&self.columns), names(&there.columns));
+        differences.extend(ours.iter().filter(|name| !theirs.contains(name)).map(|name| format!("column {name} is new")));
+        differences.extend(theirs.iter().filter(|name| !ours.contains(name)).map(|name| format!("column {name} goes")));
+        for column in &self.columns {
+            match there.columns.iter().find(|other| other.name == column.name) {
+                Some(other) if other.hive_type != column.hive_type => {
+                    differences.push(format!("column {} becomes {}", column.name, column.hive_type));
+                }
+                Some(other) if other.comment != column.comment => differences.push(format!("comment of {}", column.name)),
+                _ => {}
+            }
+        }
+        if differences.is_empty() && ours != theirs {
+            differences.push("order of columns".to_owned());
+        }
+        let others = [
+            ("partition keys", self.partition_keys != there.partition_keys),
+            ("location", self.storage.location != there.storage.location),
+            ("format", Storage { location: String::new(), ..self.storage.clone() } != there.storage.without_location()),
+            ("description", self.description.is_some() && self.description != there.description),
+            ("parameters", self.parameters.iter().any(|(name, value)| there.parameters.get(name) != Some(value))),
+        ];
+        differences.extend(others.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what.to_owned()));
+        differences
+    }
+
+    /// The request's part; parameters that only Glue has stay.
+    pub(super) fn input(&self, there: Option<&Self>) -> Result<TableInput> {
+        let mut parameters = there.map(|there| there.parameters.clone()).unwrap_or_default();
+        parameters.extend(self.parameters.clone());
+        let description = self.description.clone().or_else(|| there?.description.clone());
+        TableInput::builder()
+            .name(&self.name)
+            .set_description(description)
+            .table_type("EXTERNAL_TABLE")
+            .set_parameters(Some(parameters.into_iter().collect()))
+            .set_partition_keys(Some(self.partition_keys.iter().map(GlueColumn::built).collect::<Result<_>>()?))
+            .storage_descriptor(self.storage.built(&self.columns)?)
+            .build()
+            .map_err(incomplete)
+    }
+}
+
+impl GlueColumn {
+    fn there(column: &Column) -> Self {
+        Self {
+            name: column.name().to_owned(),
+            hive_type: column.r#type().unwrap_or_default().to_owned(),
+            comment: column.comment().map(str::to_owned).filter(|text| !text.is_empty()),
+        }
+    }
+
+    fn built(&self) -> Result<Column> {
+        let column = Column::builder().name(&self.name).r#type(&self.hive_type).set_comment(self.comment.clone());
+        column.build().map_err(incomplete)
+    }
+}
+
+impl Storage {
+    pub(super) fn there(storage: Option<&StorageDescriptor>) -> Self {
+        let serde = storage.and_then(StorageDescriptor::serde_info);
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        Self {
+            location: text(storage.and_then(StorageDescriptor::location)),
+            input: text(storage.and_then(StorageDescriptor::input_format)),
+            output: text(storage.and_then(StorageDescriptor::output_format)),
+            serde: text(serde.and_then(SerDeInfo::serialization_library)),
+            serde_parameters: sorted(serde.and_then(SerDeInfo::parameters)),
+        }
+    }
+
+    fn without_location(&self) -> Self {
+        Self { location: String::new(), ..self.clone() }
+    }
+
+    pub(super) fn built(&self, columns: &[GlueColumn]) -> Result<StorageDescriptor> {
+        let serde = SerDeInfo::builder()
+            .serialization_library(&self.serde)
+            .set_parameters(Some(self.serde_parameters.clone().into_iter().collect()));
+        Ok(StorageDescriptor::builder()
+            .set_columns(Some(columns.iter().map(GlueColumn::built).collect::<Result<_>>()?))
+            .location(&self.location)
+            .input_format(&self.input)
+            .output_format(&self.output)
+            .serde_info(serde.build())
+            .build())
+    }
+}
+
+/// A request that lacks what it needs.
+pub(super) fn incomplete(error: impl std::fmt::Display) -> Error {
+    Error::internal(format!("a request to Glue: {error}"))
+}
+
+fn named(name: &TableName) -> String {
+    format!("lake.{name}")
+}
+
+fn place(location: &str) -> &str {
+    location.trim_end_matches('/')
+}
+
+fn sorted(map: Option<&HashMap<String, String>>) -> BTreeMap<String, String> {
+    map.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
+}

@@ -1,0 +1,246 @@
+//! One table after the other: what is there is compared with what is wanted, and what differs is written.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_glue::types::{BatchUpdatePartitionRequestEntry, DatabaseInput, PartitionInput};
+use catalog::store::Table;
+
+use super::client::{Glue, failed};
+use super::described::{Described, Storage, incomplete};
+use super::format::Format;
+use super::partitions::{Partitions, partitions, root};
+use crate::context::{Context, TableSpec};
+use crate::error::{Error, Result};
+use crate::files::object::Format as FileFormat;
+
+/// Partitions of one request: the most that Glue takes.
+const BATCH: usize = 100;
+
+/// What was, or would be, done to a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It was not there.
+    Create,
+    /// It was there, and these things differed.
+    Update(Vec<String>),
+    /// It was there as it is to be.
+    Unchanged,
+    /// It is not exported, and why.
+    Skipped(String),
+}
+
+/// What was, or would be, done to a table's partitions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PartitionCounts {
+    /// Those that were not there.
+    pub created: usize,
+    /// Those whose place or format differed.
+    pub updated: usize,
+    /// Those that were as they are to be.
+    pub unchanged: usize,
+    /// Those that are in Glue and not in the lake; they stay.
+    pub others: usize,
+}
+
+/// What was, or would be, done for a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The table, as Glue calls it.
+    pub table: String,
+    /// To the table.
+    pub action: Action,
+    /// To its partitions; none of a table without.
+    pub partitions: Option<PartitionCounts>,
+    /// What a reader of the table in Athena should know.
+    pub notes: Vec<String>,
+}
+
+impl Glue {
+    /// Makes a database if there is none of the name; says whether there was none. With `plan`, makes nothing.
+    ///
+    /// # Errors
+    /// When Glue refuses or does not answer.
+    pub async fn make_database(&self, name: &str, plan: bool) -> Result<bool> {
+        match self.client.get_database().name(name).send().await {
+            Ok(_) => return Ok(false),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_entity_not_found_exception()) => {}
+            Err(error) => return Err(failed(&format!("show database {name}"), "glue:GetDatabase", &error)),
+        }
+        if !plan {
+            let input = DatabaseInput::builder().name(name).build().map_err(incomplete)?;
+            let made = self.client.create_database().database_input(input).send().await;
+            made.map_err(|error| failed(&format!("create database {name}"), "glue:CreateDatabase", &error))?;
+        }
+        Ok(true)
+    }
+
+    /// Writes what of `table`, which `spec` declares with options resolved, is not in `database` as it is to be. With `plan`, writes
+    /// nothing.
+    ///
+    /// # Errors
+    /// When its files cannot be listed; when Glue refuses or does not answer. What was written stays, and is not written again.
+    pub async fn export(
+        &self,
+        table: &Table,
+        spec: &TableSpec,
+        database: &str,
+        context: &Context,
+        plan: bool,
+    ) -> Result<Outcome> {
+        let skipped = |name: &str, why: String| {
+            let table = format!("{database}.{}", super::plain_name(name));
+            Ok(Outcome { table, action: Action::Skipped(why), partitions: None, notes: Vec::new() })
+        };
+        let name = &table.name().table;
+        let format = match Format::of(spec) {
+            Ok(format) => format,
+            Err(Error::Config { message, .. }) => return skipped(name, message),
+            Err(error) => return Err(error),
+        };
+        let location = root(spec, context)?;
+        if !location.starts_with("s3://") {
+            return skipped(name, format!("it is at {location}, and Athena reads S3 only"));
+        }
+        let wanted = Described::wanted(table, &format, &location);
+        let there = self.there(database, &wanted.name).await?;
+        if there.as_ref().is_some_and(|there| there.is_foreign(&wanted)) {
+            let place = there.map(|there| there.storage.location).unwrap_or_default();
+            return skipped(name, format!("Glue has another table of that name, at {place}"));
+        }
+        let action = self.write_table(database, &wanted, there.as_ref(), plan).await?;
+        let partitioning = &table.registration.partitioning;
+        let counts = if format.has_partitions && !wanted.partition_keys.is_empty() {
+            let found = partitions(partitioning, spec, file_format(spec), context).await?;
+            let is_new = there.is_none();
+            Some(self.write_partitions(database, &wanted, found, is_new, plan).await?)
+        } else {
+            None
+        };
+        let mut notes = format.notes;
+        if spec.location.contains(['*', '?', '[', '{']) {
+            notes.push(format!("Athena takes no pattern: every file below {location} is read"));
+        }
+        Ok(Outcome { table: format!("{database}.{}", wanted.name), action, partitions: counts, notes })
+    }
+
+    async fn there(&self, database: &str, name: &str) -> Result<Option<Described>> {
+        match self.client.get_table().database_name(database).name(name).send().await {
+            Ok(found) => Ok(found.table().map(Described::there)),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_entity_not_found_exception()) => Ok(None),
+            Err(error) => Err(failed(&format!("show table {database}.{name}"), "glue:GetTable", &error)),
+        }
+    }
+
+    async fn write_table(&self, database: &str, wanted: &Described, there: Option<&Described>, plan: bool) -> Result<Action> {
+        let what = |verb: &str| format!("{verb} table {database}.{}", wanted.name);
+        let Some(there) = there else {
+            if !plan {
+                let request = self.client.create_table().database_name(database).table_input(wanted.input(None)?);
+                request.send().await.map_err(|error| failed(&what("create"), "glue:CreateTable", &error))?;
+            }
+            return Ok(Action::Create);
+        };
+        let differences = wanted.differences(there);
+        if differences.is_empty() {
+            return Ok(Action::Unchanged);
+        }
+        if !plan {
+            let request = self.client.update_table().database_name(database).table_input(wanted.input(Some(there))?);
+            request.send().await.map_err(|error| failed(&what("update"), "glue:UpdateTable", &error))?;
+        }
+        Ok(Action::Update(differences))
+    }
+
+    async fn write_partitions(
+        &self,
+        database: &str,
+        wanted: &Described,
+        found: Partitions,
+        is_new: bool,
+        plan: bool,
+    ) -> Result<PartitionCounts> {
+        // What is only planned is not there to be asked for its partitions.
+        let mut there = if is_new && plan { BTreeMap::new() } else { self.partitions_of(database, &wanted.name).await? };
+        let mut counts = PartitionCounts::default();
+        let (mut created, mut updated) = (Vec::new(), Vec::new());
+        for (values, location) in found {
+            let storage = Storage { location, ..wanted.storage.clone() };
+            match there.remove(&values) {
+                None => created.push((values, storage)),
+                Some(known) if known != storage => updated.push((values, storage)),
+                Some(_) => counts.unchanged += 1,
+            }
+        }
+        (counts.created, counts.updated, counts.others) = (created.len(), updated.len(), there.len());
+        if !plan {
+            self.create_partitions(database, wanted, &created).await?;
+            self.update_partitions(database, wanted, &updated).await?;
+        }
+        Ok(counts)
+    }
+
+    /// Where the partitions of a table are, and how they are read, by their values.
+    async fn partitions_of(&self, database: &str, table: &str) -> Result<BTreeMap<Vec<String>, Storage>> {
+        let request = self.client.get_partitions().database_name(database).table_name(table).exclude_column_schema(true);
+        let mut pages = request.into_paginator().send();
+        let mut partitions = BTreeMap::new();
+        while let Some(page) = pages.next().await {
+            let page =
+                page.map_err(|error| failed(&format!("list partitions of {database}.{table}"), "glue:GetPartitions", &error))?;
+            for partition in page.partitions() {
+                partitions.insert(partition.values().to_vec(), Storage::there(partition.storage_descriptor()));
+            }
+        }
+        Ok(partitions)
+    }
+
+    async fn create_partitions(&self, database: &str, wanted: &Described, created: &[(Vec<String>, Storage)]) -> Result<()> {
+        for batch in created.chunks(BATCH) {
+            let inputs = batch.iter().map(|partition| input(wanted, partition)).collect::<Result<Vec<_>>>()?;
+            let request = self.client.batch_create_partition().database_name(database).table_name(&wanted.name);
+            let answer = request.set_partition_input_list(Some(inputs)).send().await;
+            let answer = answer.map_err(|error| failed("create partitions", "glue:BatchCreatePartition", &error))?;
+            // Another export may have been faster.
+            let exists = |code: Option<&str>| code == Some("AlreadyExistsException");
+            let wrong = answer.errors().iter().find(|error| !exists(error.error_detail().and_then(|detail| detail.error_code())));
+            if let Some(wrong) = wrong {
+                let said = wrong.error_detail().and_then(|detail| detail.error_message()).unwrap_or("it does not say why");
+                let (values, table) = (wrong.partition_values().join(", "), &wanted.name);
+                return Err(Error::config(format!("Glue does not create partition ({values}) of {database}.{table}: {said}")));
+            }
+        }
+        Ok(())
+    }
+
+    async fn update_partitions(&self, database: &str, wanted: &Described, updated: &[(Vec<String>, Storage)]) -> Result<()> {
+        for batch in updated.chunks(BATCH) {
+            let entry = |partition: &(Vec<String>, Storage)| {
+                let entry = BatchUpdatePartitionRequestEntry::builder().set_partition_value_list(Some(partition.0.clone()));
+                entry.partition_input(input(wanted, partition)?).build().map_err(incomplete)
+            };
+            let entries = batch.iter().map(entry).collect::<Result<Vec<_>>>()?;
+            let request = self.client.batch_update_partition().database_name(database).table_name(&wanted.name);
+            let answer = request.set_entries(Some(entries)).send().await;
+            let answer = answer.map_err(|error| failed("update partitions", "glue:BatchUpdatePartition", &error))?;
+            if let Some(wrong) = answer.errors().first() {
+                let said = wrong.error_detail().and_then(|detail| detail.error_message()).unwrap_or("it does not say why");
+                return Err(Error::config(format!("Glue does not update partitions of {database}.{}: {said}", wanted.name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn input(wanted: &Described, (values, storage): &(Vec<String>, Storage)) -> Result<PartitionInput> {
+    let storage = storage.built(&wanted.columns)?;
+    Ok(PartitionInput::builder().set_values(Some(values.clone())).storage_descriptor(storage).build())
+}
+
+/// What the table's files are, for which of them count.
+fn file_format(spec: &TableSpec) -> FileFormat {
+    match spec.connector.as_str() {
+        "CSV" => FileFormat::Csv,
+        "JSON" => FileFormat::Json,
+        _ => FileFormat::Parquet,
+    }
+}

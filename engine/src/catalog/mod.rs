@@ -1,0 +1,108 @@
+//! The catalog in the engine: where it is kept, what it shows DataFusion, and who writes it.
+//!
+//! What a table is, and how it changes, is the crate `catalog`'s. The catalog describes; no run is exact because of it (that is
+//! the state store), and a run goes on without it.
+//!
+//! | question | place |
+//! |---|---|
+//! | which table is `lake.reddit.posts` | `lake`, [`names`] |
+//! | what has been run, read and put aside | `system` |
+//! | how is a registered table opened | [`registered`] |
+//! | how does what a pipeline writes get here | [`register`] |
+
+pub(crate) mod lake;
+pub mod names;
+pub mod register;
+pub mod registered;
+mod session;
+pub(crate) mod system;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ::catalog::Result;
+use ::catalog::store::{CatalogStore, SqliteCatalog, Table, TableName};
+use tokio::sync::OnceCell;
+
+pub(crate) use session::{PipelineCatalog, SYSTEM, WAREHOUSE, install};
+
+use crate::session::Session;
+
+/// The catalog's file in the state folder.
+const FILE: &str = "catalog.db";
+
+/// Opens the catalog beside the state (`[state] url`), making it if it is not there. For commands that write to it.
+///
+/// # Errors
+/// [`Error::Store`](::catalog::Error::Store) with the path and what to try.
+pub async fn open(session: &Session) -> Result<Arc<dyn CatalogStore>> {
+    Ok(Arc::new(SqliteCatalog::open(&path(session)).await?))
+}
+
+/// Opens the catalog if it is there. For commands that only look: they leave nothing behind where nothing was.
+///
+/// # Errors
+/// [`Error::Store`](::catalog::Error::Store) with the path and what to try.
+pub async fn open_existing(session: &Session) -> Result<Option<Arc<dyn CatalogStore>>> {
+    if path(session).exists() { open(session).await.map(Some) } else { Ok(None) }
+}
+
+fn path(session: &Session) -> PathBuf {
+    session.state_folder.join(FILE)
+}
+
+/// The catalog for who looks a name up now and then: opened once, when it is there, and never made.
+#[derive(Debug, Clone)]
+pub(crate) struct Lookup {
+    session: Session,
+    store: Arc<OnceCell<Arc<dyn CatalogStore>>>,
+}
+
+impl Lookup {
+    pub(crate) fn new(session: &Session) -> Self {
+        Self { session: session.clone(), store: Arc::default() }
+    }
+
+    /// The catalog, if it is there.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) async fn store(&self) -> Result<Option<&Arc<dyn CatalogStore>>> {
+        if self.store.get().is_none() && !path(&self.session).exists() {
+            return Ok(None);
+        }
+        self.store.get_or_try_init(|| open(&self.session)).await.map(Some)
+    }
+
+    /// The table of that name. Names are looked up while queries are planned: a catalog that cannot be read is as none, and said.
+    pub(crate) async fn find(&self, name: &TableName) -> Option<Table> {
+        let found = async {
+            match self.store().await? {
+                Some(store) => store.find(name).await,
+                None => Ok(None),
+            }
+        };
+        found.await.unwrap_or_else(|error| {
+            warn(&error);
+            None
+        })
+    }
+
+    /// Every table; see [`Self::find`].
+    pub(crate) async fn list(&self) -> Vec<Table> {
+        let listed = async {
+            match self.store().await? {
+                Some(store) => store.list(None).await,
+                None => Ok(Vec::new()),
+            }
+        };
+        listed.await.unwrap_or_else(|error| {
+            warn(&error);
+            Vec::new()
+        })
+    }
+}
+
+fn warn(error: &::catalog::Error) {
+    tracing::warn!(%error, "the catalog cannot be read; tables of the lake are found by their folders");
+}

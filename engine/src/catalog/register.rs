@@ -1,0 +1,282 @@
+//! What a pipeline writes gets into the catalog: after its first commit, when its columns change, and when it has grown.
+//!
+//! The catalog describes what the sinks hold, so that it is told after the commit, from the table itself, and never stands in its
+//! way: what goes wrong here is a warning. What a killed run did not tell, the next run does: the first time it has nothing more to
+//! read, it looks at all of its sinks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use arrow::datatypes::{Field, Schema};
+use catalog::drift::{NewVersion, Policy, compare};
+use catalog::partitions::Partitioning;
+use catalog::store::{Alteration, CatalogStore, Registration, Statistics, Table, TableName, TableOptions};
+use connectors::context::TableSpec;
+use connectors::registry::{TableFacts, connector};
+use tokio::sync::OnceCell;
+
+use super::lake::PUBLIC;
+use crate::epoch::Scope;
+use crate::session::Session;
+use crate::sql::comments::{Comments, comments};
+use crate::state::Checkpoint;
+
+/// So long a run waits for the catalog.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// And so long it leaves a catalog alone that could not be written.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Times that a table is looked at again because somebody else changed it meanwhile.
+const ATTEMPTS: u32 = 3;
+
+/// Tells the catalog of one run's sinks.
+#[derive(Debug)]
+pub struct Registrar {
+    session: Session,
+    store: OnceCell<Arc<dyn CatalogStore>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// By sink: its columns when the catalog was last told.
+    columns: BTreeMap<String, BTreeSet<String>>,
+    /// Sinks that have grown since.
+    grown: BTreeSet<String>,
+    /// All sinks were looked at.
+    settled: bool,
+    failed: Option<Instant>,
+}
+
+/// A table that is written.
+struct Sink<'a> {
+    spec: &'a TableSpec,
+    key: &'a [String],
+    /// What led to it, for the table's history.
+    why: String,
+}
+
+impl Registrar {
+    /// Of a run that has told nothing yet.
+    pub fn new(session: &Session) -> Self {
+        Self { session: session.clone(), store: OnceCell::new(), known: Mutex::default() }
+    }
+
+    /// An epoch was committed: sinks that are new, or have new columns, are told of at once.
+    pub async fn committed(&self, scope: Scope<'_>, checkpoint: &Checkpoint) {
+        // What is put aside is a flow of its own, which makes no progress; its table is in `system.bad_records`.
+        for flow in checkpoint.flows.iter().filter(|flow| flow.progress.is_some()) {
+            let name = &flow.sink.name;
+            let schema = checkpoint.stages.get(flow.stage).and_then(|stage| stage.schema().ok());
+            let columns: BTreeSet<String> =
+                schema.iter().flat_map(|schema| schema.fields()).map(|field| field.name().clone()).collect();
+            let is_told = {
+                let mut known = self.known();
+                known.grown.insert(name.clone());
+                known.columns.get(name).is_some_and(|known| known.is_superset(&columns))
+            };
+            if !is_told {
+                let why = format!("written by pipeline {} in epoch {}", checkpoint.pipeline, checkpoint.epoch);
+                self.tell(scope, &Sink { spec: &flow.sink, key: &flow.key, why }).await;
+            }
+        }
+    }
+
+    /// Nothing more is there to read: sinks that have grown are measured; the first time in a run, all are looked at.
+    pub async fn settle(&self, scope: Scope<'_>) {
+        let (grown, told) = {
+            let mut known = self.known();
+            let is_first = !std::mem::replace(&mut known.settled, true);
+            let told: Option<BTreeSet<String>> = is_first.then(|| known.columns.keys().cloned().collect());
+            (std::mem::take(&mut known.grown), told)
+        };
+        let mut seen = BTreeSet::new();
+        for flow in &scope.pipeline.flows {
+            let name = &flow.table.name;
+            let is_due = grown.contains(name) || told.as_ref().is_some_and(|told| !told.contains(name));
+            if is_due && seen.insert(name) {
+                let why = format!("written by pipeline {}", scope.pipeline.name);
+                self.tell(scope, &Sink { spec: &flow.table, key: &flow.sink_plan.key, why }).await;
+            }
+        }
+    }
+
+    async fn tell(&self, scope: Scope<'_>, sink: &Sink<'_>) {
+        if self.known().failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
+            return;
+        }
+        let told = tokio::time::timeout(PATIENCE, self.register(scope, sink)).await;
+        let told = told.unwrap_or_else(|_| bail!("it did not answer within {} s", PATIENCE.as_secs()));
+        let mut known = self.known();
+        match told {
+            Ok(None) => {}
+            Ok(Some(columns)) => {
+                known.grown.remove(&sink.spec.name);
+                known.columns.insert(sink.spec.name.clone(), columns);
+            }
+            Err(error) => {
+                known.failed = Some(Instant::now());
+                let error = format!("{error:#}");
+                tracing::warn!(table = sink.spec.name, error, "the catalog was not told of a table; its rows are committed");
+            }
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The columns that the catalog has for the sink now; none when the sink is not there.
+    async fn register(&self, scope: Scope<'_>, sink: &Sink<'_>) -> Result<Option<BTreeSet<String>>> {
+        let spec = self.session.resolve(sink.spec)?;
+        let Some(facts) = connector(&spec.connector)?.facts(&spec, &self.session.context).await? else { return Ok(None) };
+        let name = name_of(&self.session, &scope.pipeline.name, &spec)?;
+        let said = scope.pipeline.tables.get(&sink.spec.name).map(|table| comments(&scope.pipeline.text, &table.span));
+        let registration = registration(name, &scope.pipeline.name, sink, &facts)?;
+        let statistics = Statistics { rows: facts.rows, bytes: Some(facts.bytes), files: Some(facts.files) };
+        let store = self.store.get_or_try_init(|| super::open(&self.session)).await?;
+        let update = Update { registrar: self, store: store.as_ref(), registration, statistics, why: &sink.why };
+        let mut attempt = 1;
+        while let Err(error) = update.run(said.as_ref().unwrap_or(&Comments::default())).await {
+            let is_race = matches!(error.downcast_ref(), Some(catalog::Error::Conflict { .. }));
+            if !is_race || attempt == ATTEMPTS {
+                return Err(error);
+            }
+            attempt += 1;
+        }
+        Ok(Some(facts.schema.fields().iter().map(|field| field.name().clone()).collect()))
+    }
+}
+
+/// One table on its way into the catalog.
+struct Update<'a> {
+    registrar: &'a Registrar,
+    store: &'a dyn CatalogStore,
+    registration: Registration,
+    statistics: Statistics,
+    why: &'a str,
+}
+
+impl Update<'_> {
+    async fn run(&self, said: &Comments) -> Result<()> {
+        let name = &self.registration.name;
+        let now = self.registrar.session.context.clock.now();
+        let mut table = match self.store.find(name).await? {
+            Some(table) => table,
+            None => {
+                let registered = self.store.register(&self.registration, self.why, now).await;
+                let table = registered.with_context(|| format!("registering {name}"))?;
+                tracing::info!(table = %name, "registered in the catalog");
+                table
+            }
+        };
+        self.check_same(&table)?;
+        if table.registration.schema != self.registration.schema {
+            let changes = compare(&table.registration.schema, &self.registration.schema).changes;
+            let version = NewVersion { schema: self.registration.schema.clone(), changes };
+            table = self.store.evolve(name, table.version, &version, self.why, now).await?;
+        }
+        for alteration in self.alterations(&table, said) {
+            self.store.alter(name, &alteration, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses to describe another table under its name.
+    fn check_same(&self, table: &Table) -> Result<()> {
+        let (known, ours) = (&table.registration, &self.registration);
+        let place = |registration: &Registration| -> Result<_> {
+            let spec = super::registered::spec(table, "");
+            let spec = self.registrar.session.resolve(&TableSpec { location: registration.location.clone(), ..spec })?;
+            Ok(self.registrar.session.context.locate(&spec.location)?.url)
+        };
+        if known.connector.eq_ignore_ascii_case(&ours.connector) && place(known)? == place(ours)? {
+            return Ok(());
+        }
+        bail!(
+            "{} is in the catalog as the {} table at {}, registered by {}; this one is {} at {}: write to another folder, or take the \
+             other out of the catalog",
+            ours.name,
+            known.connector,
+            known.location,
+            known.registered_by,
+            ours.connector,
+            ours.location
+        )
+    }
+
+    /// What is different but for the columns.
+    fn alterations(&self, table: &Table, said: &Comments) -> Vec<Alteration> {
+        let (known, ours) = (&table.registration, &self.registration);
+        let mut alterations = Vec::new();
+        if known.location != ours.location {
+            alterations.push(Alteration::Location(ours.location.clone()));
+        }
+        if known.options != ours.options {
+            alterations.push(Alteration::Options(ours.options.clone()));
+        }
+        if known.partitioning != ours.partitioning {
+            alterations.push(Alteration::Partitioning(ours.partitioning.clone()));
+        }
+        if known.key != ours.key {
+            alterations.push(Alteration::Key(ours.key.clone()));
+        }
+        // A comment that the file no longer has may have come from elsewhere: it stays.
+        if said.table.is_some() && said.table != known.comment {
+            alterations.push(Alteration::Comment(said.table.clone()));
+        }
+        for (column, comment) in &said.columns {
+            let is_there = ours.schema.fields().find(column).is_some();
+            if is_there && table.column_comments.get(column) != Some(comment) {
+                alterations.push(Alteration::ColumnComment { column: column.clone(), comment: Some(comment.clone()) });
+            }
+        }
+        if table.statistics != self.statistics {
+            alterations.push(Alteration::Statistics(self.statistics));
+        }
+        alterations
+    }
+}
+
+fn registration(name: TableName, pipeline: &str, sink: &Sink<'_>, facts: &TableFacts) -> Result<Registration> {
+    let plain = |field: &Field| Field::new(field.name(), field.data_type().clone(), field.is_nullable());
+    let fields: Vec<Field> = facts.schema.fields().iter().map(|field| plain(field)).collect();
+    let is_partition = |name: &String| fields.iter().find(|field| field.name() == name).cloned();
+    let partitions: Vec<Field> = facts.partition_by.iter().filter_map(is_partition).collect();
+    let folders: Vec<String> = partitions.iter().map(|field| format!("{0}={{{0}}}", field.name())).collect();
+    let partitioning = Partitioning::parse(&folders.join("/"), &partitions)?;
+    let option = sink.spec.options.iter().find(|(name, _)| name.eq_ignore_ascii_case("key")).map(|(_, value)| value);
+    let listed = option.map(|names| names.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>());
+    let key = match (sink.key, listed) {
+        ([], Some(listed)) => listed,
+        ([], None) => sink.spec.primary_key.clone(),
+        (key, _) => key.to_vec(),
+    };
+    Ok(Registration {
+        name,
+        connector: sink.spec.connector.clone(),
+        location: sink.spec.location.clone(),
+        options: TableOptions(sink.spec.options.iter().cloned().collect()),
+        schema: Schema::new(fields),
+        partitioning,
+        key,
+        policy: Policy::Evolve,
+        comment: None,
+        registered_by: format!("pipeline {pipeline}"),
+    })
+}
+
+/// A table below the lake is called as its folders are; one elsewhere as its pipeline calls it.
+fn name_of(session: &Session, pipeline: &str, spec: &TableSpec) -> Result<TableName> {
+    let (place, lake) = (session.context.locate(&spec.location)?, session.context.stores.lake()?);
+    let below = place.path.prefix_match(&lake.path).filter(|_| place.same_store(&lake));
+    let mut folders: Vec<String> = below.into_iter().flatten().map(|part| part.as_ref().to_owned()).collect();
+    Ok(match folders.pop() {
+        None => TableName::new(pipeline, spec.name.as_str()),
+        Some(table) if folders.is_empty() => TableName::new(PUBLIC, table),
+        Some(table) => TableName::new(folders.join("/"), table),
+    })
+}

@@ -1,0 +1,152 @@
+//! `engine crawl LOCATION`.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use catalog::store::CatalogStore;
+use connectors::files::crawl::{CrawlLocation, CrawlOptions, Progress};
+use connectors::options::parse_bytes;
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+
+use super::Status;
+use super::printer::Printer;
+use crate::crawl::examine::{Request, examine, ledgers};
+use crate::crawl::policies::{Policies, PolicyChoice};
+use crate::crawl::report::Report;
+use crate::crawl::{apply, explain};
+use crate::session::Session;
+
+/// Arguments of `engine crawl`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  engine crawl s3://bucket/raw --plan > tables.sql   what is there, as SQL to review, keep and use in a pipeline
+  engine crawl s3://bucket/raw                       register it; the next crawl reads only what is new
+  engine crawl s3://bucket/raw --explain orders.age  why a column has its type
+  engine crawl ./data --into shop --policy freeze    tables whose schemas never change by themselves
+
+Of every Parquet file the footer is read, of text files the beginning, the middle and the end, small ones as a whole.
+Exits with 1 if a table could not follow its files: its policy, or values that no type but text holds.")]
+pub(super) struct CrawlArguments {
+    /// A folder, a file, or s3://bucket/prefix
+    location: String,
+
+    /// The database that the tables are in
+    #[arg(long, value_name = "DATABASE", default_value = "raw")]
+    into: String,
+
+    /// Print what would be registered, as SQL with the evidence, and change nothing
+    #[arg(long)]
+    plan: bool,
+
+    /// Say why a column has its type, and change nothing
+    #[arg(long, value_name = "TABLE.COLUMN", conflicts_with = "plan")]
+    explain: Option<String>,
+
+    /// Remove tables from the catalog that have lost all their objects
+    #[arg(long)]
+    prune: bool,
+
+    /// Register a table as its files are now, and forget what it was: when it could not follow them, or its folders changed
+    #[arg(long, value_name = "TABLE")]
+    anew: Vec<String>,
+
+    /// What tables do when their files change, kept in the catalog: 'evolve' adds columns and widens types (as new tables do), 'widen'
+    /// widens types only, 'freeze' changes nothing. For all tables of the location, or for one
+    #[arg(long, value_name = "[TABLE=]POLICY")]
+    policy: Vec<PolicyChoice>,
+
+    /// Bytes of a text file that are read at most; a file of no more is read whole
+    #[arg(long, value_name = "BYTES", default_value = "1MB", value_parser = sample_bytes)]
+    sample: u64,
+
+    /// Print one JSON object on standard output instead
+    #[arg(long)]
+    json: bool,
+}
+
+fn sample_bytes(text: &str) -> Result<u64, String> {
+    let bytes = parse_bytes(text).ok_or_else(|| "expected a size, as in '4MB'".to_owned())?;
+    if bytes < CrawlOptions::LEAST_SAMPLE_BYTES {
+        return Err("less than 768KB does not tell how a file is written".to_owned());
+    }
+    Ok(bytes)
+}
+
+pub(super) async fn crawl(arguments: CrawlArguments, session: &Session, printer: &mut Printer) -> Result<Status> {
+    let started = Instant::now();
+    let is_database = |name: &str| !name.is_empty() && name.chars().all(|next| next.is_ascii_alphanumeric() || next == '_');
+    if !is_database(&arguments.into) {
+        bail!("--into '{}' is no name of a database; expected letters, digits and underscores", arguments.into);
+    }
+    let is_kept = !arguments.plan && arguments.explain.is_none();
+    let request = Request {
+        location: CrawlLocation::open(&session.context.stores, &arguments.location).await?,
+        database: arguments.into.to_lowercase(),
+        policies: Policies::new(&arguments.policy),
+        sample_bytes: arguments.sample,
+        prune: arguments.prune,
+        anew: arguments.anew.clone(),
+        is_kept,
+    };
+    // A look leaves nothing behind where nothing was.
+    let store = if is_kept { Some(crate::catalog::open(session).await?) } else { crate::catalog::open_existing(session).await? };
+    let store: Option<&dyn CatalogStore> = store.as_deref();
+    let line = Line::new(printer, &arguments.location);
+    let outcome = Box::pin(examine(session, store, &request, |progress| line.show(progress))).await;
+    line.bar.finish_and_clear();
+    let outcome = outcome?;
+    if let Some(path) = &arguments.explain {
+        let lines = explain::explain(store, &outcome, path).await?;
+        let text =
+            if arguments.json { serde_json::json!({"column": path, "lines": lines}).to_string() } else { lines.join("\n") };
+        printer.data(&format!("{text}\n"));
+        return Ok(Status::Done);
+    }
+    if let Some(store) = store.filter(|_| is_kept) {
+        let called = request.location.called(&request.location.registered(""));
+        let ledgers = ledgers(session, &request)?;
+        apply::apply(store, &outcome, &ledgers, &called, session.context.clock.now()).await?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let report = Report { outcome: &outcome, location: &request.location, database: &request.database, seconds };
+    printer.data(&match (arguments.json, arguments.plan) {
+        (true, is_plan) => format!("{}\n", report.json(is_plan)),
+        (false, true) => report.script(),
+        (false, false) => report.table(),
+    });
+    for refusal in outcome.tables.iter().flat_map(crate::crawl::outcome::TableOutcome::refusals) {
+        printer.error(refusal);
+    }
+    if !outcome.is_refused() {
+        return Ok(Status::Done);
+    }
+    printer.note("such tables stay as they were; --anew TABLE registers one as its files are now");
+    Ok(Status::Failed)
+}
+
+/// The progress line, while a person looks at standard error.
+struct Line {
+    bar: ProgressBar,
+    location: String,
+}
+
+impl Line {
+    fn new(printer: &Printer, location: &str) -> Self {
+        let bar = printer.lines().add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, location: location.to_owned() }
+    }
+
+    fn show(&self, progress: &Progress) {
+        // A listing is long, and a line is for people.
+        if self.bar.is_hidden() || !progress.listed.is_multiple_of(64) {
+            return;
+        }
+        let (listed, read, bytes) = (HumanCount(progress.listed), HumanCount(progress.read), HumanBytes(progress.read_bytes));
+        self.bar.set_message(format!("{}: {listed} objects listed, {read} new or changed, {bytes}", self.location));
+        self.bar.tick();
+    }
+}

@@ -1,0 +1,191 @@
+//! Looking at a location, and deciding.
+
+use anyhow::{Result, bail};
+use catalog::crawl::{Format, Skipped, Skips};
+use catalog::drift::Policy;
+use catalog::store::{CatalogStore, Statistics, Table};
+use connectors::files::crawl::{CrawlLocation, CrawlOptions, Crawled, KnownTable, Ledgers, Progress, crawl};
+
+use connectors::options::unknown;
+
+use super::decide::{decide, leave};
+use super::outcome::{Decision, Outcome, TableOutcome, Touched};
+use super::policies::Policies;
+use crate::session::Session;
+
+/// Who registers what crawls find.
+pub const CRAWL: &str = "crawl";
+
+/// The folder of the lists of objects, in the state folder.
+const FOLDER: &str = "crawl";
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Request {
+    /// Where to look.
+    pub location: CrawlLocation,
+    /// The database of the tables.
+    pub database: String,
+    /// What tables may do.
+    pub policies: Policies,
+    /// Bytes of a text file that are read at most.
+    pub sample_bytes: u64,
+    /// Tables that have lost their objects go.
+    pub prune: bool,
+    /// Tables that are registered anew, as their files are now.
+    pub anew: Vec<String>,
+    /// It will be applied.
+    pub is_kept: bool,
+}
+
+/// Where the lists of objects of a request are kept.
+///
+/// # Errors
+/// When the state folder is no place.
+pub fn ledgers(session: &Session, request: &Request) -> Result<Ledgers> {
+    let folder = session.state_folder.join(FOLDER);
+    let folder = session.context.stores.locate(&folder.to_string_lossy())?;
+    Ok(Ledgers::new(folder, &request.location, &request.database))
+}
+
+/// Crawls and decides. Writes nothing but the list of objects, and that only if the request is kept.
+///
+/// # Errors
+/// When the location cannot be read or the catalog cannot; when nothing is at the location; for a policy of a table that is not
+/// there.
+pub async fn examine(
+    session: &Session,
+    store: Option<&dyn CatalogStore>,
+    request: &Request,
+    tell: impl Fn(&Progress),
+) -> Result<Outcome> {
+    let all = match store {
+        Some(store) => store.list(Some(&request.database)).await?,
+        None => Vec::new(),
+    };
+    let (forgotten, all): (Vec<Table>, Vec<Table>) =
+        all.into_iter().partition(|table| request.anew.contains(&table.name().table));
+    let below = below(&all, request)?;
+    check_forgotten(request, &forgotten, below.iter().map(|(table, _)| table.name().table.as_str()))?;
+    let mut known = Vec::with_capacity(below.len());
+    for (table, location) in &below {
+        known.push(known_table(table, location, store).await?);
+    }
+    let options = CrawlOptions {
+        sample_bytes: request.sample_bytes,
+        taken: all.iter().map(|table| (table.name().table.clone(), format(&table.registration.connector))).collect(),
+        is_kept: request.is_kept,
+        ..CrawlOptions::default()
+    };
+    let crawled = crawl(&request.location, &known, &ledgers(session, request)?, &options, tell).await?;
+    if crawled.progress.listed == 0 {
+        let keeps =
+            if below.is_empty() { "" } else { "; its tables stay, and are pruned only while the location holds something" };
+        bail!("there is no object at '{}'{keeps}", request.location.called(&request.location.registered("")));
+    }
+    let outcome = decided(request, &below, &known, &forgotten, crawled);
+    request.policies.check(outcome.tables.iter().map(|table| table.name().table.as_str()))?;
+    Ok(outcome)
+}
+
+/// The tables below the location, and where.
+fn below<'a>(all: &'a [Table], request: &Request) -> Result<Vec<(&'a Table, String)>> {
+    let mut below = Vec::new();
+    let here = request.location.registered(request.location.file_name().unwrap_or_default());
+    for table in all {
+        let location = &table.registration.location;
+        let is_folder = location.ends_with('/') && !location.contains('*');
+        match request.location.relative(location) {
+            // A crawl of one file says nothing of others.
+            Some(relative) if !request.location.is_file() || *location == here => below.push((table, relative.to_owned())),
+            _ if is_folder && here.starts_with(location.as_str()) => bail!(
+                "'{here}' is a part of table {}, at '{location}': crawl that, or name another database with --into",
+                table.name()
+            ),
+            _ => {}
+        }
+    }
+    Ok(below)
+}
+
+async fn known_table(table: &Table, location: &str, store: Option<&dyn CatalogStore>) -> Result<KnownTable> {
+    let registration = &table.registration;
+    let is_ours = registration.registered_by == CRAWL;
+    let state = match store {
+        Some(store) if is_ours => store.crawl_state(table.name()).await?,
+        _ => None,
+    };
+    let (ledger, observed) = state.map(|state| (state.ledger, state.observed)).unzip();
+    Ok(KnownTable {
+        location: location.to_owned(),
+        format: format(&registration.connector).filter(|_| is_ours),
+        partitioning: registration.partitioning.clone(),
+        ledger,
+        observed: observed.unwrap_or_default(),
+    })
+}
+
+fn format(connector: &str) -> Option<Format> {
+    [Format::Json, Format::Csv, Format::Parquet, Format::Delta].into_iter().find(|format| format.as_str() == connector)
+}
+
+/// Whether the tables that are to be registered anew are those of a crawl of this location.
+fn check_forgotten<'a>(request: &Request, forgotten: &[Table], others: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
+    for name in &request.anew {
+        let Some(table) = forgotten.iter().find(|table| table.name().table == *name) else {
+            bail!("--anew: {}", unknown("table", name, "the location", others));
+        };
+        let registration = &table.registration;
+        if registration.registered_by != CRAWL || request.location.relative(&registration.location).is_none() {
+            bail!("--anew: table {} is kept by {}, at '{}'", table.name(), registration.registered_by, registration.location);
+        }
+    }
+    Ok(())
+}
+
+fn decided(
+    request: &Request,
+    below: &[(&Table, String)],
+    known: &[KnownTable],
+    forgotten: &[Table],
+    crawled: Crawled,
+) -> Outcome {
+    let mut tables = Vec::new();
+    let mut skipped: Vec<Skipped> = Vec::new();
+    let mut note = |skips: &Skips| skipped.extend(skips.iter().cloned());
+    for (((table, _), known), seen) in below.iter().zip(known).zip(crawled.known) {
+        note(&seen.skipped);
+        tables.push(if table.registration.registered_by == CRAWL {
+            decide(table, known, seen, request.policies.of(&table.name().table), request.prune)
+        } else {
+            leave(table, seen)
+        });
+    }
+    for plan in crawled.new.tables {
+        note(&plan.skipped);
+        let before = forgotten.iter().find(|table| table.name().table == plan.name).map(|table| table.registration.policy);
+        let policy = request.policies.of(&plan.name).or(before).unwrap_or(Policy::Evolve);
+        let registration = plan.registration(&request.database, request.location.address(), policy);
+        let observed = plan.observed;
+        tables.push(TableOutcome {
+            registration,
+            decision: Decision::Register,
+            changes: Vec::new(),
+            is_altered: false,
+            statistics: Statistics {
+                rows: (observed.sampled == 0).then_some(observed.rows),
+                bytes: Some(plan.bytes),
+                files: Some(plan.objects),
+            },
+            touched: Touched { new: plan.objects, ..Touched::default() },
+            observed: Some(observed),
+            evidence: plan.evidence,
+            problems: Vec::new(),
+        });
+    }
+    note(&crawled.new.skipped);
+    note(&crawled.skipped);
+    tables.sort_by(|a, b| a.registration.location.cmp(&b.registration.location).then_with(|| a.name().cmp(b.name())));
+    let forgotten = forgotten.iter().map(|table| table.name().clone()).collect();
+    Outcome { tables, forgotten, skipped, progress: crawled.progress, ledger: crawled.ledger }
+}

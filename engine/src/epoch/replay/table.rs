@@ -1,0 +1,178 @@
+//! A table of bad records being read, and rows of it changed.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{Int64Type, SchemaRef};
+use connectors::registry::connector;
+use connectors::source::BadRecord;
+use datafusion::common::{Column, ScalarValue};
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, lit};
+use datafusion::physical_plan::execute_stream;
+
+use super::triage::Mark;
+use crate::epoch::quarantine::{self, EPOCH, FLOWS, INCARNATION};
+use crate::epoch::{Scope, commit};
+
+/// Rows that are read at once: a record may be megabytes long.
+const ROWS: usize = 64;
+
+/// By what the records are ordered: as they came.
+const ORDER: [&str; 5] = [EPOCH, "file", "row", "offset", FLOWS];
+
+/// The bad records of `source`, in the order in which they came; none when there is no table of them. Columns that an earlier version did
+/// not write are NULL.
+///
+/// # Errors
+/// When the table cannot be read.
+pub(super) async fn records(scope: Scope<'_>, source: &str) -> Result<Option<SendableRecordBatchStream>> {
+    let spec = scope.session.resolve(&quarantine::table(&scope.pipeline.name, source))?;
+    let Some(table) = connector(&spec.connector)?.table(&spec, &scope.session.context).await? else { return Ok(None) };
+    let there = table.provider.schema();
+    let known = quarantine::columns();
+    let column = |name: &str| Expr::Column(Column::from_name(name));
+    let mut columns = Vec::new();
+    for field in known.fields() {
+        let value = match there.field_with_name(field.name()) {
+            Ok(_) => cast(column(field.name()), field.data_type().clone()),
+            Err(_) => lit(ScalarValue::try_from(field.data_type())?),
+        };
+        columns.push(value.alias(field.name()));
+    }
+    let others = there.fields().iter().filter(|field| known.field_with_name(field.name()).is_err());
+    columns.extend(others.map(|field| column(field.name())));
+    let order = ORDER.iter().map(|name| column(name).sort(true, true));
+    let plan =
+        LogicalPlanBuilder::scan("bad", provider_as_source(table.provider), None)?.project(columns)?.sort(order)?.build()?;
+    let state = scope.pipeline.context.state();
+    let config = state.config().clone().with_batch_size(ROWS).with_target_partitions(1);
+    let state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
+    let physical = state.create_physical_plan(&plan).await.map_err(connectors::Error::from)?;
+    Ok(Some(execute_stream(physical, state.task_ctx()).map_err(connectors::Error::from)?))
+}
+
+/// Where the bad records of `source` are, to be written.
+///
+/// # Errors
+/// When the table cannot be opened.
+pub(super) async fn sink(scope: Scope<'_>, source: &str) -> Result<Arc<dyn connectors::sink::Sink>> {
+    commit::open(scope.session, &quarantine::table(&scope.pipeline.name, source)).await
+}
+
+/// Some rows of the table.
+pub(super) struct Records<'a> {
+    batch: &'a RecordBatch,
+}
+
+impl<'a> Records<'a> {
+    pub(super) fn new(batch: &'a RecordBatch) -> Self {
+        Self { batch }
+    }
+
+    /// The record at `index`.
+    ///
+    /// # Errors
+    /// When a column is missing, which is a bug.
+    pub(super) fn record(&self, index: usize) -> Result<BadRecord> {
+        Ok(BadRecord {
+            raw: self.bytes("raw", index)?,
+            file: self.text("file", index)?.unwrap_or_default(),
+            row: self.number("row", index)?,
+            line: self.number("line", index)?,
+            offset: self.number("offset", index)?,
+            column: self.text("column", index)?,
+            reason: self.text("reason", index)?.unwrap_or_default(),
+            kept: self.flag("kept", index)?,
+            context: self.text("context", index)?,
+        })
+    }
+
+    /// What decides where the record at `index` goes.
+    ///
+    /// # Errors
+    /// When a column is missing, which is a bug.
+    pub(super) fn mark(&self, index: usize) -> Result<Mark> {
+        Ok(Mark { incarnation: self.text(INCARNATION, index)?, flows: self.text(FLOWS, index)?, kept: self.flag("kept", index)? })
+    }
+
+    fn column(&self, name: &str) -> Result<&'a ArrayRef> {
+        self.batch.column_by_name(name).with_context(|| format!("a table of bad records without column '{name}'"))
+    }
+
+    fn text(&self, name: &str, index: usize) -> Result<Option<String>> {
+        let column = self.column(name)?;
+        Ok(column.as_string_opt::<i32>().filter(|_| column.is_valid(index)).map(|texts| texts.value(index).to_owned()))
+    }
+
+    fn number(&self, name: &str, index: usize) -> Result<Option<u64>> {
+        let column = self.column(name)?;
+        let numbers = column.as_primitive_opt::<Int64Type>().filter(|_| column.is_valid(index));
+        Ok(numbers.and_then(|numbers| u64::try_from(numbers.value(index)).ok()))
+    }
+
+    fn bytes(&self, name: &str, index: usize) -> Result<Vec<u8>> {
+        let column = self.column(name)?;
+        Ok(column
+            .as_binary_opt::<i32>()
+            .filter(|_| column.is_valid(index))
+            .map(|bytes| bytes.value(index).to_vec())
+            .unwrap_or_default())
+    }
+
+    fn flag(&self, name: &str, index: usize) -> Result<bool> {
+        let column = self.column(name)?;
+        Ok(column.as_boolean_opt().is_some_and(|flags| column.is_valid(index) && flags.value(index)))
+    }
+}
+
+/// A row of the table as it will be.
+#[derive(Debug)]
+pub(super) struct Changed {
+    /// The row of the batch that it comes of: what a record does not say is taken over.
+    pub(super) index: usize,
+    /// What it says.
+    pub(super) record: BadRecord,
+    /// The flows that wait for it.
+    pub(super) flows: Option<String>,
+}
+
+/// The rows of `batch` at `rows`.
+///
+/// # Errors
+/// None that is known.
+pub(super) fn taken(batch: &RecordBatch, rows: impl Iterator<Item = usize>) -> Result<RecordBatch> {
+    let rows = rows.map(u32::try_from).collect::<Result<Vec<_>, _>>()?;
+    Ok(take_record_batch(batch, &UInt32Array::from(rows))?)
+}
+
+/// Rows of `batch` as they will be.
+///
+/// # Errors
+/// None that is known.
+pub(super) fn changed(batch: &RecordBatch, rows: &[Changed]) -> Result<RecordBatch> {
+    let before = taken(batch, rows.iter().map(|row| row.index))?;
+    let texts = |of: fn(&Changed) -> Option<&str>| Arc::new(rows.iter().map(of).collect::<StringArray>()) as ArrayRef;
+    let numbers = |of: fn(&BadRecord) -> Option<u64>| {
+        let signed = |row: &Changed| of(&row.record).and_then(|number| i64::try_from(number).ok());
+        Arc::new(rows.iter().map(signed).collect::<Int64Array>()) as ArrayRef
+    };
+    let schema: SchemaRef = before.schema();
+    let column = |name: &str, before: &ArrayRef| match name {
+        "row" => numbers(|record| record.row),
+        "line" => numbers(|record| record.line),
+        "offset" => numbers(|record| record.offset),
+        "column" => texts(|row| row.record.column.as_deref()),
+        "reason" => texts(|row| Some(&row.record.reason)),
+        "kept" => Arc::new(rows.iter().map(|row| Some(row.record.kept)).collect::<BooleanArray>()),
+        "raw" => Arc::new(BinaryArray::from_iter_values(rows.iter().map(|row| &row.record.raw))),
+        "context" => texts(|row| row.record.context.as_deref()),
+        FLOWS => texts(|row| row.flows.as_deref()),
+        _ => Arc::clone(before),
+    };
+    let columns = schema.fields().iter().zip(before.columns()).map(|(field, array)| column(field.name(), array)).collect();
+    Ok(RecordBatch::try_new(schema, columns)?)
+}

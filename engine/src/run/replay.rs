@@ -1,0 +1,217 @@
+//! `engine replay`: the bad records of one source, fed through the flows again after a fix.
+//!
+//! Under the pipeline's lease, in epochs of its own; [`crate::epoch::replay`] says what one of them is. What an earlier process left
+//! pending is finished first, so that a replay that was killed anywhere goes on where it must.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use connectors::replay::Purpose;
+use connectors::sink::Receipt;
+use connectors::source::SliceLimits;
+use tokio_util::sync::CancellationToken;
+
+use super::replay_summary::ReplaySummary;
+use super::{MOST_REPLANS, clean_temporary, complete_flows, folder_name, limits, plan_anew, planned_too_often};
+use super::{Observer, Watch, retry};
+use crate::catalog::register::Registrar;
+use crate::epoch::lease::HeldLease;
+use crate::epoch::record::FlowRecord;
+use crate::epoch::replay::{Passed, Request, Tried, pass, stage, takers};
+use crate::epoch::{Scope, advance, commit, quarantine, record, recover, staging_folder};
+use crate::flow::{Flow, assign};
+use crate::session::Session;
+use crate::sql::Pipeline;
+use crate::state::{Checkpoint, Lease, Progress, StateStore};
+
+/// Replays the bad records of `source`.
+///
+/// `stop` ends it after the epoch it is in.
+///
+/// # Errors
+/// Another run holds the lease; a query or sink fails. What was committed stays.
+pub async fn replay(
+    mut pipeline: Pipeline,
+    source: &str,
+    session: &Session,
+    store: Arc<dyn StateStore>,
+    observer: &Observer,
+    stop: &CancellationToken,
+) -> Result<ReplaySummary> {
+    let held = HeldLease::acquire(Arc::clone(&store), &pipeline.name, Arc::clone(&session.context.clock)).await?;
+    let work = drive(&mut pipeline, source, session, store.as_ref(), &held, observer, stop);
+    let result = tokio::select! {
+        result = work => result,
+        () = held.lost().cancelled() => bail!("the lease of pipeline '{}' was lost: another run has taken over", held.lease().pipeline),
+    };
+    let error = result.as_ref().err().map(|error| format!("{error:#}"));
+    let released = held.release(error.as_deref()).await;
+    let summary = result?;
+    released?;
+    Ok(summary)
+}
+
+/// Says what a replay would do, and does nothing: it takes no lease, and `store` is `None` where nothing was ever run.
+///
+/// # Errors
+/// When the bad records cannot be read.
+pub async fn look(
+    mut pipeline: Pipeline,
+    source: &str,
+    session: &Session,
+    store: Option<Arc<dyn StateStore>>,
+    observer: &Observer,
+) -> Result<ReplaySummary> {
+    let location = quarantine::table(&pipeline.name, source).location;
+    let mut summary = ReplaySummary::new(&pipeline.name, source, &location, Purpose::Look);
+    let Some(store) = store else { return Ok(summary) };
+    let progress = store.progress(&pipeline.name).await?;
+    assign::assign(&mut pipeline.flows, &progress.flows)?;
+    let lease = Lease { pipeline: pipeline.name.clone(), generation: 0 };
+    let stop = CancellationToken::new();
+    let registrar = Registrar::new(session);
+    let scope = Scope {
+        pipeline: &pipeline,
+        session,
+        store: store.as_ref(),
+        lease: &lease,
+        observer,
+        registrar: &registrar,
+        stop: &stop,
+    };
+    let flows = takers(scope, source, &progress);
+    let mut tried = Tried::new();
+    loop {
+        let limits = SliceLimits { rows: u64::MAX, bytes: u64::MAX };
+        let request =
+            Request { source, flows: &flows, incarnation: &progress.incarnation, tried: &tried, limits, purpose: Purpose::Look };
+        let Some(passed) = pass(scope, request).await? else { break };
+        let sinks = passed.takers.iter().filter_map(|index| flows.get(*index));
+        summary.would_go_to(sinks.map(|flow| flow.table.name.as_str()), passed.tally.rows);
+        let more = add(&mut summary, &mut tried, passed);
+        if !more {
+            break;
+        }
+    }
+    summary.last_epoch = progress.next_epoch.saturating_sub(1);
+    Ok(summary)
+}
+
+async fn drive(
+    pipeline: &mut Pipeline,
+    source: &str,
+    session: &Session,
+    store: &dyn StateStore,
+    held: &HeldLease,
+    observer: &Observer,
+    stop: &CancellationToken,
+) -> Result<ReplaySummary> {
+    clean_temporary(session, &pipeline.name)?;
+    let location = quarantine::table(&pipeline.name, source).location;
+    let mut summary = ReplaySummary::new(&pipeline.name, source, &location, Purpose::Commit);
+    let progress = store.progress(&pipeline.name).await?;
+    assign::assign(&mut pipeline.flows, &progress.flows)?;
+    observer.watch(pipeline.flows.iter().filter(|flow| flow.sources.contains(source)).map(|flow| Watch {
+        flow: flow.id.clone(),
+        sink: flow.table.name.clone(),
+        sources: flow.sources.clone(),
+    }));
+    let (mut tried, registrar) = (Tried::new(), Registrar::new(session));
+    for _ in 0..MOST_REPLANS {
+        let scope = Scope { pipeline, session, store, lease: held.lease(), observer, registrar: &registrar, stop };
+        match drain(scope, source, &mut tried, &mut summary).await {
+            Ok(()) => {
+                summary.last_epoch = store.progress(&pipeline.name).await?.next_epoch.saturating_sub(1);
+                return Ok(summary);
+            }
+            Err(error) => plan_anew(pipeline, session, store, error).await?,
+        }
+    }
+    Err(planned_too_often(pipeline))
+}
+
+/// Epochs until every record was tried once, and then, as in a run, the tables that are computed from others.
+async fn drain(scope: Scope<'_>, source: &str, tried: &mut Tried, summary: &mut ReplaySummary) -> Result<()> {
+    finish_pending(scope).await?;
+    while !scope.stop.is_cancelled() {
+        let prepared = retry::retrying(scope, || prepare(scope, source, tried)).await?;
+        let Some(Prepared { passed, checkpoint }) = prepared else { break };
+        if let Some(checkpoint) = &checkpoint {
+            let receipts = retry::retrying(scope, || commit::commit(scope, checkpoint)).await?;
+            retry::retrying(scope, || advance::advance(scope, checkpoint)).await?;
+            written(summary, checkpoint, &receipts);
+        }
+        if !add(summary, tried, passed) {
+            break;
+        }
+    }
+    if summary.tally.rows > 0 {
+        complete_flows(scope).await?;
+    }
+    scope.registrar.settle(scope).await;
+    Ok(())
+}
+
+/// Commits what an earlier process left pending, and tidies.
+async fn finish_pending(scope: Scope<'_>) -> Result<()> {
+    let recover = || async { recover::recover(scope, &scope.store.progress(&scope.pipeline.name).await?).await };
+    retry::retrying(scope, recover).await.map(|_| ())
+}
+
+/// An epoch, recorded; without a checkpoint when it would change nothing.
+struct Prepared {
+    passed: Passed,
+    checkpoint: Option<Checkpoint>,
+}
+
+async fn prepare(scope: Scope<'_>, source: &str, tried: &Tried) -> Result<Option<Prepared>> {
+    let progress = scope.store.progress(&scope.pipeline.name).await?;
+    let flows = takers(scope, source, &progress);
+    let request = Request {
+        source,
+        flows: &flows,
+        incarnation: &progress.incarnation,
+        tried,
+        limits: limits(scope)?,
+        purpose: Purpose::Commit,
+    };
+    let Some(passed) = pass(scope, request).await? else { return Ok(None) };
+    if !passed.changed {
+        return Ok(Some(Prepared { passed, checkpoint: None }));
+    }
+    let folder_name = folder_name(scope, &progress);
+    let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
+    let (staged, bad) = stage(scope, request, &passed, &folder).await?;
+    let flows = if passed.tally.rows > 0 { records(&flows, &passed, &progress) } else { Vec::new() };
+    let checkpoint = record::record(scope, &progress, &folder_name, staged, flows, vec![bad]).await?;
+    Ok(Some(Prepared { passed, checkpoint: Some(checkpoint) }))
+}
+
+/// The flows of an epoch stay where they are.
+fn records<'a>(flows: &[&'a Flow], passed: &Passed, progress: &Progress) -> Vec<FlowRecord<'a>> {
+    let takers = passed.takers.iter().filter_map(|index| flows.get(*index));
+    let record = |flow: &&'a Flow| {
+        let stored = progress.flows.get(&flow.id).cloned().unwrap_or_default();
+        FlowRecord { flow, rows_in: passed.tally.rows, bad_rows: 0, offsets: stored.offsets, identities: stored.identities }
+    };
+    takers.map(record).collect()
+}
+
+fn written(summary: &mut ReplaySummary, checkpoint: &Checkpoint, receipts: &[(String, Receipt)]) {
+    summary.epochs += 1;
+    for (id, receipt) in receipts {
+        let flow = checkpoint.flows.iter().find(|flow| flow.flow == *id && flow.progress.is_some());
+        if let Some(flow) = flow {
+            summary.written(&flow.sink.name, receipt.rows);
+        }
+    }
+}
+
+/// Says whether there are records that were not tried yet.
+fn add(summary: &mut ReplaySummary, tried: &mut Tried, passed: Passed) -> bool {
+    for (takers, records) in passed.tried {
+        *tried.entry(takers).or_default() += records;
+    }
+    summary.tally.merge(passed.tally);
+    passed.more
+}

@@ -1,0 +1,62 @@
+//! Tables that a statement names and that are not there: which one was probably meant.
+
+use std::ops::Range;
+
+use connectors::options::nearest;
+use datafusion::common::TableReference;
+use datafusion::error::DataFusionError;
+
+use super::{Diagnostic, Pipeline};
+use crate::catalog::names::{as_written, lake_name, lake_reference, table_key};
+use crate::catalog::{SYSTEM, system};
+
+impl Pipeline {
+    /// A planning error, with the nearest name of a table that is there.
+    pub(super) fn planning_error(&self, span: &Range<usize>, error: &DataFusionError) -> Diagnostic {
+        let mut diagnostic = Diagnostic::from_datafusion(&self.text, span, error);
+        if let Some(missing) = missing_table(&diagnostic.message).map(str::to_owned) {
+            let near = self.nearest_table(&missing);
+            diagnostic.message = format!("table '{missing}' not found");
+            diagnostic.helps.extend(near.map(|near| format!("did you mean '{near}'?")));
+        }
+        diagnostic
+    }
+
+    /// The table that was probably meant: one of the pipeline's own, or one of the catalog.
+    fn nearest_table(&self, missing: &str) -> Option<String> {
+        let schema = self.context.catalog("datafusion").and_then(|catalog| catalog.schema("public"));
+        let own = schema.map(|schema| schema.table_names()).unwrap_or_default();
+        let bare = missing.rsplit('.').next().unwrap_or(missing);
+        let own = || nearest(bare, own.iter().map(String::as_str)).map(str::to_owned);
+        let of_catalog = || {
+            let system = system::TABLES.map(|table| (format!("{SYSTEM}.{table}"), table));
+            let lake = self.known.iter().map(|name| (lake_reference(name), name.table.as_str()));
+            let all: Vec<(String, &str)> = lake.chain(system).collect();
+            let given =
+                lake_name(&TableReference::parse_str(missing)).map_or_else(|| missing.to_owned(), |name| lake_reference(&name));
+            let by_whole = nearest(&given, all.iter().map(|(whole, _)| whole.as_str())).map(str::to_owned);
+            let by_table = || {
+                let near = nearest(bare, all.iter().map(|(_, table)| *table))?;
+                all.iter().find(|(_, table)| *table == near).map(|(whole, _)| whole.clone())
+            };
+            by_whole.or_else(by_table)
+        };
+        if missing.contains('.') { of_catalog().or_else(own) } else { own().or_else(of_catalog) }
+    }
+}
+
+/// Whether `error` says that one of `names` is not there.
+pub(super) fn is_missing<'a>(error: &Diagnostic, names: impl IntoIterator<Item = &'a str>) -> bool {
+    let key = |name: &str| match name.contains('.') {
+        true => table_key(&TableReference::parse_str(name)),
+        false => name.to_owned(),
+    };
+    let missing = missing_table(&error.message).map(key);
+    missing.is_some_and(|missing| names.into_iter().any(|name| name == missing))
+}
+
+/// The table that a message says is not there, as the query names it.
+fn missing_table(message: &str) -> Option<&str> {
+    let missing = message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
+    missing.map(as_written)
+}

@@ -1,0 +1,130 @@
+//! `engine catalog export glue`, against moto's Glue over a lake in moto's S3.
+
+use serde_json::{Value, json};
+use testkit::moto::Moto;
+
+use super::bench::{Bench, POSTS};
+use crate::lab::block_on;
+
+const BUCKET: &str = "lake";
+
+const WRITES: &str = "\
+CREATE EXTERNAL TABLE posts STORED AS REDDIT LOCATION 'r/rust/new';
+-- Posts, the newest state of each.
+CREATE EXTERNAL TABLE latest STORED AS DELTA LOCATION 'lake://reddit/posts' OPTIONS ('key' 'id');
+CREATE EXTERNAL TABLE bands STORED AS PARQUET LOCATION 'lake://reddit/bands' PARTITIONED BY (band);
+REPLACE INTO latest SELECT id, score, arrow_cast(score, 'Decimal128(12, 2)') AS price FROM posts;
+INSERT INTO bands SELECT id, to_timestamp(created_utc) AS at, CASE WHEN score > 20 THEN 'high' ELSE 'low' END AS band FROM posts;
+";
+
+fn bench(moto: &Moto) -> Bench {
+    let mut bench = Bench::new();
+    block_on(moto.create_bucket(BUCKET)).unwrap();
+    for (name, value) in [
+        ("ENGINE_LAKE_URL", format!("s3://{BUCKET}/x")),
+        ("ENGINE_S3_ENDPOINT", moto.endpoint()),
+        ("ENGINE_GLUE_ENDPOINT", moto.endpoint()),
+        ("ENGINE_S3_REGION", "us-east-1".to_owned()),
+        ("ENGINE_S3_ACCESS_KEY_ID", "testing".to_owned()),
+        ("ENGINE_S3_SECRET_ACCESS_KEY", "very-secret-testing".to_owned()),
+    ] {
+        bench.set(name, value);
+    }
+    bench.secret("very-secret-testing");
+    bench.write("p.sql", WRITES);
+    bench.good(&["run", "p.sql"]);
+    bench
+}
+
+/// What Glue answers.
+fn ask(moto: &Moto, action: &str, request: Value) -> Value {
+    let text = block_on(moto.json("AWSGlue", action, &request.to_string())).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn tables_are_created_then_left_alone_then_updated_where_they_differ() {
+    let moto = block_on(Moto::start()).unwrap();
+    let bench = bench(&moto);
+    let planned = bench.good(&["catalog", "export", "glue", "--plan"]);
+    assert_eq!(
+        planned,
+        "would create database reddit\nwould create reddit.bands: 3 columns; partitions: 2 new\nwould create reddit.posts: 3 columns\n"
+    );
+    assert_eq!(ask(&moto, "GetDatabases", json!({}))["DatabaseList"], json!([]), "a plan writes nothing");
+    let made = bench.good(&["catalog", "export", "glue"]);
+    assert_eq!(made, planned.replace("would create", "created"));
+    let again = bench.good(&["catalog", "export", "glue"]);
+    assert_eq!(again, "reddit.bands is as it is to be; partitions: 2 as they are to be\nreddit.posts is as it is to be\n");
+
+    let posts = &ask(&moto, "GetTable", json!({"DatabaseName": "reddit", "Name": "posts"}))["Table"];
+    assert_eq!(posts["Description"], "Posts, the newest state of each.");
+    assert_eq!(posts["Parameters"]["table_type"], "DELTA");
+    assert_eq!(posts["Parameters"]["spark.sql.sources.provider"], "delta");
+    let columns = posts["StorageDescriptor"]["Columns"].as_array().unwrap();
+    let columns: Vec<[&str; 2]> =
+        columns.iter().map(|column| ["Name", "Type"].map(|key| column[key].as_str().unwrap())).collect();
+    assert_eq!(columns, [["id", "string"], ["score", "bigint"], ["price", "decimal(12,2)"]]);
+    assert_eq!(posts["StorageDescriptor"]["Location"], format!("s3://{BUCKET}/x/reddit/posts/"));
+
+    let bands = &ask(&moto, "GetTable", json!({"DatabaseName": "reddit", "Name": "bands"}))["Table"];
+    let serde = &bands["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"];
+    assert_eq!(serde, "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe");
+    assert_eq!(bands["PartitionKeys"][0]["Name"], "band");
+    let partitions = &ask(&moto, "GetPartitions", json!({"DatabaseName": "reddit", "TableName": "bands"}))["Partitions"];
+    let mut places: Vec<(String, String)> = partitions
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|partition| {
+            let place = partition["StorageDescriptor"]["Location"].as_str().unwrap().to_owned();
+            (partition["Values"][0].as_str().unwrap().to_owned(), place)
+        })
+        .collect();
+    places.sort();
+    let place = |band: &str| (band.to_owned(), format!("s3://{BUCKET}/x/reddit/bands/band={band}/"));
+    assert_eq!(places, [place("high"), place("low")]);
+
+    bench.write("p.sql", WRITES.replace("AS band FROM", "AS band, score AS points FROM").replace("'low' END", "NULL END"));
+    bench.good(&["run", "p.sql", "--from-scratch", "--yes"]);
+    let changed = bench.good(&["catalog", "export", "glue", "reddit.bands"]);
+    assert_eq!(changed, "updated reddit.bands: column points is new; partitions: 1 new, 2 as they are to be\n");
+    let listed: Value = serde_json::from_str(&bench.good(&["catalog", "list", "--json"])).unwrap();
+    assert_eq!(listed[0]["rows"], 2 * POSTS);
+}
+
+#[test]
+fn a_table_of_somebody_else_and_one_that_is_not_on_s3_are_left_out() {
+    let moto = block_on(Moto::start()).unwrap();
+    let bench = bench(&moto);
+    ask(&moto, "CreateDatabase", json!({"DatabaseInput": {"Name": "reddit"}}));
+    let other = json!({"Name": "posts", "StorageDescriptor": {"Location": "s3://elsewhere/posts/", "Columns": []}});
+    ask(&moto, "CreateTable", json!({"DatabaseName": "reddit", "TableInput": other}));
+    let local = bench.path("local").display().to_string();
+    bench.write(
+        "local.sql",
+        format!(
+            "CREATE EXTERNAL TABLE posts STORED AS REDDIT LOCATION 'r/rust/new';\n\
+             CREATE EXTERNAL TABLE here STORED AS DELTA LOCATION '{local}';\nINSERT INTO here SELECT id FROM posts;\n"
+        ),
+    );
+    bench.good(&["run", "local.sql"]);
+    let ended = bench.good(&["catalog", "export", "glue"]);
+    assert!(ended.contains("left out reddit.posts: Glue has another table of that name, at s3://elsewhere/posts/"), "{ended}");
+    assert!(ended.contains("left out local.here: it is at file://") && ended.contains("Athena reads S3 only"), "{ended}");
+    assert!(ended.contains("created reddit.bands"), "{ended}");
+    let json: Value = serde_json::from_str(&bench.good(&["catalog", "export", "glue", "--json", "--database", "Two-3"])).unwrap();
+    let done: Vec<[&Value; 2]> = json.as_array().unwrap().iter().map(|table| [&table["glue"], &table["action"]]).collect();
+    let expected = json!([["two_3.bands", "create"], ["two_3.here", "skip"], ["two_3.posts", "create"]]);
+    assert_eq!(json!(done), expected);
+}
+
+#[test]
+fn a_glue_that_does_not_answer_is_told_with_what_to_check() {
+    let moto = block_on(Moto::start()).unwrap();
+    let mut bench = bench(&moto);
+    bench.set("ENGINE_GLUE_ENDPOINT", "http://127.0.0.1:9");
+    let ended = bench.engine(&["catalog", "export", "glue", "--plan"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("did not answer") && ended.stderr.contains("[glue] endpoint"), "{ended:?}");
+}
