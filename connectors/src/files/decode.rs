@@ -41,7 +41,7 @@ pub struct Refused {
     pub kept: bool,
     /// Its bytes are only the first of them: it is longer than a record may be.
     pub cut: bool,
-    /// Of a record that is no bytes in its file but a row: the row itself, see [`super::row_image`].
+    /// Of a record that is no bytes in its file but a row: the row itself, see `row_image`.
     pub image: Option<String>,
 }
 

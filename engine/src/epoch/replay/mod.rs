@@ -4,7 +4,7 @@
 //! records that are bad still and those that were not tried, overwrites it. Both are staged, recorded and committed as one epoch, so
 //! that a record has left the table when, and only when, its row is in every sink that waited for it. Offsets do not move.
 //!
-//! Records wait for flows ([`triage`]); those of one epoch go to the same ones. All is streamed: the table, the rows, the rest.
+//! Records wait for flows (`triage`); those of one epoch go to the same ones. All is streamed: the table, the rows, the rest.
 
 mod pass;
 mod staged;
