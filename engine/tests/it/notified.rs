@@ -79,6 +79,14 @@ fn is_empty(queue: &Queue) -> bool {
     block_on(queue.counts()).unwrap() == (0, 0)
 }
 
+/// Whether a process has said what it does when it is interrupted; before, that would end it.
+#[cfg(feature = "failpoints")]
+fn catches_interrupts(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 0b10 != 0)
+}
+
 /// Follows until everything is committed and every message is gone, or the run dies. When the first objects are in, more are put.
 #[cfg(feature = "failpoints")]
 fn follow(
@@ -91,6 +99,7 @@ fn follow(
     mut command: std::process::Command,
 ) -> std::process::Output {
     let mut child = command.arg("--follow").spawn().unwrap();
+    let process = child.id();
     let is_in = |count: usize, bad: usize| {
         let rows = [0, 1, 2].map(|table| rows(lab, table).len());
         rows == [count, count, bad] && is_empty(queue)
@@ -101,11 +110,22 @@ fn follow(
             world.put(bucket, "in/d.json", "broken too\n{\"id\":5}\n");
             *is_later = true;
         }
-        if waits(&mut child, &format!("{context}: all objects are read"), || is_in(5, 2)) {
+        // What there was to do may have been done before this run began.
+        if waits(&mut child, &format!("{context}: all objects are read"), || is_in(5, 2) && catches_interrupts(process)) {
             send(&child, "-INT");
         }
     }
     child.wait_with_output().unwrap()
+}
+
+/// The bad records without what differs from run to run: the bucket, and the epoch, since messages come together as they like.
+#[cfg(feature = "failpoints")]
+fn bad_rows(lab: &Lab, bucket: &str) -> Vec<String> {
+    let found = rows(lab, 2);
+    let mut found: Vec<String> =
+        found.iter().filter_map(|row| row.split_once(" | ")).map(|(_, rest)| rest.replace(bucket, "")).collect();
+    found.sort_unstable();
+    found
 }
 
 fn messages(output: &std::process::Output) -> String {
@@ -114,7 +134,6 @@ fn messages(output: &std::process::Output) -> String {
 
 #[cfg(feature = "failpoints")]
 #[test]
-#[ignore = "four minutes, and failed once in three runs beside other kill tests, for a reason that is not known yet"]
 fn a_run_that_a_queue_tells_of_objects_killed_anywhere_loses_and_doubles_nothing() {
     let Some(world) = World::new() else { return };
     let (undisturbed, queue) = world.lab("undisturbed");
@@ -123,8 +142,7 @@ fn a_run_that_a_queue_tells_of_objects_killed_anywhere_loses_and_doubles_nothing
     let output = follow(&world, &undisturbed, &queue, "undisturbed", &mut false, "undisturbed", command);
     assert!(output.status.success(), "{}", messages(&output));
     let expected = crate::checks::Expected::of(&undisturbed);
-    let name_of_bucket = |rows: &str, bucket: &str| rows.replace(bucket, "");
-    let bad: Vec<String> = rows(&undisturbed, 2).iter().map(|row| name_of_bucket(row, "undisturbed")).collect();
+    let bad = bad_rows(&undisturbed, "undisturbed");
     assert_eq!(bad.len(), 2, "{bad:?}");
     let counts = undisturbed.counted();
     for point in ["messages-received", "messages-deleted-before", "messages-deleted-after"] {
@@ -132,7 +150,9 @@ fn a_run_that_a_queue_tells_of_objects_killed_anywhere_loses_and_doubles_nothing
     }
     let mut kills = 0;
     for (point, count) in &counts {
-        for nth in std::collections::BTreeSet::from([1, count.div_ceil(2), *count]) {
+        // The other subjects are killed at every pass of the other points.
+        let last = if point.starts_with("messages") { *count } else { 1 };
+        for nth in std::collections::BTreeSet::from([1, last.div_ceil(2), last]) {
             let context = format!("killed at {point}={nth} of {count}");
             let bucket = format!("{point}-{nth}");
             let (lab, queue) = world.lab(&bucket);
@@ -141,7 +161,7 @@ fn a_run_that_a_queue_tells_of_objects_killed_anywhere_loses_and_doubles_nothing
             let mut is_later = false;
             let output = follow(&world, &lab, &queue, &bucket, &mut is_later, &context, command);
             let killed = crate::lab::was_killed(&output);
-            assert!(killed || output.status.success(), "{context}: {}", messages(&output));
+            assert!(killed || output.status.success(), "{context}: {}: {}", output.status, messages(&output));
             // How messages come together differs from run to run, and with it how often a point is passed.
             assert!(killed || nth > 1, "{context}: was not reached");
             kills += usize::from(killed);
@@ -152,8 +172,7 @@ fn a_run_that_a_queue_tells_of_objects_killed_anywhere_loses_and_doubles_nothing
             for table in [0, 1] {
                 assert_eq!(rows(&lab, table), rows(&undisturbed, table), "{context}");
             }
-            let found: Vec<String> = rows(&lab, 2).iter().map(|row| name_of_bucket(row, &bucket)).collect();
-            assert_eq!(found, bad, "{context}");
+            assert_eq!(bad_rows(&lab, &bucket), bad, "{context}");
             expected.nothing_is_left(&lab, &context);
             assert!(is_empty(&queue), "{context}");
         }
