@@ -12,7 +12,7 @@ use connectors::stores::S3Config;
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
-use crate::files::{HUGE, context, id_name, read, spec};
+use crate::bench::{HUGE, context, id_name, read, spec};
 
 /// How long anything may take that is to happen.
 const PATIENCE: Duration = Duration::from_secs(20);

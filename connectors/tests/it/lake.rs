@@ -5,17 +5,14 @@ use std::time::Duration;
 
 use arrow::array::{Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use connectors::clock::SystemClock;
 use connectors::context::{Context, TableSpec};
 use connectors::lake::{Delta, Parquet};
-use connectors::reddit::RedditConfig;
 use connectors::registry::Connector;
 use connectors::sink::{Batch, BatchId, WriteMode};
-use connectors::staging::StagingSizes;
-use connectors::stores::{S3Config, Stores};
 use connectors::testing::{SinkCase, read_rows, sink_contract, stage};
-use datafusion::execution::runtime_env::RuntimeEnv;
 use testkit::s3::{Fault, FaultKind, Operation, S3Server};
+
+use crate::bench::context_on;
 
 const DELTA_MODES: [WriteMode; 3] = [WriteMode::Append, WriteMode::Overwrite, WriteMode::Upsert];
 const PARQUET_MODES: [WriteMode; 2] = [WriteMode::Append, WriteMode::Overwrite];
@@ -23,26 +20,9 @@ const PARQUET_MODES: [WriteMode; 2] = [WriteMode::Append, WriteMode::Overwrite];
 /// How often a caller tries a commit again, as the engine's next runs would.
 const TRIES: usize = 4;
 
-fn lake_on(server: &S3Server) -> Context {
-    let s3 = S3Config {
-        endpoint: Some(server.endpoint()),
-        region: Some(server.region().to_owned()),
-        access_key_id: Some(server.access_key().to_owned()),
-        secret_access_key: Some(server.secret_key().to_owned()),
-        ..S3Config::default()
-    };
-    Context {
-        stores: Arc::new(Stores::new(&format!("s3://{}/lake", testkit::s3::BUCKET), s3).unwrap()),
-        reddit: RedditConfig::default(),
-        sizes: StagingSizes::default(),
-        runtime: Arc::new(RuntimeEnv::default()),
-        clock: Arc::new(SystemClock),
-    }
-}
-
 async fn keeps_the_contract(connector: &dyn Connector, modes: &[WriteMode]) {
     let server = S3Server::start().await.unwrap();
-    let context = lake_on(&server);
+    let context = context_on(&server);
     sink_contract(&SinkCase { connector, context: &context, location: "lake://t".into(), modes }).await.unwrap();
     assert_eq!(server.unfinished_uploads(testkit::s3::BUCKET), Vec::<String>::new());
 }
@@ -87,7 +67,7 @@ async fn batch(context: &Context, epoch: u64, mode: WriteMode, ids: &[i64]) -> B
 /// Commits two epochs, the second under `fault`, and expects both to be there once.
 async fn survives(connector: &dyn Connector, mode: WriteMode, fault: impl Fn() -> Fault) {
     let server = S3Server::start().await.unwrap();
-    let context = lake_on(&server);
+    let context = context_on(&server);
     let spec = table(connector);
     let first = batch(&context, 1, mode, &[1, 2]).await;
     connector.sink(&spec, &context).await.unwrap().commit(&first).await.unwrap();

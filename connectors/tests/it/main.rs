@@ -1,6 +1,8 @@
 //! What the connectors do over a wire: one binary, one module a connector.
 #![expect(clippy::unwrap_used, reason = "tests: what is shared between them is no test function itself")]
 
+mod bad_files;
+mod bench;
 mod files;
 mod folders;
 mod lake;

@@ -15,7 +15,7 @@ use testkit::moto::{Moto, Queue};
 use testkit::s3::{Operation, S3Server};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::files::{HUGE, context, context_on, id_name, read, spec};
+use crate::bench::{HUGE, context, context_on, id_name, read, spec};
 
 const BUCKET: &str = "incoming";
 /// How long anything may take that is to happen.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::files::{Bench, HUGE, error, id_name, read, spec};
+use crate::bench::{Bench, HUGE, error, id_name, read, spec};
 
 /// A server of one file, which gives it to those who have the token, and answers no HEAD. It ends with its handle.
 struct Server {

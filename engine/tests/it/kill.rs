@@ -2,6 +2,7 @@
 //! nothing comes twice, nothing is left lying about.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::faults::POINTS;
 use testkit::python::{DELTA_PACKAGES, delta_counts, venv_with};
@@ -25,22 +26,48 @@ fn passes(count: u64) -> Vec<u64> {
     (0..MOST_PASSES).map(|index| 1 + index * (count - 1) / (MOST_PASSES - 1)).collect()
 }
 
+/// Kills that are tried side by side: much of a run is waiting for the disk.
+const SIDE_BY_SIDE: usize = 2;
+
+/// Every point and each of its passes at which a run is killed, in turn, by workers that each have what `start` gives.
+fn at_each_pass<T>(
+    counts: &BTreeMap<String, u64>,
+    start: impl Fn() -> T + Sync,
+    try_one: impl Fn(&mut T, &str, u64, &str) + Sync,
+) -> Vec<T> {
+    let all: Vec<_> =
+        counts.iter().flat_map(|(point, count)| passes(*count).into_iter().map(move |nth| (point, nth, count))).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut own = start();
+        while let Some((point, nth, count)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            try_one(&mut own, point, *nth, &format!("killed at {point}={nth} of {count}"));
+        }
+        own
+    };
+    let workers = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..SIDE_BY_SIDE).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+    });
+    eprintln!("{} kills at {} points, {} passes in all", all.len(), counts.len(), counts.values().sum::<u64>());
+    workers
+}
+
 /// Kills a run of `start` at every point that an undisturbed one passes, and runs it again each time. Returns the last lab.
-fn sweep(start: impl Fn() -> Lab, expected: &Expected, counts: &BTreeMap<String, u64>) -> Lab {
-    let (mut kills, mut last) = (0, None);
-    for (point, count) in counts {
-        for nth in passes(*count) {
-            let context = format!("killed at {point}={nth} of {count}");
+fn sweep(start: impl Fn() -> Lab + Sync, expected: &Expected, counts: &BTreeMap<String, u64>) -> Lab {
+    let labs = at_each_pass(
+        counts,
+        || None,
+        |last, point, nth, context| {
             let lab = start();
             assert!(lab.run_killed_at(point, nth), "{context}: was not reached");
-            expected.whole_epochs(&lab, &context);
-            lab.run_well(&context);
-            expected.holds(&lab, &context);
-            (kills, last) = (kills + 1, Some(lab));
-        }
-    }
-    eprintln!("{kills} kills at {} points, {} passes in all", counts.len(), counts.values().sum::<u64>());
-    let last = last.unwrap();
+            expected.whole_epochs(&lab, context);
+            lab.run_well(context);
+            expected.holds(&lab, context);
+            *last = Some(lab);
+        },
+    );
+    let last = labs.into_iter().flatten().last().unwrap();
     nothing_is_new(&last);
     last
 }
@@ -91,45 +118,45 @@ fn files_killed_anywhere_are_read_once_and_their_bad_records_kept_once() {
 
 /// A lab whose run put records aside, with what makes most of them rows: the next command replays them.
 fn repaired() -> Lab {
-    let lab = Lab::local(BAD);
+    let mut lab = Lab::local(BAD);
     lab.run_well("before the repair");
     let (from, to) = BAD_REPAIRS;
     lab.edit(&BAD.text.replace(from, to));
-    lab.replaying(&["events"])
+    lab.set_replaying(&["events"]);
+    lab
 }
 
 #[test]
 fn a_replay_killed_anywhere_moves_each_record_once() {
-    let mut lab = repaired();
-    let saved = lab.save();
-    let counts = lab.run_counting();
-    let expected = Expected::of(&lab);
-    expected.holds(&lab, "undisturbed");
-    assert_eq!(lab.rows(&BAD.tables[0]).unwrap().len(), 7, "5 of 7 bad records are rows now, beside 2 that were");
-    let mut kills = 0;
-    for (point, count) in &counts {
-        for nth in passes(*count) {
-            let context = format!("killed at {point}={nth} of {count}");
-            lab.restore(&saved);
-            assert!(lab.run_killed_at(point, nth), "{context}: was not reached");
-            expected.whole_epochs(&lab, &context);
-            // A run finishes what the replay left as well as the next replay does.
-            if nth % 2 == 0 {
-                lab = lab.running();
-                lab.run_well(&context);
-                lab = lab.replaying(&["events"]);
-            }
-            lab.run_well(&context);
-            expected.holds(&lab, &context);
-            kills += 1;
+    let undisturbed = repaired();
+    let counts = undisturbed.run_counting();
+    let expected = Expected::of(&undisturbed);
+    expected.holds(&undisturbed, "undisturbed");
+    assert_eq!(undisturbed.rows(&BAD.tables[0]).unwrap().len(), 7, "5 of 7 bad records are rows now, beside 2 that were");
+    let start = || {
+        let lab = repaired();
+        (lab.save(), lab)
+    };
+    let labs = at_each_pass(&counts, start, |(saved, lab), point, nth, context| {
+        lab.restore(saved);
+        assert!(lab.run_killed_at(point, nth), "{context}: was not reached");
+        expected.whole_epochs(lab, context);
+        // A run finishes what the replay left as well as the next replay does.
+        if nth % 2 == 0 {
+            lab.set_running();
+            lab.run_well(context);
+            lab.set_replaying(&["events"]);
         }
-    }
-    eprintln!("{kills} kills at {} points, {} passes in all", counts.len(), counts.values().sum::<u64>());
+        lab.run_well(context);
+        expected.holds(lab, context);
+    });
+    let (_, mut lab) = labs.into_iter().last().unwrap();
     let again = lab.run_well("replayed once more");
     let text = String::from_utf8(again.stdout).unwrap();
     assert!(text.contains("made 0 rows"), "{text}");
     expected.holds(&lab, "replayed once more");
-    nothing_is_new(&lab.running());
+    lab.set_running();
+    nothing_is_new(&lab);
 }
 
 #[test]

@@ -87,13 +87,13 @@ impl Lab {
     }
 
     /// With `engine replay` of a table in place of `engine run`.
-    pub(crate) fn replaying(self, table: &'static [&'static str]) -> Self {
-        Self { command: ("replay", table), ..self }
+    pub(crate) fn set_replaying(&mut self, table: &'static [&'static str]) {
+        self.command = ("replay", table);
     }
 
     /// With `engine run`.
-    pub(crate) fn running(self) -> Self {
-        Self { command: ("run", &[]), ..self }
+    pub(crate) fn set_running(&mut self) {
+        self.command = ("run", &[]);
     }
 
     /// Replaces the pipeline's file.
