@@ -1,5 +1,6 @@
 //! A SQLite file, opened in the same way by whoever keeps something in one: made and migrated by itself, safe for several processes.
 
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ impl SqliteFile<'_> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| self.unavailable(path, error))?;
         }
+        // Of several processes that find no tables, or older ones, one makes them.
+        let _alone = lock(path).await.map_err(|error| self.unavailable(path, error))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -61,6 +64,18 @@ impl SqliteFile<'_> {
         };
         Unavailable { message: format!("{} {path}: {said}; {advice}", self.what), source: Box::new(cause) }
     }
+}
+
+/// Waits for whoever else opens `path`, until what is returned is dropped. It is a file of its own: SQLite's locks on its own file would
+/// go with it.
+async fn lock(path: &Path) -> std::io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-lock");
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = File::options().create(true).append(true).open(name)?;
+        file.lock().map(|()| file)
+    });
+    locked.await.map_err(std::io::Error::other)?
 }
 
 /// A transaction that holds the write lock from its beginning.

@@ -50,6 +50,7 @@
 //! | what type a column of a file has | the crate `catalog` |
 
 pub mod catalog;
+mod cause;
 pub mod cli;
 pub mod config;
 pub mod crawl;

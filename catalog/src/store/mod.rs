@@ -37,7 +37,7 @@ pub trait CatalogStore: std::fmt::Debug + Send + Sync {
     /// Registers a table with version 1 of its schema, and its database if there is none. `why` goes into the history.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) when the table is there.
+    /// [`Error::Conflict`](crate::Error::Conflict) when the table is there.
     async fn register(&self, table: &Registration, why: &str, now: DateTime<Utc>) -> Result<Table>;
 
     /// The table, if it is there.

@@ -59,10 +59,13 @@ impl CatalogStore for SqliteCatalog {
         let name = &table.name;
         let mut transaction = self.begin().await?;
         if let Some(known) = find(&mut transaction, name).await? {
-            return Err(Error::config(format!(
-                "table {name} is in the catalog already, registered by {}, at {}; remove it first, or choose another name",
-                known.registration.registered_by, known.registration.location
-            )));
+            return Err(Error::Conflict {
+                message: format!(
+                    "table {name} is in the catalog already, registered by {}, at {}; choose another name, or take it out: engine \
+                     catalog forget {name}",
+                    known.registration.registered_by, known.registration.location
+                ),
+            });
         }
         make_database(&mut transaction, &name.database, None, now).await?;
         sqlx::query(

@@ -43,6 +43,25 @@ async fn open(folder: &tempfile::TempDir) -> SqliteCatalog {
     SqliteCatalog::open(&folder.path().join("deep/catalog.db")).await.unwrap()
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_may_open_a_new_folder_at_once() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/catalog.db");
+        let opening: Vec<_> = (0..8)
+            .map(|_| {
+                tokio::spawn({
+                    let path = path.clone();
+                    async move { SqliteCatalog::open(&path).await }
+                })
+            })
+            .collect();
+        for opened in opening {
+            opened.await.unwrap().unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_registered_is_found_again_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
@@ -63,11 +82,11 @@ async fn a_table_is_registered_once() {
     let catalog = open(&folder).await;
     catalog.register(&registration("raw.toll"), "", now()).await.unwrap();
     let error = catalog.register(&registration("raw.toll"), "", now()).await.unwrap_err();
-    assert!(matches!(error, Error::Config { .. }));
+    assert!(matches!(error, Error::Conflict { .. }));
     assert_eq!(
         error.to_string(),
-        "table raw.toll is in the catalog already, registered by crawl, at s3://bucket/toll/; remove it first, or choose another \
-         name"
+        "table raw.toll is in the catalog already, registered by crawl, at s3://bucket/toll/; choose another name, or take it \
+         out: engine catalog forget raw.toll"
     );
 }
 

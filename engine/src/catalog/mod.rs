@@ -19,6 +19,7 @@ pub(crate) mod system;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::catalog::Result;
 use ::catalog::store::{CatalogStore, SqliteCatalog, Table, TableName};
@@ -56,11 +57,12 @@ fn path(session: &Session) -> PathBuf {
 pub(crate) struct Lookup {
     session: Session,
     store: Arc<OnceCell<Arc<dyn CatalogStore>>>,
+    is_warned: Arc<AtomicBool>,
 }
 
 impl Lookup {
     pub(crate) fn new(session: &Session) -> Self {
-        Self { session: session.clone(), store: Arc::default() }
+        Self { session: session.clone(), store: Arc::default(), is_warned: Arc::default() }
     }
 
     /// The catalog, if it is there.
@@ -83,7 +85,7 @@ impl Lookup {
             }
         };
         found.await.unwrap_or_else(|error| {
-            warn(&error);
+            self.warn(&error);
             None
         })
     }
@@ -97,12 +99,15 @@ impl Lookup {
             }
         };
         listed.await.unwrap_or_else(|error| {
-            warn(&error);
+            self.warn(&error);
             Vec::new()
         })
     }
-}
 
-fn warn(error: &::catalog::Error) {
-    tracing::warn!(%error, "the catalog cannot be read; tables of the lake are found by their folders");
+    /// Once is enough: every name that is looked up fails in the same way.
+    fn warn(&self, error: &::catalog::Error) {
+        if !self.is_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "the catalog cannot be read; tables of the lake are found by their folders");
+        }
+    }
 }

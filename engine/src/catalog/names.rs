@@ -10,7 +10,7 @@ use super::session::{SYSTEM, WAREHOUSE};
 const DEFAULT: &str = "datafusion";
 
 /// Schemas that are no databases of the lake.
-const OTHERS: [&str; 4] = [PUBLIC, "information_schema", SYSTEM, WAREHOUSE];
+pub const OTHERS: [&str; 4] = [PUBLIC, "information_schema", SYSTEM, WAREHOUSE];
 
 /// The table of the lake that a pipeline means: `lake.raw.toll`, `raw.toll`, `lake.toll`; none for its own tables and those of other
 /// catalogs.

@@ -18,6 +18,7 @@ use connectors::registry::{TableFacts, connector};
 use tokio::sync::OnceCell;
 
 use super::lake::PUBLIC;
+use crate::cause::one_line;
 use crate::epoch::Scope;
 use crate::session::Session;
 use crate::sql::comments::{Comments, comments};
@@ -109,7 +110,10 @@ impl Registrar {
             return;
         }
         let told = tokio::time::timeout(PATIENCE, self.register(scope, sink)).await;
-        let told = told.unwrap_or_else(|_| bail!("it did not answer within {} s", PATIENCE.as_secs()));
+        let told = told.unwrap_or_else(|_| {
+            let message = format!("it did not answer within {} s", PATIENCE.as_secs());
+            Err(catalog::Error::Store { message, source: None }.into())
+        });
         let mut known = self.known();
         match told {
             Ok(None) => {}
@@ -118,8 +122,11 @@ impl Registrar {
                 known.columns.insert(sink.spec.name.clone(), columns);
             }
             Err(error) => {
-                known.failed = Some(Instant::now());
-                let error = format!("{error:#}");
+                // What is wrong with one table says nothing about the others.
+                if matches!(error.downcast_ref(), Some(catalog::Error::Store { .. })) {
+                    known.failed = Some(Instant::now());
+                }
+                let error = one_line(&error);
                 tracing::warn!(table = sink.spec.name, error, "the catalog was not told of a table; its rows are committed");
             }
         }
@@ -193,18 +200,21 @@ impl Update<'_> {
             let spec = self.registrar.session.resolve(&TableSpec { location: registration.location.clone(), ..spec })?;
             Ok(self.registrar.session.context.locate(&spec.location)?.url)
         };
-        if known.connector.eq_ignore_ascii_case(&ours.connector) && place(known)? == place(ours)? {
+        // Who registered a table may move it.
+        let is_ours = || known.registered_by == ours.registered_by;
+        if known.connector.eq_ignore_ascii_case(&ours.connector) && (is_ours() || place(known)? == place(ours)?) {
             return Ok(());
         }
         bail!(
             "{} is in the catalog as the {} table at {}, registered by {}; this one is {} at {}: write to another folder, or take the \
-             other out of the catalog",
+             other out of the catalog: engine catalog forget {}",
             ours.name,
             known.connector,
             known.location,
             known.registered_by,
             ours.connector,
-            ours.location
+            ours.location,
+            known.name
         )
     }
 

@@ -78,3 +78,15 @@ pub async fn open(session: &Session, table: &Table, moment: Option<&Moment>) -> 
     let source = connector.source(&spec, session.source_folder(LOOKED_AT, &name)?, &session.context).await?;
     Ok(Some(Arc::new(SourceTable { name, source })))
 }
+
+/// Opens files that nothing but their place is known of: folders called `day=...` in it are columns.
+///
+/// # Errors
+/// When there are none, or they cannot be read.
+pub async fn open_place(session: &Session, location: &str, format: &str) -> Result<Arc<dyn TableProvider>> {
+    let folders = location.split('/').filter_map(|part| part.split_once('=')).map(|(name, _)| name.to_owned());
+    let spec = TableSpec { partition_by: folders.collect(), ..super::lake::spec(location, &format.to_uppercase(), location) };
+    let spec = session.resolve(&spec)?;
+    let source = connector(&spec.connector)?.source(&spec, session.source_folder(LOOKED_AT, "files")?, &session.context).await?;
+    Ok(Arc::new(SourceTable { name: location.to_owned(), source }))
+}

@@ -33,7 +33,7 @@ pub(super) async fn check(arguments: CheckArguments, session: &Session, printer:
             }
             Ok(Err(errors)) => report(&file, &errors, printer)?,
             // The other files are checked all the same.
-            Err(error) => printer.error(&super::one_line(&error)),
+            Err(error) => printer.error(&crate::cause::one_line(&error)),
         }
         status = Status::Failed;
     }

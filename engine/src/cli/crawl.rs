@@ -10,6 +10,7 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::Status;
 use super::printer::Printer;
+use crate::catalog::names::OTHERS;
 use crate::crawl::examine::{Request, examine, ledgers};
 use crate::crawl::policies::{Policies, PolicyChoice};
 use crate::crawl::report::Report;
@@ -78,6 +79,9 @@ pub(super) async fn crawl(arguments: CrawlArguments, session: &Session, printer:
     let is_database = |name: &str| !name.is_empty() && name.chars().all(|next| next.is_ascii_alphanumeric() || next == '_');
     if !is_database(&arguments.into) {
         bail!("--into '{}' is no name of a database; expected letters, digits and underscores", arguments.into);
+    }
+    if OTHERS.contains(&arguments.into.to_lowercase().as_str()) {
+        bail!("--into '{}': that name is taken by a schema of engine's own; choose another, as in 'raw'", arguments.into);
     }
     let is_kept = !arguments.plan && arguments.explain.is_none();
     let request = Request {

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::cause::{is_ours, one_line};
 use crate::config::Settings;
 use crate::session::{Purpose, Session};
 use printer::Printer;
@@ -156,29 +157,4 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
         Command::Catalog(catalog) => Box::pin(catalog::catalog(catalog, &session, printer)).await,
         Command::Config(_) => Ok(Status::Done),
     }
-}
-
-/// The error and its causes, each said once: the errors of our own name their causes themselves.
-fn one_line(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain() {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text = if text.is_empty() { said } else { format!("{text}: {said}") };
-        }
-        let is_own = cause.is::<connectors::Error>() || cause.is::<crate::state::StateError>() || cause.is::<::catalog::Error>();
-        if is_own {
-            break;
-        }
-    }
-    text
-}
-
-/// Whether the error is a bug of ours rather than something the user can repair.
-fn is_ours(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        matches!(cause.downcast_ref::<connectors::Error>(), Some(connectors::Error::Internal { .. }))
-            || matches!(cause.downcast_ref::<::catalog::Error>(), Some(::catalog::Error::Internal { .. }))
-            || matches!(cause.downcast_ref::<crate::state::StateError>(), Some(crate::state::StateError::Corrupt { .. }))
-    })
 }

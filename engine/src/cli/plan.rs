@@ -88,7 +88,7 @@ fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, fl
         }
         if let Some(ratio) = source.map(|source| source.max_bad_ratio()).filter(|ratio| *ratio > 0.0) {
             let aside = quarantine::table(&pipeline.name, name).location;
-            writeln!(text, "    bad records: put aside in {aside}, up to {:.0} % of an epoch", ratio * 100.0)?;
+            writeln!(text, "    bad records: put aside in {aside}, up to {} of an epoch", percent(ratio))?;
         }
     }
     for name in &flow.bounded {
@@ -132,4 +132,10 @@ fn first_words(statement: &str) -> String {
         Some((end, _)) => format!("{}...", &line[..end]),
         None => line,
     }
+}
+
+/// As it was given, `0.001` as `0.1 %`.
+fn percent(ratio: f64) -> String {
+    let text = format!("{:.6}", ratio * 100.0);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }

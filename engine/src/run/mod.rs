@@ -23,6 +23,7 @@ pub use queries::SHOWN_ROWS;
 use summary::Summary;
 
 use crate::catalog::register::Registrar;
+use crate::cause::one_line;
 use crate::epoch::lease::HeldLease;
 use crate::epoch::record::FlowRecord;
 use crate::epoch::{Scope, finish, quarantine, record, recover, slice, stage, staging_folder};
@@ -72,7 +73,7 @@ pub async fn run(
         result = work => result,
         () = held.lost().cancelled() => bail!("the lease of pipeline '{}' was lost: another run has taken over", pipeline_name(&held)),
     };
-    let error = result.as_ref().err().map(|error| format!("{error:#}"));
+    let error = result.as_ref().err().map(one_line);
     let released = held.release(error.as_deref()).await;
     let outcome = result?;
     released?;
@@ -106,6 +107,10 @@ async fn drive(
         sink: flow.table.name.clone(),
         sources: flow.sources.clone(),
     }));
+    if options.follow && !pipeline.queries.is_empty() {
+        let lines: Vec<String> = pipeline.queries.iter().map(|query| pipeline.line(&query.span).to_string()).collect();
+        tracing::warn!(lines = lines.join(", "), "SELECT, COPY and EXPLAIN are not run with --follow, which has no end");
+    }
     let registrar = Registrar::new(session);
     loop {
         drain_and_adapt(pipeline, session, store, held, options, (observer, &registrar), stop).await?;

@@ -15,6 +15,7 @@ use super::replay_summary::ReplaySummary;
 use super::{MOST_REPLANS, clean_temporary, complete_flows, folder_name, limits, plan_anew, planned_too_often};
 use super::{Observer, Watch, retry};
 use crate::catalog::register::Registrar;
+use crate::cause::one_line;
 use crate::epoch::lease::HeldLease;
 use crate::epoch::record::FlowRecord;
 use crate::epoch::replay::{Passed, Request, Tried, pass, stage, takers};
@@ -44,7 +45,7 @@ pub async fn replay(
         result = work => result,
         () = held.lost().cancelled() => bail!("the lease of pipeline '{}' was lost: another run has taken over", held.lease().pipeline),
     };
-    let error = result.as_ref().err().map(|error| format!("{error:#}"));
+    let error = result.as_ref().err().map(one_line);
     let released = held.release(error.as_deref()).await;
     let summary = result?;
     released?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::cause::one_line;
 use crate::epoch::Scope;
 
 /// Waits before the second attempt; doubles from attempt to attempt.
@@ -27,7 +28,7 @@ pub(super) async fn retrying<T, F: Future<Output = Result<T>>>(scope: Scope<'_>,
         left -= 1;
         tracing::warn!(
             pipeline = scope.pipeline.name,
-            error = format!("{error:#}"),
+            error = one_line(&error),
             wait_seconds = wait.as_secs(),
             retries_left = left,
             "epoch failed, trying again"

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use connectors::options::nearest;
 use connectors::sink::WriteMode;
+use datafusion::common::TableReference;
 use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as Parsed;
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::pipeline::{Pipeline, TableKind, target};
 use super::script::find_word;
 use super::{Diagnostic, tables};
-use crate::catalog::names::table_key;
+use crate::catalog::names::{lake_name, table_key};
 use crate::flow::classify::{classify, inputs};
 use crate::flow::{Class, Flow, plan};
 use crate::session::Session;
@@ -130,9 +131,18 @@ async fn query(pipeline: &Pipeline, insert: &Insert) -> PlanResult<LogicalPlan> 
 }
 
 fn unknown_table(pipeline: &Pipeline, span: &Range<usize>, name: &str) -> Diagnostic {
-    let diagnostic = Diagnostic::new(format!("table '{name}' not found"), find_word(&pipeline.text, span, name));
+    let reference = TableReference::parse_str(name);
+    let at = find_word(&pipeline.text, span, name).or_else(|| find_word(&pipeline.text, span, reference.table()));
+    let diagnostic = Diagnostic::new(format!("table '{name}' not found"), at);
     match nearest(name, pipeline.tables.keys().map(String::as_str)) {
         Some(near) => diagnostic.help(format!("did you mean '{near}'?")),
-        None => diagnostic.help(format!("declare it: CREATE EXTERNAL TABLE {name} STORED AS DELTA LOCATION 'lake://...'")),
+        None => {
+            let place =
+                lake_name(&reference).map_or_else(|| "...".to_owned(), |name| format!("{}/{}", name.database, name.table));
+            let own = reference.table();
+            diagnostic.help(format!(
+                "declare it: CREATE EXTERNAL TABLE {own} STORED AS DELTA LOCATION 'lake://{place}', and write to {own}"
+            ))
+        }
     }
 }

@@ -24,6 +24,9 @@ impl Pipeline {
 
     /// The table that was probably meant: one of the pipeline's own, or one of the catalog.
     fn nearest_table(&self, missing: &str) -> Option<String> {
+        if let Some(own) = self.declared_at(missing) {
+            return Some(own);
+        }
         let schema = self.context.catalog("datafusion").and_then(|catalog| catalog.schema("public"));
         let own = schema.map(|schema| schema.table_names()).unwrap_or_default();
         let bare = missing.rsplit('.').next().unwrap_or(missing);
@@ -42,6 +45,14 @@ impl Pipeline {
             by_whole.or_else(by_table)
         };
         if missing.contains('.') { of_catalog().or_else(own) } else { own().or_else(of_catalog) }
+    }
+
+    /// The table of the file that is kept where the catalog would call it `name`.
+    fn declared_at(&self, name: &str) -> Option<String> {
+        let name = lake_name(&TableReference::parse_str(name))?;
+        let location = format!("lake://{}/{}", name.database, name.table);
+        let own = self.tables.iter().find(|(_, table)| table.spec.location.trim_end_matches('/') == location);
+        own.map(|(own, _)| own.clone())
     }
 }
 

@@ -25,6 +25,7 @@ use super::script::{self, Statement, find_word};
 use super::settings::{PipelineOptions, pipeline_options};
 use super::{Diagnostic, flows, settings, tables};
 use crate::catalog::PipelineCatalog;
+use crate::catalog::names::table_key;
 use crate::flow::source_table::SourceTable;
 use crate::flow::{Class, Flow};
 use crate::session::Session;
@@ -299,6 +300,15 @@ impl<'a> Builder<'a> {
 
     async fn add_table(&mut self, span: Range<usize>, statement: &CreateExternalTable) -> std::result::Result<(), Diagnostic> {
         let text = &self.pipeline.text;
+        let named = TableReference::parse_str(&statement.name.to_string());
+        if let Some(schema) = named.schema() {
+            let message = format!("table '{named}' is declared in a schema; the tables of a pipeline file are in none");
+            let help = format!(
+                "CREATE EXTERNAL TABLE {} ...; its LOCATION says where it is kept, as in 'lake://{schema}/{0}'",
+                named.table()
+            );
+            return Err(Diagnostic::new(message, find_word(text, &span, schema)).help(help));
+        }
         let spec = tables::spec(statement, &self.pipeline.context)
             .await
             .map_err(|error| Diagnostic::from_datafusion(text, &span, &error))?;
@@ -480,7 +490,7 @@ fn insert_target(statement: &Parsed) -> Option<String> {
 /// The name of the table that is written.
 pub(super) fn target(insert: &Insert) -> Option<String> {
     match &insert.table {
-        TableObject::TableName(name) => Some(tables::table_name(&name.to_string())),
+        TableObject::TableName(name) => Some(table_key(&TableReference::parse_str(&name.to_string()))),
         _ => None,
     }
 }

@@ -54,6 +54,19 @@ pub(crate) fn is_folder(name: &str) -> bool {
     name.contains('/') && !name.contains(WILDCARDS) && format_of(name).is_none()
 }
 
+/// The connector of the files that a pattern with a wildcard for a folder means: DataFusion's own patterns are of file names only.
+///
+/// # Errors
+/// When the pattern does not end as files do whose kind is known.
+pub(crate) fn over_folders(name: &str) -> Result<Option<&'static str>> {
+    let (_, Some(pattern)) = split_pattern(name) else { return Ok(None) };
+    let Some((_, file)) = pattern.rsplit_once('/') else { return Ok(None) };
+    match format_of(file) {
+        Some((format, _)) => Ok(Some(format)),
+        None => plan_err!("'{name}' does not say which kind of files it means; it may end in: {}", endings()),
+    }
+}
+
 /// Format, compression and what else the format has to be told, by the ending of a file's name.
 fn format_of(name: &str) -> Option<(&'static str, HashMap<String, String>)> {
     let (ending, compression) = ListingTableConfig::infer_file_extension_and_compression_type(name).ok()?;
@@ -187,6 +200,14 @@ mod tests {
         assert_eq!(split_pattern("s3://b/x/y=*/z.csv"), ("s3://b/x/", Some("y=*/z.csv")));
         assert_eq!(split_pattern("*.csv"), ("", Some("*.csv")));
         assert_eq!(split_pattern("a/b.csv"), ("a/b.csv", None));
+    }
+
+    #[test]
+    fn a_pattern_over_folders_says_which_kind_of_files_it_means() {
+        assert_eq!(over_folders("s3://b/x/y=*/z.csv.gz").unwrap(), Some("csv"));
+        assert_eq!(over_folders("x/**/*.parquet").unwrap(), Some("parquet"));
+        assert_eq!(over_folders("x/*.csv").unwrap(), None);
+        assert!(over_folders("x/*/part-*").unwrap_err().to_string().contains(".parquet"));
     }
 
     #[test]

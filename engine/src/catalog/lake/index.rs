@@ -174,13 +174,10 @@ impl LakeIndex {
             }
         }
         let mut tables = walk(self.context()).await?;
-        for table in self.catalog.list().await {
-            let registered = LakeTable::registered(table.name());
-            if !tables.iter().any(|table| (&table.folder, &table.name) == (&registered.folder, &registered.name)) {
-                tables.push(registered);
-            }
-        }
+        tables.extend(self.catalog.list().await.iter().map(|table| LakeTable::registered(table.name())));
+        // What has a folder of the lake stays as the walk found it: the sort is stable.
         tables.sort_by(|a, b| (&a.folder, &a.name).cmp(&(&b.folder, &b.name)));
+        tables.dedup_by(|a, b| (&a.folder, &a.name) == (&b.folder, &b.name));
         let tables: Arc<[LakeTable]> = tables.into();
         let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
         *walked = Some((Instant::now(), Arc::clone(&tables)));

@@ -9,7 +9,7 @@ mod provider;
 
 use connectors::context::TableSpec;
 
-pub(crate) use files::{Files, endings, is_folder, looks_like_a_place, nearest_file};
+pub(crate) use files::{Files, endings, is_folder, looks_like_a_place, nearest_file, over_folders};
 pub(crate) use index::{FolderKind, LakeIndex, LakeTable, quoted};
 pub(crate) use provider::{LakeCatalog, LakeSchema, connector_at, open, open_folder};
 
@@ -20,7 +20,7 @@ pub(crate) const PUBLIC: &str = "public";
 pub(crate) const LAKE: &str = "lake";
 
 /// A table that nothing but its place is known of.
-fn spec(name: &str, connector: &str, location: &str) -> TableSpec {
+pub(super) fn spec(name: &str, connector: &str, location: &str) -> TableSpec {
     TableSpec {
         name: name.to_owned(),
         connector: connector.to_owned(),

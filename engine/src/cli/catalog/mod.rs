@@ -29,6 +29,7 @@ Examples:
   engine catalog show raw.toll              columns, partitions, key, size, who writes it
   engine catalog history raw.toll           every schema it has had, since when and why
   engine catalog ddl raw.toll >> toll.sql   the statement that a pipeline file takes
+  engine catalog forget raw.toll            takes it out; its data stays
   engine catalog export glue --plan         what Athena's users would see change
 
 Tables get into the catalog by `engine crawl`, and when a pipeline writes them. The shell shows the same
@@ -76,6 +77,20 @@ enum CatalogCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Take a table out of the catalog; its data stays
+    #[command(after_help = "\
+Examples:
+  engine catalog forget raw.toll
+
+What a pipeline writes, and what a crawl finds, is registered again by the next run or crawl: forget a table whose data is gone, or
+whose name another table is to have.")]
+    Forget {
+        /// The table, as in raw.toll
+        table: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Write tables to another catalog
     #[command(subcommand)]
     Export(export::Target),
@@ -100,6 +115,15 @@ pub(super) async fn catalog(arguments: CatalogArguments, session: &Session, prin
             let ddl = table.ddl();
             let object = || serde_json::json!({"table": lake_reference(table.name()), "ddl": ddl});
             printer.data(&if json { line(&object()) } else { format!("{ddl}\n") });
+            Ok(Status::Done)
+        }
+        CatalogCommand::Forget { table, json } => {
+            let (store, table) = find(session, &table).await?;
+            store.remove(table.name()).await?;
+            let (name, location) = (lake_reference(table.name()), &table.registration.location);
+            let object = || serde_json::json!({"table": name, "location": location});
+            let text = || format!("{name} is no longer in the catalog; its data stays at {location}\n");
+            printer.data(&if json { line(&object()) } else { text() });
             Ok(Status::Done)
         }
         CatalogCommand::Export(target) => Box::pin(export::export(target, session, printer)).await,

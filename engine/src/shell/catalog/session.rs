@@ -15,10 +15,11 @@ use datafusion::logical_expr::{DdlStatement, LogicalPlan, TableType};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as Parsed;
 
-use crate::catalog::install;
 use crate::catalog::lake::{
     Files, FolderKind, LAKE, LakeIndex, LakeSchema, LakeTable, PUBLIC, is_folder, looks_like_a_place, open, open_folder,
+    over_folders,
 };
+use crate::catalog::{install, registered};
 use crate::shell::time_travel;
 
 /// The default catalog.
@@ -192,7 +193,10 @@ impl SessionSchema {
         {
             return Ok(Some(table));
         }
-        self.files.open(place).await.map(Some)
+        match over_folders(place)? {
+            Some(format) => registered::open_place(self.index.session(), place, format).await.map(Some),
+            None => self.files.open(place).await.map(Some),
+        }
     }
 
     /// The only table of the lake with that name.

@@ -324,3 +324,58 @@ fn tables_of_both_catalogs_are_there_before_anything_was_run() {
     bench.run(&format!("{TABLES}INSERT INTO t SELECT id FROM posts;\n"));
     assert_eq!(csv(&bench, "SELECT count(*) AS n FROM system.tables"), "n\n1\n");
 }
+
+#[test]
+fn one_sink_that_cannot_be_registered_keeps_no_other_out_and_a_forgotten_name_is_free() {
+    let bench = Bench::new();
+    register(&bench, &Registration { name: "m.first".parse().unwrap(), ..toll(&bench) });
+    bench.write(
+        "p.sql",
+        "CREATE EXTERNAL TABLE posts STORED AS REDDIT LOCATION 'r/rust/new';
+         CREATE EXTERNAL TABLE first STORED AS DELTA LOCATION 'lake://m/first';
+         CREATE EXTERNAL TABLE second STORED AS DELTA LOCATION 'lake://m/second';
+         INSERT INTO first SELECT id FROM posts;
+         INSERT INTO second SELECT id, title FROM posts;",
+    );
+    let ended = bench.engine(&["run", "p.sql"]);
+    assert!(ended.stderr.contains("engine catalog forget m.first"), "{}", ended.stderr);
+    let names = |bench: &Bench| bench.good(&["catalog", "list", "m", "--json"]);
+    assert!(names(&bench).contains("m.second"), "{}", names(&bench));
+
+    let told = bench.good(&["catalog", "forget", "m.first"]);
+    assert!(told.contains("lake.m.first is no longer in the catalog; its data stays at") && told.contains("raw/toll/"), "{told}");
+    assert!(!names(&bench).contains("m.first"));
+    let again = bench.engine(&["catalog", "forget", "m.secnd"]);
+    assert!(again.stderr.contains("did you mean m.second?"), "{}", again.stderr);
+    // The next run tells the catalog what it did not know.
+    bench.good(&["run", "p.sql"]);
+    assert!(bench.good(&["catalog", "show", "m.first"]).contains("pipeline p"));
+}
+
+#[test]
+fn a_sink_outside_the_lake_that_its_pipeline_moves_is_moved_in_the_catalog() {
+    let bench = Bench::new();
+    let text = |folder: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE posts STORED AS REDDIT LOCATION 'r/rust/new';
+             CREATE EXTERNAL TABLE o STORED AS DELTA LOCATION '{}';
+             INSERT INTO o SELECT id FROM posts;",
+            bench.path(folder).display()
+        )
+    };
+    for folder in ["here", "there"] {
+        bench.write("z.sql", text(folder));
+        bench.good(&["run", "z.sql", "--from-scratch", "--yes"]);
+        assert!(bench.good(&["catalog", "show", "z.o"]).contains(&format!("/{folder}")));
+    }
+}
+
+#[test]
+fn databases_of_engine_itself_take_no_crawled_tables() {
+    let bench = Bench::new();
+    toll(&bench);
+    for name in ["system", "Warehouse", "information_schema"] {
+        let ended = bench.engine(&["crawl", "raw", "--into", name]);
+        assert!(ended.code == 1 && ended.stderr.contains("a schema of engine's own"), "{}", ended.stderr);
+    }
+}

@@ -27,6 +27,18 @@ fn unknown_names_come_with_the_nearest_one() {
     let texts = [
         ("table", after_tables("INSERT INTO t SELECT id FROM post;")),
         ("target", after_tables("INSERT INTO tt SELECT id FROM posts; INSERT INTO t SELECT id FROM posts;")),
+        (
+            "schema",
+            after_tables(
+                "CREATE EXTERNAL TABLE mart.o STORED AS DELTA LOCATION 'lake://mart/other'; INSERT INTO mart.o SELECT id FROM posts;",
+            ),
+        ),
+        (
+            "own",
+            after_tables(
+                "CREATE EXTERNAL TABLE o2 STORED AS DELTA LOCATION 'lake://m/o'; INSERT INTO o2 SELECT id FROM lake.m.o;",
+            ),
+        ),
         ("column", after_tables("INSERT INTO t SELECT id, titel FROM posts;")),
         ("function", after_tables("INSERT INTO t SELECT id, uper(title) AS title FROM posts;")),
         ("option", format!("{source} OPTIONS ('limti' '5');\n")),

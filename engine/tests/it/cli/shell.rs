@@ -73,6 +73,23 @@ fn a_table_has_several_names_and_a_file_its_path() {
 }
 
 #[test]
+fn a_pattern_may_have_wildcards_for_folders() {
+    let bench = Bench::new();
+    for (folder, rows) in [("dt=2026-11-20", "id\n1\n"), ("dt=2026-11-21", "id\n2\n3\n"), ("other", "id\n4\n")] {
+        std::fs::create_dir_all(bench.path(&format!("data/{folder}"))).unwrap();
+        bench.write(&format!("data/{folder}/a.csv"), rows);
+    }
+    let rows = |query: &str| bench.good(&["shell", "--format", "tsv", "-c", query]).replace("\t", "|");
+    let query = "SELECT CAST(dt AS VARCHAR) AS dt, id FROM 'data/dt=*/*.csv' ORDER BY id";
+    assert_eq!(rows(query), "dt|id\n2026-11-20|1\n2026-11-21|2\n2026-11-21|3\n");
+    assert_eq!(rows("SELECT sum(id) AS s FROM 'data/*/a.csv'"), "s\n10\n");
+    assert_eq!(rows("SELECT sum(id) AS s FROM 'data/**/*.csv'"), "s\n10\n");
+    assert_eq!(rows("SELECT sum(id) AS s FROM 'data/dt=2026-11-21/*.csv'"), "s\n5\n");
+    let ended = bench.engine(&["shell", "-c", "SELECT 1 FROM 'data/*/part-*'"]);
+    assert!(ended.code == 1 && ended.stderr.contains("it may end in: .parquet"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_lake_and_files_on_s3_are_read_through_the_settings() {
     let s3 = S3Server::builder().start().unwrap();
     let mut bench = Bench::new();
