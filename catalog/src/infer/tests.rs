@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const OPTIONS: ResolveOptions = ResolveOptions { decimals: false, null_types: false };
+const OPTIONS: ResolveOptions = ResolveOptions { decimals: false, null_types: false, majority: false };
 
 fn cells(texts: &[&str]) -> Evidence {
     let mut evidence = Evidence::default();

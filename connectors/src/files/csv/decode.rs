@@ -17,6 +17,9 @@ use crate::files::misfit::Misfit;
 /// Bytes of a file's beginning that its encoding and dialect are told from.
 const SAMPLE: usize = 256 << 10;
 
+/// What is said first of a cell whose bytes are no text.
+pub(crate) const NOT_TEXT: &str = "is not text in the file's encoding";
+
 /// What is known of a table's files before they are looked at.
 #[derive(Debug, Clone)]
 pub struct CsvOptions {
@@ -169,9 +172,12 @@ impl CsvDecoder {
         hints.delimiter = hints.delimiter.or_else(|| delimiter_of_header(&text, &self.names));
         let sniffed = sniff(&text, self.finished, &hints);
         tracing::debug!(file = self.address, dialect = %sniffed.dialect, why = sniffed.why, "dialect");
+        let transcoder = detected.transcoder();
+        // Where bytes are decoded, places are told of the text, which the mark is no part of.
+        let before = sniffed.skip + if transcoder.is_none() { detected.mark } else { 0 };
         let mut reading = Reading {
-            transcoder: detected.transcoder(),
-            splitter: Splitter::new(&sniffed.dialect).starting_at(sniffed.skip as u64, 1 + u64::from(sniffed.skip > 0)),
+            splitter: Splitter::new(&sniffed.dialect).starting_at(before as u64, 1 + u64::from(sniffed.skip > 0)),
+            transcoder,
             decoded: Vec::new(),
             awaits_header: sniffed.dialect.header,
             cells: Vec::new(),
@@ -281,7 +287,7 @@ fn append(
         let text = match field.text(scratch) {
             Ok(text) => text,
             Err(error) => {
-                let reason = format!("is not text in the file's encoding, from byte {} of the cell on", error.valid + 1);
+                let reason = format!("{NOT_TEXT}, from byte {} of the cell on", error.valid + 1);
                 misfit.get_or_insert(Misfit { column: column.field().name().clone(), reason });
                 column.null();
                 continue;
@@ -342,7 +348,7 @@ impl Decoder for CsvDecoder {
                 reading.form.width = header.names().len();
                 reading.form.header = std::str::from_utf8(record.raw()).ok().map(str::to_owned);
                 if let Some(observation) = observation {
-                    observation.header(header.renamed(&options.renames).names().iter().map(String::as_str));
+                    observation.header(header.distinct(&options.renames).iter().map(String::as_str));
                     continue;
                 }
                 let matching = match_header(&header, names, &options.renames, address)?;
