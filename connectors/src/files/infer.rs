@@ -95,7 +95,7 @@ impl Files<'_> {
         let mut observed = ObservedSchema::default();
         let mut fault = None;
         for object in self.chosen().await? {
-            match self.observe(&object, HEAD).await {
+            match self.observe(&object, HEAD, &names(&observed)).await {
                 Ok(one) => observed = self.merged(observed, &one),
                 Err(error @ Error::Data { .. }) => {
                     tracing::warn!(table = self.name, %error, "a file was not looked at");
@@ -192,11 +192,12 @@ impl Files<'_> {
         Ok(first)
     }
 
-    /// What is in the first `bytes` of a file.
+    /// What is in the first `bytes` of a file of a table that has columns of these `names`, as far as they are known. Where it has
+    /// no header, its columns are those.
     ///
     /// # Errors
     /// [`Error::Data`] when the file cannot be read; otherwise when the store does not answer.
-    pub(super) async fn observe(&self, object: &Object, bytes: u64) -> Result<ObservedSchema> {
+    pub(super) async fn observe(&self, object: &Object, bytes: u64, names: &[String]) -> Result<ObservedSchema> {
         let address = self.place.address(&object.path);
         if self.format == Format::Parquet {
             let reader = ObjectReader::new(Arc::clone(&self.place.root.store), object.path.clone(), object.size);
@@ -212,7 +213,7 @@ impl Files<'_> {
         let observation = FileObservation::new(address.as_str());
         let mut decoder: Box<dyn Decoder> = match self.text {
             Text::Json { lenient } => Box::new(JsonDecoder::observing(observation, *lenient)),
-            Text::Csv(options) => Box::new(CsvDecoder::observing(Arc::clone(options), observation, &address)),
+            Text::Csv(options) => Box::new(CsvDecoder::observing(Arc::clone(options), observation, &address, names.to_vec())),
         };
         let mut columns = Columns::new(Arc::new(Schema::empty()))?;
         let mut read = 0;
@@ -234,8 +235,28 @@ impl Files<'_> {
             reader.consume(length);
             read += length as u64;
         }
-        Ok(with_column_names(decoder.observed(), self.format))
+        let observed = decoder.observed();
+        if observed.positional && !names.is_empty() {
+            return Ok(by_position(observed, names));
+        }
+        Ok(with_column_names(observed, self.format))
     }
+}
+
+/// Names of columns that are more than their places.
+fn names(observed: &ObservedSchema) -> Vec<String> {
+    let names = observed.columns.iter().map(|(name, _)| name.to_owned());
+    if observed.positional { Vec::new() } else { names.collect() }
+}
+
+/// The columns of a file without a header: the first is the first of `names`.
+fn by_position(observed: ObservedSchema, names: &[String]) -> ObservedSchema {
+    let mut places = 0..;
+    let named = renamed(observed, |own| {
+        let name = places.next().and_then(|place: usize| names.get(place)).map_or(own, String::as_str);
+        (name.to_owned(), name.to_owned())
+    });
+    ObservedSchema { positional: false, ..named }
 }
 
 /// With names as the columns of a table of this format have them.
@@ -293,7 +314,7 @@ fn key(name: &str, format: Format) -> String {
 }
 
 /// `names` gives each column what it is known by and what it is called.
-fn renamed(mut observed: ObservedSchema, names: impl Fn(&str) -> (String, String)) -> ObservedSchema {
+fn renamed(mut observed: ObservedSchema, mut names: impl FnMut(&str) -> (String, String)) -> ObservedSchema {
     let mut called: HashMap<String, String> = HashMap::new();
     let name = |(name, _): (&str, &ObservedColumn)| {
         let (key, plain) = names(name);

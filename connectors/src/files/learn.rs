@@ -23,7 +23,9 @@ pub(super) struct Seen {
 
 impl Seen {
     async fn observe(&self, table: &FileTable) -> Result<ObservedSchema> {
-        table.files().observe(&self.object, self.decoded.saturating_add(1)).await
+        let columns = table.layout.columns_in_files();
+        let names: Vec<String> = columns.fields().iter().map(|field| field.name().clone()).collect();
+        table.files().observe(&self.object, self.decoded.saturating_add(1), &names).await
     }
 }
 

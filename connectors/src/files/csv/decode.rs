@@ -5,7 +5,7 @@ use std::sync::Arc;
 use catalog::infer::{FileObservation, ObservedSchema, ResolveOptions};
 
 use super::encoding::{Choice, Transcoder, detect};
-use super::header::{Header, Matching, Renames};
+use super::header::{Header, Matching, Renames, folded};
 use super::records::Splitter;
 use super::sniff::{Hints, sniff};
 use super::{BadRecord, Dialect, Field, Form, Record};
@@ -100,9 +100,10 @@ impl CsvDecoder {
         }
     }
 
-    /// Only looks at what the records hold.
-    pub fn observing(options: Arc<CsvOptions>, observation: FileObservation, address: &str) -> Self {
-        Self { observation: Some(observation), ..Self::new(options, std::iter::empty(), OnError::Quarantine, address) }
+    /// Only looks at what the records hold. `names` are those columns of the table that are known, for which a header is looked.
+    pub fn observing(options: Arc<CsvOptions>, observation: FileObservation, address: &str, names: Vec<String>) -> Self {
+        let decoder = Self::new(options, std::iter::empty(), OnError::Quarantine, address);
+        Self { observation: Some(observation), names, ..decoder }
     }
 
     /// Decodes the bytes of one record, which was bad, of a file that was written as `form` says; it began at `position`.
@@ -222,9 +223,9 @@ impl Reading {
 fn delimiter_of_header(text: &[u8], names: &[String]) -> Option<u8> {
     let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
     let line = String::from_utf8_lossy(line);
-    let plain = |name: &str| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
-    let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
-    let found = |delimiter: u8| line.split(char::from(delimiter)).filter(|cell| names.contains(&plain(cell))).count();
+    let names: Vec<String> = names.iter().map(|name| folded(name)).collect();
+    let is_name = |cell: &str| !cell.is_empty() && names.contains(&folded(cell));
+    let found = |delimiter: u8| line.split(char::from(delimiter)).filter(|cell| is_name(cell)).count();
     let best = [b',', b';', b'\t', b'|', 1].into_iter().map(|delimiter| (found(delimiter), delimiter));
     best.filter(|(found, _)| *found > 1).max_by_key(|(found, _)| *found).map(|(_, delimiter)| delimiter)
 }

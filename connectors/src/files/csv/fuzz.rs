@@ -136,7 +136,7 @@ pub fn fuzz_decode(data: &[u8]) -> Result<(), String> {
         Arc::new(CsvOptions { hints: Hints { header: Some(false), ..options.hints.clone() }, ..options.as_ref().clone() });
     places(text, &no_header, |schema| new(schema, &no_header, OnError::Quarantine))?;
     reads_what_it_saw(
-        || CsvDecoder::observing(Arc::clone(&options), FileObservation::new("f"), "f"),
+        || CsvDecoder::observing(Arc::clone(&options), FileObservation::new("f"), "f", Vec::new()),
         |schema| new(schema, &options, OnError::Quarantine),
         Format::Csv,
         text,

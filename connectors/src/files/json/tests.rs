@@ -214,7 +214,7 @@ fn a_record_that_is_too_long_is_cut_wherever_the_chunks_end_and_the_next_line_is
     for (text, expected, cut) in [
         (format!("{{\"id\":1}}\n{{\"name\":\"{long}\"}}{{\"id\":5}}\n{{\"id\":3}}\n"), vec![1, 3], "{\"name\":\"xxxxxxxxxxx"),
         (format!("{{\"id\":1}}\n{{\"name\":\"{long}\n{{\"id\":3}}\n"), vec![1, 3], "{\"name\":\"xxxxxxxxxxx"),
-        (format!("[{{\"id\":1}},\n{{\"id\":2,\"name\":\"{long}\"}},\n{{\"id\":3}}]"), vec![1, 3], "{\"id\":2,\"name\":\"xx"),
+        (format!("[{{\"id\":1}},\n{{\"id\":2,\"name\":\"{long}\"}},\n{{\"id\":3}}]"), vec![1, 3], "{\"id\":2,\"name\":\"xxxx"),
         (format!("[{{\"id\":1}},{{\"name\":\"{long}\"}}]"), vec![1], "{\"name\":\"xxxxxxxxxxx"),
         (format!("{{\"id\":1}}\n[{long}"), vec![1], "xxxxxxxxxxxxxxxxxxxx"),
     ] {
