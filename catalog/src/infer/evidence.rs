@@ -149,6 +149,20 @@ impl Evidence {
         }
     }
 
+    /// Adds the keys that only the other has, however deep, and nothing else: no type changes but by new members.
+    pub fn adopt(&mut self, other: &Self) {
+        for (name, theirs) in other.children.iter() {
+            let mine = self.children.iter().map(|(mine, _)| mine).find(|mine| mine.eq_ignore_ascii_case(name));
+            match mine.map(str::to_owned) {
+                Some(mine) => self.child(&mine).adopt(theirs),
+                None => self.child(name).merge(theirs),
+            }
+        }
+        if let (Some(mine), Some(theirs)) = (&mut self.item, &other.item) {
+            mine.adopt(theirs);
+        }
+    }
+
     /// What was seen, the most frequent first.
     pub fn tallies(&self) -> Vec<&Tally> {
         let mut tallies: Vec<&Tally> = self.tallies.iter().collect();

@@ -33,6 +33,8 @@ pub struct ResolveOptions {
     pub decimals: bool,
     /// A column, key or list that had no value has the type `Null`, not text: to compare with a schema, not to make one.
     pub null_types: bool,
+    /// Where only text would hold all values, the type is that of most of them, see [`Evidence::conflict`].
+    pub majority: bool,
 }
 
 /// The type of a column.
@@ -115,8 +117,8 @@ impl Evidence {
         let declared: Vec<&Tally> = tallies.iter().copied().filter(|tally| is_declared(&tally.kind)).collect();
         let (data_type, form, why) = match (values.is_empty(), declared.is_empty()) {
             (false, true) => self.by_values(&values, options),
-            (true, false) => by_declaration(&declared),
-            (false, false) => both(self.by_values(&values, options), by_declaration(&declared)),
+            (true, false) => by_declaration(&declared, options),
+            (false, false) => both(self.by_values(&values, options), by_declaration(&declared, options)),
             (true, true) => (nothing(options), None, "no value was seen; text holds whatever comes".to_owned()),
         };
         Resolved {
@@ -130,12 +132,29 @@ impl Evidence {
         }
     }
 
+    /// The column, or the path into it, in which most values are of one type and others are not, and what was seen there. Where
+    /// most are text, text is no conflict, nor is it for numbers some of which have leading zeros. `name` is the column's.
+    pub fn conflict(&self, name: &str) -> Option<(String, String)> {
+        let tallies = self.tallies();
+        let values: Vec<&Tally> = tallies.iter().copied().filter(|tally| class(&tally.kind).is_some()).collect();
+        let declared: Vec<&Tally> = tallies.iter().copied().filter(|tally| is_declared(&tally.kind)).collect();
+        if majority(&values).is_some() {
+            return Some((name.to_owned(), conflict(&values).2));
+        }
+        if declared.len() > 1 && widest(&declared).is_none() {
+            return Some((name.to_owned(), conflict(&declared).2));
+        }
+        let within = self.children().iter().find_map(|(child, evidence)| evidence.conflict(&format!("{name}.{child}")));
+        within.or_else(|| self.items()?.conflict(&format!("{name}[]")))
+    }
+
     fn by_values(&self, values: &[&Tally], options: &ResolveOptions) -> Choice {
         let mut classes: Vec<Class> = values.iter().filter_map(|tally| class(&tally.kind)).collect();
         classes.dedup();
         let first = classes[0];
         if classes.iter().any(|other| *other != first) {
-            return conflict(values);
+            let most = if options.majority { majority(values) } else { None };
+            return most.map_or_else(|| conflict(values), |most| self.by_values(&most, options));
         }
         let all = summary(values);
         match first {
@@ -257,22 +276,45 @@ fn conflict(values: &[&Tally]) -> Choice {
     (DataType::Utf8, nested.then_some(Form::Json), format!("{}{rarest}", summary(values)))
 }
 
+/// The values of the class that most are of, when others are not; none where most are text, which holds them all.
+fn majority<'a>(values: &[&'a Tally]) -> Option<Vec<&'a Tally>> {
+    let of = |wanted: Class| values.iter().copied().filter(move |tally| class(&tally.kind) == Some(wanted));
+    let count = |wanted: &Class| of(*wanted).map(|tally| tally.count).sum::<u64>();
+    // Of equally many, those that come first.
+    let most = values.iter().rev().filter_map(|tally| class(&tally.kind)).max_by_key(count)?;
+    let has_padded = of(Class::Padded).next().is_some();
+    let is_text = matches!(most, Class::Text | Class::Padded) || (most == Class::Number && has_padded);
+    let chosen: Vec<&Tally> = of(most).collect();
+    (!is_text && chosen.len() < values.len()).then_some(chosen)
+}
+
 fn is_declared(kind: &Kind) -> bool {
     matches!(kind, Kind::Declared(data_type) if *data_type != DataType::Null)
 }
 
-fn by_declaration(declared: &[&Tally]) -> Choice {
-    let mut kinds: Vec<&Kind> = declared.iter().map(|tally| &tally.kind).collect();
-    kinds.sort();
-    let mut types = kinds.into_iter().filter_map(|kind| match kind {
-        Kind::Declared(data_type) => Some(data_type),
-        _ => None,
-    });
-    let widest = types.try_fold(DataType::Null, |widest, data_type| widen(&widest, data_type));
-    match widest {
+fn by_declaration(declared: &[&Tally], options: &ResolveOptions) -> Choice {
+    match widest(declared) {
         Some(data_type) => (data_type, None, summary(declared)),
+        None if options.majority => {
+            let most = types(declared).reduce(|widest, data_type| widen(&widest, &data_type).unwrap_or(widest));
+            (most.unwrap_or(DataType::Utf8), None, summary(declared))
+        }
         None => conflict(declared),
     }
+}
+
+/// The type that holds all that files declare; none where only text does.
+fn widest(declared: &[&Tally]) -> Option<DataType> {
+    let mut kinds: Vec<&Tally> = declared.to_vec();
+    kinds.sort_by(|a, b| a.kind.cmp(&b.kind));
+    types(&kinds).try_fold(DataType::Null, |widest, data_type| widen(&widest, &data_type))
+}
+
+fn types(declared: &[&Tally]) -> impl Iterator<Item = DataType> {
+    declared.iter().filter_map(|tally| match &tally.kind {
+        Kind::Declared(data_type) => Some(data_type.clone()),
+        _ => None,
+    })
 }
 
 /// Values of files without types and types of other files.

@@ -115,6 +115,16 @@ impl ObservedSchema {
         }
     }
 
+    /// The same with those of its columns only whose names `keep` wants.
+    #[must_use]
+    pub fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let mut columns = Ordered::default();
+        for (name, column) in self.columns.iter().filter(|(name, _)| keep(name)) {
+            columns.get_or_insert_with(name, || column.clone());
+        }
+        Self { columns, ..self.clone() }
+    }
+
     /// The columns' types, in order.
     pub fn resolve(&self, options: &ResolveOptions) -> Vec<(String, Resolved)> {
         let resolve = |(name, column): (&str, &ObservedColumn)| {

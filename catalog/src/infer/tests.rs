@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const OPTIONS: ResolveOptions = ResolveOptions { decimals: false, null_types: false };
+const OPTIONS: ResolveOptions = ResolveOptions { decimals: false, null_types: false, majority: false };
 
 fn cells(texts: &[&str]) -> Evidence {
     let mut evidence = Evidence::default();
@@ -61,6 +61,52 @@ fn numbers_that_a_double_would_round_stay_exact() {
     assert_eq!(type_of(&["9007199254740993"]), "BIGINT");
     let money = cells(&["12.50", "-1234.5", "7"]).resolve(&ResolveOptions { decimals: true, ..OPTIONS });
     assert_eq!(money.data_type, DataType::Decimal128(6, 2));
+}
+
+#[test]
+fn of_values_that_differ_most_tell_the_type_when_that_is_asked() {
+    let most = ResolveOptions { majority: true, ..OPTIONS };
+    for (texts, expected, conflict) in [
+        (&["1", "2.5", "x"][..], "DOUBLE", Some("c")),
+        (&["1", "x", "y"], "VARCHAR", None),
+        (&["x", "1", "2"], "BIGINT", Some("c")),
+        (&["true", "no", "5"], "BOOLEAN", Some("c")),
+        (&["1", "2", "00123"], "VARCHAR", None),
+        (&["2026-11-21", "2026-11-22", "soon"], "DATE", Some("c")),
+        (&["1", "2"], "BIGINT", None),
+        (&["", "x"], "VARCHAR", None),
+    ] {
+        let seen = cells(texts);
+        assert_eq!(seen.resolve(&most).type_name(), expected, "{texts:?}");
+        assert_eq!(seen.conflict("c").map(|(path, _)| path).as_deref(), conflict, "{texts:?}");
+    }
+    let mut declared = Evidence::default();
+    for (data_type, rows) in [(DataType::Utf8, 1), (DataType::Int64, 7), (DataType::Int32, 2)] {
+        declared.observe_declared(&data_type, rows, 0, &Place::row("a.parquet", 1));
+    }
+    assert_eq!((declared.resolve(&OPTIONS).data_type, declared.resolve(&most).data_type), (DataType::Utf8, DataType::Int64));
+    assert_eq!(declared.conflict("c").map(|(_, seen)| seen.contains("7 declared BIGINT")), Some(true));
+    let mut root = json();
+    root.child("odd").observe_object(&Place::row("a.json", 3));
+    let (path, seen) = root.conflict("r").unwrap();
+    assert_eq!((path.as_str(), seen.as_str()), ("r.odd", "2 objects, 1 text (first 'x' in a.json, row 2)"));
+}
+
+#[test]
+fn adopted_keys_change_no_type() {
+    let place = Place::row("b.json", 1);
+    let mut other = Evidence::default();
+    other.child("id").observe_string("x", &place);
+    other.child("user").observe_object(&place);
+    other.child("user").child("Name").observe_number("1", &place);
+    other.child("user").child("age").observe_number("36", &place);
+    other.child("new").observe_bool(true, &place);
+    let mut adopted = json();
+    adopted.adopt(&other);
+    let DataType::Struct(fields) = adopted.resolve(&OPTIONS).data_type else { panic!("no struct") };
+    let type_of = |name: &str| crate::sql_type(fields.find(name).unwrap().1.data_type());
+    assert_eq!([type_of("id"), type_of("new")], ["DOUBLE", "BOOLEAN"]);
+    assert_eq!(type_of("user"), "STRUCT<name VARCHAR, born DATE, age BIGINT>");
 }
 
 #[test]

@@ -271,7 +271,12 @@ impl Column {
             Values::Int { values, low, high } => {
                 push(values, catalog::values::integer(trimmed).filter(|value| (*low..=*high).contains(value)))
             }
-            Values::Float(values) => push(values, catalog::values::float(trimmed)),
+            Values::Float(values) => {
+                let is_single = matches!(self.field.data_type(), DataType::Float16 | DataType::Float32);
+                // The greatest REAL is 3.4e38; what is greater would be infinite.
+                let fits = |value: &f64| !is_single || !value.is_finite() || value.abs() <= f64::from(f32::MAX);
+                push(values, catalog::values::float(trimmed).filter(fits))
+            }
             Values::Decimal { values, precision, scale } => {
                 let number = value::decimal(trimmed, *precision, *scale);
                 let is_unsigned = *self.field.data_type() == DataType::UInt64;

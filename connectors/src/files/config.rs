@@ -11,7 +11,7 @@ use catalog::partitions::Partitioning;
 use super::csv::decode::CsvOptions;
 use super::csv::encoding::Choice;
 use super::csv::{Hints, Renames, dialect};
-use super::decode::OnError;
+use super::decode::{OnError, Refused};
 use super::forms;
 use super::infer::{self, Files, Memory};
 use super::listing::Place;
@@ -44,9 +44,18 @@ macro_rules! common_options {
                        table has been repaired",
             },
             OptionSpec {
+                name: "type_conflict",
+                default: "as on_error says; columns that are found have a type that all of the sample fits",
+                help: "what happens to a value that its column's type cannot hold, whatever on_error says of other faults: 'fail' stops \
+                       the run; 'quarantine' puts the record into <table>$bad; 'widen', for a table that declares no columns, gives \
+                       the column a type that holds it from that epoch on (BIGINT to DOUBLE or DECIMAL, DATE to TIMESTAMP, anything to \
+                       VARCHAR), if the sinks have or take such a column. With 'quarantine', a column that is found has the type that \
+                       most values of the sample have; with 'fail', a sample in which they differ is an error",
+            },
+            OptionSpec {
                 name: "max_bad_ratio",
                 default: "'0.1'",
-                help: "with on_error 'quarantine' or 'null': the share of the records of an epoch that may be bad before the run \
+                help: "with on_error or type_conflict 'quarantine', or on_error 'null': the share of the records of an epoch that may be bad before the run \
                        fails, from 0 to 1",
             },
             OptionSpec {
@@ -124,9 +133,7 @@ pub(crate) struct FileTable {
     /// What they hold.
     pub format: Format,
     /// What happens to bad records.
-    pub on_error: OnError,
-    /// The share of them that is tolerated.
-    pub max_bad_ratio: f64,
+    pub faults: Faults,
     /// What happens to files that changed.
     pub on_change: OnChange,
     /// How long to wait between listings.
@@ -145,6 +152,67 @@ pub(crate) struct FileTable {
     pub inferred: Option<Inferred>,
 }
 
+/// What a table does about values that its columns cannot hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnConflict {
+    /// The column becomes wider.
+    Widen,
+    /// The record goes to the table's bad records.
+    Quarantine,
+    /// The run fails.
+    Fail,
+}
+
+/// What happens to bad records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Faults {
+    /// Those that cannot be read.
+    pub on_error: OnError,
+    /// Those with a value that its column cannot hold, where the table says so by itself.
+    pub on_conflict: Option<OnConflict>,
+    /// The share of them that is tolerated.
+    pub max_bad_ratio: f64,
+}
+
+impl Faults {
+    fn parse(options: &Options) -> Result<Self> {
+        let on_error = match options.choice("on_error", &["fail", "quarantine", "null"])? {
+            Some("quarantine") => OnError::Quarantine,
+            Some("null") => OnError::Null,
+            _ => OnError::Fail,
+        };
+        let on_conflict = options.choice("type_conflict", &["widen", "quarantine", "fail"])?.map(|choice| match choice {
+            "widen" => OnConflict::Widen,
+            "quarantine" => OnConflict::Quarantine,
+            _ => OnConflict::Fail,
+        });
+        let ratio = options.ratio("max_bad_ratio")?;
+        let tolerates = on_error != OnError::Fail || on_conflict == Some(OnConflict::Quarantine);
+        if ratio.is_some() && !tolerates {
+            return Err(Error::config_at(
+                "max_bad_ratio",
+                "option 'max_bad_ratio' applies only with on_error 'quarantine' or 'null', or type_conflict 'quarantine': with 'fail', \
+                 the first bad record ends the run",
+            ));
+        }
+        Ok(Self { on_error, on_conflict, max_bad_ratio: if tolerates { ratio.unwrap_or(MAX_BAD_RATIO) } else { 0.0 } })
+    }
+
+    /// What happens to a record with a value that its column cannot hold.
+    pub(super) fn on_misfit(self) -> OnError {
+        match self.on_conflict {
+            Some(OnConflict::Quarantine) => OnError::Quarantine,
+            Some(OnConflict::Fail) => OnError::Fail,
+            Some(OnConflict::Widen) | None => self.on_error,
+        }
+    }
+
+    /// What happens to a record that was refused.
+    pub(super) fn of(self, refused: &Refused) -> OnError {
+        if refused.column.is_some() { self.on_misfit() } else { self.on_error }
+    }
+}
+
 /// Columns that were found in files.
 #[derive(Debug)]
 pub(crate) struct Inferred {
@@ -152,6 +220,15 @@ pub(crate) struct Inferred {
     pub observed: ObservedSchema,
     /// Where it is kept.
     pub memory: Memory,
+    /// A column in which values differ has the type of most of them, in place of text.
+    pub majority: bool,
+}
+
+impl Inferred {
+    /// What becomes of the columns of `observed`.
+    pub(super) fn schema(&self, observed: &ObservedSchema) -> SchemaRef {
+        infer::schema(observed, self.majority)
+    }
 }
 
 fn own_name(name: &str) -> String {
@@ -254,18 +331,7 @@ impl FileTable {
         let named = table.options.iter().map(|(name, value)| (own_name(name), value.clone()));
         let (forms, given): (Vec<_>, Vec<_>) = named.partition(|(name, _)| name.to_ascii_lowercase().starts_with(forms::PREFIX));
         let options = Options::parse(&table.connector, specs, &given)?;
-        let on_error = match options.choice("on_error", &["fail", "quarantine", "null"])? {
-            Some("quarantine") => OnError::Quarantine,
-            Some("null") => OnError::Null,
-            _ => OnError::Fail,
-        };
-        let ratio = options.ratio("max_bad_ratio")?;
-        if on_error == OnError::Fail && ratio.is_some() {
-            return Err(Error::config_at(
-                "max_bad_ratio",
-                "option 'max_bad_ratio' applies only with on_error 'quarantine' or 'null': with 'fail', the first bad record ends the run",
-            ));
-        }
+        let faults = Faults::parse(&options)?;
         let on_change = match options.choice("on_change", &["fail", "reprocess", "ignore"])? {
             Some("reprocess") => OnChange::Reprocess,
             Some("ignore") => OnChange::Ignore,
@@ -277,15 +343,17 @@ impl FileTable {
         let text = Text::parse(format, &options)?;
         let files = Files { name: &table.name, place: &place, format, text: &text };
         let (columns, inferred) = match &table.columns {
+            Some(_) if faults.on_conflict == Some(OnConflict::Widen) => return Err(declared_and_widened()),
             Some(columns) => (forms::applied(columns, &forms)?, None),
             None if !forms.is_empty() => return Err(forms::undeclared(&forms)),
             None => {
                 let memory = Memory::new(home, &files);
                 let observed = match memory.load().await? {
                     Some(observed) => observed,
-                    None => files.sample().await?,
+                    None => files.sample(faults.on_conflict == Some(OnConflict::Fail)).await?,
                 };
-                (infer::schema(&observed), Some(Inferred { observed, memory }))
+                let inferred = Inferred { observed, memory, majority: faults.on_conflict == Some(OnConflict::Quarantine) };
+                (inferred.schema(&inferred.observed), Some(inferred))
             }
         };
         let read = options.choice("read", &["auto", "new", "whole"])?;
@@ -295,8 +363,7 @@ impl FileTable {
             name: table.name.clone(),
             place,
             format,
-            on_error,
-            max_bad_ratio: if on_error == OnError::Fail { 0.0 } else { ratio.unwrap_or(MAX_BAD_RATIO) },
+            faults,
             on_change,
             poll: options.duration("poll")?.unwrap_or(poll),
             notifications,
@@ -312,6 +379,13 @@ impl FileTable {
     pub(super) fn files(&self) -> Files<'_> {
         Files { name: &self.name, place: &self.place, format: self.format, text: &self.text }
     }
+}
+
+fn declared_and_widened() -> Error {
+    Error::config_at(
+        "type_conflict",
+        "option 'type_conflict': 'widen' is for a table that declares no columns: declare the wider type, or choose 'quarantine' or 'fail'",
+    )
 }
 
 impl Layout {

@@ -1,6 +1,6 @@
 //! The columns of a table that declares none: what is in a sample of its files, kept, and added to when a file brings a new one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -14,6 +14,7 @@ use tokio::io::AsyncBufReadExt;
 use super::columns::Columns;
 use super::config::Text;
 use super::csv::decode::CsvDecoder;
+use super::csv::header;
 use super::decode::{Decoder, Output, Progress};
 use super::json::records::JsonDecoder;
 use super::listing::Place;
@@ -78,22 +79,24 @@ impl Memory {
     }
 }
 
-/// The columns that all of `observed` fits. Names are lower case, as SQL writes names without quotes.
-pub(super) fn schema(observed: &ObservedSchema) -> SchemaRef {
-    Arc::new(observed.schema(&ResolveOptions::default()))
+/// The columns that all of `observed` fits, or, of columns in which values differ, those that most do: `majority`. Names are lower
+/// case, as SQL writes names without quotes.
+pub(super) fn schema(observed: &ObservedSchema, majority: bool) -> SchemaRef {
+    Arc::new(observed.schema(&ResolveOptions { majority, ..ResolveOptions::default() }))
 }
 
 impl Files<'_> {
-    /// What is in a sample of the files: some of the first, some of the last, some between.
+    /// What is in a sample of the files: some of the first, some of the last, some between. `agreeing`: the values of a column must
+    /// not differ.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no file; when none can be read.
-    pub(super) async fn sample(&self) -> Result<ObservedSchema> {
+    /// [`Error::Config`] when there is no file, or values differ and must not; when none can be read.
+    pub(super) async fn sample(&self, agreeing: bool) -> Result<ObservedSchema> {
         let mut observed = ObservedSchema::default();
         let mut fault = None;
         for object in self.chosen().await? {
-            match self.observe(&object, HEAD).await {
-                Ok(one) => observed.merge(&one),
+            match self.observe(&object, HEAD, &names(&observed)).await {
+                Ok(one) => observed = self.merged(observed, &one),
                 Err(error @ Error::Data { .. }) => {
                     tracing::warn!(table = self.name, %error, "a file was not looked at");
                     fault = Some(error);
@@ -102,6 +105,7 @@ impl Files<'_> {
             }
         }
         match (observed.columns.is_empty(), fault) {
+            (false, _) if agreeing => self.agreeing(observed),
             (false, _) => Ok(observed),
             (true, Some(fault)) => Err(fault),
             (true, None) => Err(Error::config_at(
@@ -113,6 +117,45 @@ impl Files<'_> {
                 ),
             )),
         }
+    }
+
+    fn agreeing(&self, observed: ObservedSchema) -> Result<ObservedSchema> {
+        let conflict = observed.columns.iter().find_map(|(name, column)| column.evidence.conflict(name));
+        let Some((column, seen)) = conflict else { return Ok(observed) };
+        Err(Error::config_at(
+            "type_conflict",
+            format!(
+                "the values of column '{column}' of table '{}' differ: {seen}; declare the table's columns, or set 'type_conflict' to \
+                 'quarantine', which puts the fewer aside, or to 'widen'",
+                self.name
+            ),
+        ))
+    }
+
+    /// Says of a column's name whether it is among the `known`, however it is written.
+    pub(super) fn knows(&self, known: &ObservedSchema) -> impl Fn(&str) -> bool + use<> {
+        let format = self.format;
+        let keys: HashSet<String> = known.columns.iter().map(|(name, _)| key(name, format)).collect();
+        move |name| keys.contains(&key(name, format))
+    }
+
+    /// What is known, and what was seen in one more file. A column may be written in another way there.
+    pub(super) fn merged(&self, mut known: ObservedSchema, seen: &ObservedSchema) -> ObservedSchema {
+        known.merge(seen);
+        with_column_names(known, self.format)
+    }
+
+    /// What is known, with the columns and the members of columns that only `seen` has. They change no type of another one: for that
+    /// there is 'type_conflict'.
+    pub(super) fn adopted(&self, known: ObservedSchema, seen: &ObservedSchema) -> ObservedSchema {
+        let is_known = self.knows(&known);
+        let mut all = self.merged(known, &seen.only(|name| !is_known(name)));
+        for (name, column) in seen.columns.iter() {
+            if is_known(name) && all.columns.get(name).is_some() {
+                all.columns.get_or_insert_with(name, ObservedColumn::default).evidence.adopt(&column.evidence);
+            }
+        }
+        all
     }
 
     async fn chosen(&self) -> Result<Vec<Object>> {
@@ -149,11 +192,12 @@ impl Files<'_> {
         Ok(first)
     }
 
-    /// What is in the first `bytes` of a file.
+    /// What is in the first `bytes` of a file of a table that has columns of these `names`, as far as they are known. Where it has
+    /// no header, its columns are those.
     ///
     /// # Errors
     /// [`Error::Data`] when the file cannot be read; otherwise when the store does not answer.
-    pub(super) async fn observe(&self, object: &Object, bytes: u64) -> Result<ObservedSchema> {
+    pub(super) async fn observe(&self, object: &Object, bytes: u64, names: &[String]) -> Result<ObservedSchema> {
         let address = self.place.address(&object.path);
         if self.format == Format::Parquet {
             let reader = ObjectReader::new(Arc::clone(&self.place.root.store), object.path.clone(), object.size);
@@ -169,7 +213,7 @@ impl Files<'_> {
         let observation = FileObservation::new(address.as_str());
         let mut decoder: Box<dyn Decoder> = match self.text {
             Text::Json { lenient } => Box::new(JsonDecoder::observing(observation, *lenient)),
-            Text::Csv(options) => Box::new(CsvDecoder::observing(Arc::clone(options), observation, &address)),
+            Text::Csv(options) => Box::new(CsvDecoder::observing(Arc::clone(options), observation, &address, names.to_vec())),
         };
         let mut columns = Columns::new(Arc::new(Schema::empty()))?;
         let mut read = 0;
@@ -191,8 +235,28 @@ impl Files<'_> {
             reader.consume(length);
             read += length as u64;
         }
-        Ok(with_column_names(decoder.observed(), self.format))
+        let observed = decoder.observed();
+        if observed.positional && !names.is_empty() {
+            return Ok(by_position(observed, names));
+        }
+        Ok(with_column_names(observed, self.format))
     }
+}
+
+/// Names of columns that are more than their places.
+fn names(observed: &ObservedSchema) -> Vec<String> {
+    let names = observed.columns.iter().map(|(name, _)| name.to_owned());
+    if observed.positional { Vec::new() } else { names.collect() }
+}
+
+/// The columns of a file without a header: the first is the first of `names`.
+fn by_position(observed: ObservedSchema, names: &[String]) -> ObservedSchema {
+    let mut places = 0..;
+    let named = renamed(observed, |own| {
+        let name = places.next().and_then(|place: usize| names.get(place)).map_or(own, String::as_str);
+        (name.to_owned(), name.to_owned())
+    });
+    ObservedSchema { positional: false, ..named }
 }
 
 /// With names as the columns of a table of this format have them.
@@ -227,7 +291,6 @@ fn lower_case(observed: ObservedSchema) -> ObservedSchema {
 /// as it was first written, so that `VendorID` and `vendor_id` are the one or the other.
 fn folded(observed: ObservedSchema) -> ObservedSchema {
     renamed(observed, |name| {
-        let key = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
         let mut plain = String::new();
         for c in name.trim().chars() {
             match c {
@@ -237,13 +300,21 @@ fn folded(observed: ObservedSchema) -> ObservedSchema {
             }
         }
         let plain = plain.trim_end_matches('_');
-        let name = if plain.is_empty() { name.to_lowercase() } else { plain.to_owned() };
-        (if key.is_empty() { name.clone() } else { key }, name)
+        let called = if plain.is_empty() { name.to_lowercase() } else { plain.to_owned() };
+        (key(name, Format::Csv), called)
     })
 }
 
+/// What the ways of writing one name have in common.
+fn key(name: &str, format: Format) -> String {
+    match format {
+        Format::Csv => header::folded(name),
+        Format::Json | Format::Parquet => name.to_lowercase(),
+    }
+}
+
 /// `names` gives each column what it is known by and what it is called.
-fn renamed(mut observed: ObservedSchema, names: impl Fn(&str) -> (String, String)) -> ObservedSchema {
+fn renamed(mut observed: ObservedSchema, mut names: impl FnMut(&str) -> (String, String)) -> ObservedSchema {
     let mut called: HashMap<String, String> = HashMap::new();
     let name = |(name, _): (&str, &ObservedColumn)| {
         let (key, plain) = names(name);

@@ -14,8 +14,12 @@ pub mod csv;
 pub mod decode;
 mod file_values;
 mod forms;
+mod fuzz;
+#[cfg(test)]
+mod fuzz_tests;
 mod infer;
 pub mod json;
+mod learn;
 mod ledger;
 pub(crate) mod listing;
 pub mod misfit;

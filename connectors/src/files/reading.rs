@@ -10,6 +10,7 @@ use super::csv::decode::CsvDecoder;
 use super::decode::{Decoder, Output, Progress, Refused};
 use super::file_values::{FileValues, file_values};
 use super::json::records::JsonDecoder;
+use super::learn::Seen;
 use super::open::{Reader, read_error};
 use super::origin::Origin;
 use super::parquet::{ParquetFile, Range};
@@ -61,8 +62,13 @@ impl Reading {
             Some(body) => {
                 let names = projection.names(table);
                 let decoder: Box<dyn Decoder> = match &table.text {
-                    Text::Json { lenient } => Box::new(JsonDecoder::new(names, *lenient, table.on_error)),
-                    Text::Csv(options) => Box::new(CsvDecoder::new(Arc::clone(options), names, table.on_error, &address)),
+                    Text::Json { lenient } => {
+                        let decoder = JsonDecoder::new(names, *lenient, table.faults.on_misfit());
+                        Box::new(decoder.finding_members(table.inferred.is_some()))
+                    }
+                    Text::Csv(options) => {
+                        Box::new(CsvDecoder::new(Arc::clone(options), names, table.faults.on_misfit(), &address))
+                    }
                 };
                 let reader = body.open(&address).await?;
                 let mut file = TextFile { decoder, reader, address: address.clone(), decoded: 0 };
@@ -73,7 +79,9 @@ impl Reading {
                 let names: Vec<String> = projection.names(table).map(|(name, _)| name).collect();
                 let schema = projection.in_files();
                 let rows = Range { skip, batch };
-                Content::Parquet(ParquetFile::open(&table.place, &pending.object, schema, &names, table.on_error, rows).await?)
+                Content::Parquet(
+                    ParquetFile::open(&table.place, &pending.object, schema, &names, table.faults.on_misfit(), rows).await?,
+                )
             }
         };
         let mut reading = Self { pending, values, address, content, counted: 0 };
@@ -111,25 +119,31 @@ impl Reading {
         }
     }
 
-    /// Decompressed bytes that were read.
-    pub(super) fn decoded(&self) -> u64 {
-        match &self.content {
+    /// The file as far as it was read.
+    pub(super) fn seen(&self) -> Seen {
+        let decoded = match &self.content {
             Content::Text(file) => file.decoded,
             Content::Parquet(_) => 0,
-        }
+        };
+        Seen { object: self.pending.object.clone(), decoded }
     }
 
-    /// What a refused record is to whoever asked for the run to fail.
-    pub(super) fn failure(&self, refused: &Refused) -> Error {
+    /// Where a refused record is, and what is wrong with it.
+    pub(super) fn describe(&self, refused: &Refused) -> String {
         let column = refused.column.as_ref().map_or_else(String::new, |column| format!(", column '{column}'"));
         let place = match &self.content {
             Content::Text(_) => format!(" (line {}, byte {})", refused.line, refused.offset + 1),
             Content::Parquet(_) => String::new(),
         };
-        Error::data(format!(
-            "{} row {}{place}{column}: {}; to put such records aside and go on, add OPTIONS ('on_error' 'quarantine')",
-            self.address, refused.row, refused.reason
-        ))
+        format!("{} row {}{place}{column}: {}", self.address, refused.row, refused.reason)
+    }
+
+    /// What a refused record is to whoever asked for the run to fail.
+    pub(super) fn failure(&self, table: &FileTable, refused: &Refused) -> Error {
+        // The option that a table has, or the one that says it of all bad records.
+        let option = if table.faults.on_error == table.faults.of(refused) { "on_error" } else { "type_conflict" };
+        let advice = format!("to put such records aside and go on, add OPTIONS ('{option}' 'quarantine')");
+        Error::data(format!("{}; {advice}", self.describe(refused)))
     }
 
     /// What is kept of the file with its bad records.

@@ -13,13 +13,13 @@ use super::decode::{Decoder, OnError, Output, Position, Progress, Refused};
 use super::file_values::{FileValues, Segment, file_values};
 use super::infer::observe_json;
 use super::json::records::JsonDecoder;
+use super::learn::learn;
 use super::object::Format;
 use super::origin::{Context, UNKNOWN};
 use super::parquet::{Fitting, position};
 use super::pending::OnChange;
 use super::projection::Projection;
 use super::row_image;
-use super::slice::learn;
 use crate::error::{Error, Result};
 use crate::replay::{Purpose, Replay, ReplayRequest, Replayed};
 use crate::source::{BadRecord, SliceLimits, SliceRequest};
@@ -92,7 +92,7 @@ impl FileReplay {
 
     /// A value that still does not fit becomes NULL where it would in a run; in a row that is there already, it is NULL already.
     fn on_error(&self, record: &BadRecord) -> OnError {
-        match self.table.on_error {
+        match self.table.faults.on_misfit() {
             OnError::Null if !record.kept => OnError::Null,
             _ => OnError::Quarantine,
         }
@@ -107,7 +107,10 @@ impl FileReplay {
             (Text::Csv(options), Some(form)) => {
                 Box::new(CsvDecoder::of_record(Arc::clone(options), names, on_error, &record.file, form, position)?)
             }
-            (Text::Json { lenient }, _) => Box::new(JsonDecoder::of_record(names, *lenient, on_error, position)),
+            (Text::Json { lenient }, _) => {
+                let decoder = JsonDecoder::of_record(names, *lenient, on_error, position);
+                Box::new(decoder.finding_members(self.table.inferred.is_some()))
+            }
             (Text::Csv(_), None) => return Err(Error::internal("a record of CSV without the form of its file")),
         })
     }

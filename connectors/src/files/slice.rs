@@ -7,16 +7,14 @@ use std::sync::{Arc, PoisonError};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use catalog::infer::ObservedSchema;
 
 use super::columns::Columns;
-use super::config::{FileTable, Inferred};
+use super::config::FileTable;
 use super::decode::{OnError, Refused};
 use super::file_values::Segment;
-use super::infer;
+use super::learn;
 use super::ledger::{Ledger, Part, Progress};
 use super::news::News;
-use super::object::Object;
 use super::origin::Origin;
 use super::pass::Pass;
 use super::projection::Projection;
@@ -25,7 +23,7 @@ use super::source::{FileSource, Parked, Parking};
 use crate::error::{Error, Result};
 use crate::source::{BadRecord, SliceEnd, SliceLimits, SliceRead, SliceRequest};
 
-/// Records of a batch, at most.
+/// Records of a batch, at most, and files that end in it.
 const BATCH_RECORDS: usize = 2_048;
 /// Decompressed bytes of a batch.
 const BATCH_BYTES: u64 = 4 << 20;
@@ -52,6 +50,8 @@ pub(super) struct Slice {
     rows: u64,
     bad_rows: u64,
     records: u64,
+    /// Files without a record.
+    empty_files: u64,
     bytes: u64,
     fault: Option<Error>,
     interrupted: bool,
@@ -99,6 +99,7 @@ impl Slice {
             rows: 0,
             bad_rows: 0,
             records: 0,
+            empty_files: 0,
             bytes: 0,
             fault: None,
             interrupted: false,
@@ -107,13 +108,13 @@ impl Slice {
 
     fn is_full(&self) -> bool {
         let SliceLimits { rows, bytes } = self.request.limits;
-        let some = self.rows + self.bad_rows;
+        let some = self.rows + self.bad_rows + self.empty_files;
         some > 0 && (some >= rows || self.bytes >= bytes)
     }
 
     /// Decodes a batch's worth. Says whether there may be more.
     async fn fill(&mut self) -> Result<bool> {
-        while self.batch.records < self.most_records && self.batch.bytes < BATCH_BYTES && self.batch.rows.is_none() {
+        while self.batch.has_room(self.most_records) {
             if self.pass.reading.is_none() {
                 let Some(next) = self.pass.next(&self.table).await? else { return Ok(false) };
                 self.pass.reading = Some(Reading::open(&self.table, &self.projection, next, self.most_records).await?);
@@ -123,20 +124,25 @@ impl Slice {
                 return Ok(true);
             }
             self.dirty = true;
+            let before = self.batch.refused.len();
             let ended = self.batch.fill(reading, self.most_records).await;
-            if let Some((_, first)) = self.batch.refused.first().filter(|_| self.table.on_error == OnError::Fail) {
-                return Err(reading.failure(first));
+            let refused = || self.batch.refused[before..].iter().map(|(_, refused)| refused);
+            if let Some(why) = learn::conflict(&self.table, reading, refused(), ended.as_ref().err())
+                && let Some(changed) = learn::widened(&self.table, &reading.seen(), &why).await?
+            {
+                return Err(changed);
             }
-            if let Some(observed) = &self.table.inferred {
-                let unknown = self.table.layout.not_from_folders(reading.unknown());
-                if !unknown.is_empty() {
-                    let (object, decoded) = (reading.pending.object.clone(), reading.decoded());
-                    return Err(drift(&self.table, observed, &object, decoded, &unknown).await?);
-                }
+            if let Some(first) = refused().find(|refused| self.table.faults.of(refused) == OnError::Fail) {
+                return Err(reading.failure(&self.table, first));
+            }
+            let unknown = self.table.layout.not_from_folders(reading.unknown());
+            if let Some(known) = self.table.inferred.as_ref().filter(|_| !unknown.is_empty()) {
+                return Err(learn::new_columns(&self.table, known, &reading.seen(), &unknown).await?);
             }
             let ended = ended?;
             self.bytes += reading.received(ended);
             if ended && let Some(reading) = self.pass.reading.take() {
+                self.empty_files += u64::from(reading.records() == 0);
                 self.batch.files.push(reading.pending);
             }
         }
@@ -189,6 +195,10 @@ impl Batch {
 }
 
 impl Batch {
+    fn has_room(&self, most_records: usize) -> bool {
+        self.records < most_records && self.bytes < BATCH_BYTES && self.rows.is_none() && self.files.len() < BATCH_RECORDS
+    }
+
     /// Takes what is next of a file. Says whether it is at its end. What was decoded before a fault is in it.
     async fn fill(&mut self, reading: &mut Reading, most_records: usize) -> Result<bool> {
         let before = reading.records();
@@ -222,42 +232,6 @@ impl Batch {
         }
         ended
     }
-}
-
-/// Learns the columns of a file that the table has not, and says so.
-///
-/// # Errors
-/// When that cannot be written down.
-async fn drift(table: &FileTable, known: &Inferred, object: &Object, decoded: u64, unknown: &[String]) -> Result<Error> {
-    let observed = table.files().observe(object, decoded.saturating_add(1)).await?;
-    learn(table, known, &table.place.address(&object.path), &observed, unknown).await
-}
-
-/// Adds what was `observed` in the file at `address` to what is known of the table's columns.
-///
-/// # Errors
-/// When that cannot be written down.
-pub(super) async fn learn(
-    table: &FileTable,
-    known: &Inferred,
-    address: &str,
-    observed: &ObservedSchema,
-    unknown: &[String],
-) -> Result<Error> {
-    let mut all = known.memory.load().await?.unwrap_or_else(|| known.observed.clone());
-    let before = infer::schema(&all);
-    all.merge(observed);
-    if infer::schema(&all).fields().len() <= before.fields().len() && before == table.layout.columns_in_files() {
-        return Ok(Error::data(format!(
-            "'{address}' has columns that cannot become columns of table '{}': {}; declare the table's columns, or rename them",
-            table.name,
-            unknown.join(", ")
-        )));
-    }
-    known.memory.store(&all).await?;
-    Ok(Error::SchemaChanged {
-        message: format!("'{address}' has columns that table '{}' had not: {}", table.name, unknown.join(", ")),
-    })
 }
 
 #[async_trait]

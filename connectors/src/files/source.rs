@@ -77,7 +77,7 @@ impl Source for FileSource {
     }
 
     fn max_bad_ratio(&self) -> f64 {
-        self.table.max_bad_ratio
+        self.table.faults.max_bad_ratio
     }
 
     fn poll_interval(&self) -> Duration {

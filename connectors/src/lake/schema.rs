@@ -88,7 +88,7 @@ fn refused(column: &str, data_type: &DataType, advice: &str) -> Error {
 /// The columns to stage for a query, in the table's order, and what writing them changes.
 ///
 /// Columns are matched by name in any case, and get the name and type of the table's. A column of the table that the query
-/// does not have is left out (its rows read NULL); one that the table does not have is added to it.
+/// does not have is left out (its rows read NULL); one that the table does not have is added to it. So are members of objects.
 ///
 /// # Errors
 /// [`Error::Config`] at the column when that would lose something.
@@ -103,8 +103,9 @@ pub(crate) fn meet(table: &str, existing: Option<&Schema>, query: &Schema) -> Re
     for stored in existing.fields() {
         match find(query, stored.name()) {
             Some(field) => {
-                check_widens(table, stored, field)?;
-                fields.push(Arc::new(Field::new(stored.name(), stored.data_type().clone(), stored.is_nullable())));
+                let with_new = with_members(stored.name(), stored.data_type(), &given(field)?, &mut changes);
+                check_widens(table, &stored.as_ref().clone().with_data_type(with_new.clone()), field)?;
+                fields.push(Arc::new(Field::new(stored.name(), with_new, stored.is_nullable())));
             }
             None if stored.is_nullable() => {}
             None => {
@@ -129,7 +130,53 @@ pub(crate) fn meet(table: &str, existing: Option<&Schema>, query: &Schema) -> Re
 /// The table's columns after the changes that a batch of these columns makes.
 pub(crate) fn grown(existing: &Schema, batch: &Schema) -> SchemaRef {
     let added = batch.fields().iter().filter(|field| find(existing, field.name()).is_none()).cloned();
-    Arc::new(Schema::new(existing.fields().iter().cloned().chain(added).collect::<Vec<_>>()))
+    let with_new = |field: &FieldRef| match find(batch, field.name()) {
+        Some(other) => {
+            let with_new = with_members(field.name(), field.data_type(), other.data_type(), &mut Vec::new());
+            Arc::new(field.as_ref().clone().with_data_type(with_new))
+        }
+        None => Arc::clone(field),
+    };
+    Arc::new(Schema::new(existing.fields().iter().map(with_new).chain(added).collect::<Vec<_>>()))
+}
+
+/// The type of a column with the members of objects in it that only the query has, which are added to `changes` by their paths.
+fn with_members(path: &str, stored: &DataType, query: &DataType, changes: &mut Vec<Change>) -> DataType {
+    match (stored, query) {
+        (DataType::Struct(mine), DataType::Struct(theirs)) => {
+            let member = |name: &str| theirs.iter().find(|other| other.name().eq_ignore_ascii_case(name));
+            let mut members: Vec<FieldRef> = Vec::with_capacity(theirs.len());
+            for field in mine {
+                members.push(match member(field.name()) {
+                    Some(other) => {
+                        let path = format!("{path}.{}", field.name());
+                        let data_type = with_members(&path, field.data_type(), other.data_type(), changes);
+                        Arc::new(field.as_ref().clone().with_data_type(data_type))
+                    }
+                    None => Arc::clone(field),
+                });
+            }
+            for field in theirs.iter().filter(|field| !mine.iter().any(|my| my.name().eq_ignore_ascii_case(field.name()))) {
+                changes
+                    .push(Change::AddColumn { name: format!("{path}.{}", field.name()), data_type: field.data_type().clone() });
+                members.push(Arc::new(field.as_ref().clone().with_nullable(true)));
+            }
+            DataType::Struct(members.into())
+        }
+        (DataType::List(mine), DataType::List(theirs)) => {
+            let data_type = with_members(&format!("{path}[]"), mine.data_type(), theirs.data_type(), changes);
+            DataType::List(Arc::new(mine.as_ref().clone().with_data_type(data_type)))
+        }
+        _ => stored.clone(),
+    }
+}
+
+/// The type that a lake table has for a column of the query; of one without a type, that.
+fn given(field: &Field) -> Result<DataType> {
+    match field.data_type() {
+        DataType::Null => Ok(DataType::Null),
+        data_type => storable(field.name(), data_type),
+    }
 }
 
 /// The names of `wanted` as the table writes them.
@@ -197,12 +244,9 @@ fn check_names(table: &str, query: &Schema) -> Result<()> {
 }
 
 fn check_widens(table: &str, stored: &Field, query: &Field) -> Result<()> {
-    if matches!(query.data_type(), DataType::Null) {
-        return Ok(());
-    }
     let name = stored.name();
-    let given = storable(query.name(), query.data_type())?;
-    if widens(&given, stored.data_type()) {
+    let given = given(query)?;
+    if given == DataType::Null || widens(&given, stored.data_type()) {
         return Ok(());
     }
     let (is, gives) = (stored.data_type(), query.data_type());
@@ -236,7 +280,9 @@ fn widens(from: &DataType, to: &DataType) -> bool {
         (integer, Decimal128(p, s)) => digits(integer).is_some_and(|digits| i16::from(*p) - i16::from(*s) >= digits),
         (List(a), List(b)) | (Map(a, _), Map(b, _)) => widens(a.data_type(), b.data_type()),
         (Struct(a), Struct(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_name(a, b) && widens(a.data_type(), b.data_type()))
+            // A member that the query has not is NULL.
+            let fits = |a: &FieldRef| b.iter().any(|b| same_name(a, b) && widens(a.data_type(), b.data_type()));
+            a.iter().all(fits) && b.iter().all(|b| b.is_nullable() || a.iter().any(|a| same_name(a, b)))
         }
         _ => from == to,
     }
@@ -282,6 +328,23 @@ mod tests {
         let (staged, changes) = meet("t", Some(&table), &query).unwrap();
         assert_eq!(*staged, schema(&[("id", DataType::Int64), ("fresh", DataType::Int16)]));
         assert_eq!(changes, [Change::AddColumn { name: "fresh".into(), data_type: DataType::Int16 }]);
+    }
+
+    #[test]
+    fn new_member_of_an_object_is_added_and_missing_one_reads_null() {
+        let object = |names: &[&str]| {
+            DataType::Struct(names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect::<Fields>())
+        };
+        let list = |item: DataType| DataType::List(Arc::new(Field::new("item", item, true)));
+        let table = schema(&[("user", object(&["name", "age"])), ("tags", list(object(&["k"])))]);
+        let query = schema(&[("user", object(&["born", "Name"])), ("tags", list(object(&["k", "v"])))]);
+        let (staged, changes) = meet("t", Some(&table), &query).unwrap();
+        let expected = schema(&[("user", object(&["name", "age", "born"])), ("tags", list(object(&["k", "v"])))]);
+        assert_eq!((staged.as_ref(), grown(&table, &query).as_ref()), (&expected, &expected));
+        let added = |name: &str| Change::AddColumn { name: name.into(), data_type: DataType::Utf8 };
+        assert_eq!(changes, [added("user.born"), added("tags[].v")]);
+        let number = schema(&[("user", DataType::Struct(vec![Field::new("name", DataType::Int64, true)].into()))]);
+        assert_eq!(meet("t", Some(&table), &number).unwrap_err().subject(), Some("user"));
     }
 
     #[test]

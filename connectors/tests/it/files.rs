@@ -128,6 +128,11 @@ async fn csv_files_of_several_vintages_are_one_table() {
     assert_eq!(all.texts("name"), ["a, b", "", "x\ny", "z\u{fc}", "caf\u{e9}"]);
     assert_eq!(all.texts("zip_code"), ["00123", "", "00456", "", ""]);
 
+    let marked = Bench::new();
+    marked.write("a.csv", "\u{feff}id,name\n1,a\nx,b\n");
+    let text = error(&marked.source("CSV", id_name(), &[]).await).await;
+    assert!(text.contains("row 2 (line 3, byte 16)"), "the mark's three bytes are bytes of the file: {text}");
+
     let foreign = Bench::new();
     foreign.write("a.csv", "x,y\n1,2\n");
     let text = error(&foreign.source("CSV", id_name(), &[]).await).await;

@@ -10,7 +10,7 @@ use connectors::files::crawl::{KnownTable, SeenTable};
 use super::outcome::{Decision, TableOutcome, Touched};
 
 /// Types that had no value are none, so that they fit any.
-const TO_COMPARE: ResolveOptions = ResolveOptions { decimals: false, null_types: true };
+const TO_COMPARE: ResolveOptions = ResolveOptions { decimals: false, null_types: true, majority: false };
 
 /// A table of somebody else.
 pub(super) fn leave(table: &Table, seen: SeenTable) -> TableOutcome {

@@ -53,7 +53,7 @@ async fn read(sample: &Sample<'_>, format: Format, lenient: bool) -> Result<Obse
     let address = sample.place.address(&sample.object.path);
     let observation = FileObservation::new(address.as_str());
     let decoder: Box<dyn Decoder> = match format {
-        Format::Csv => Box::new(CsvDecoder::observing(Arc::new(options()), observation, &address)),
+        Format::Csv => Box::new(CsvDecoder::observing(Arc::new(options()), observation, &address, Vec::new())),
         Format::Json | Format::Parquet => Box::new(JsonDecoder::observing(observation, lenient)),
     };
     let columns = Columns::new(Arc::new(arrow::datatypes::Schema::empty()))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use catalog::infer::{FileObservation, ObservedSchema, ResolveOptions};
 
 use super::encoding::{Choice, Transcoder, detect};
-use super::header::{Header, Matching, Renames};
+use super::header::{Header, Matching, Renames, folded};
 use super::records::Splitter;
 use super::sniff::{Hints, sniff};
 use super::{BadRecord, Dialect, Field, Form, Record};
@@ -16,6 +16,9 @@ use crate::files::misfit::Misfit;
 
 /// Bytes of a file's beginning that its encoding and dialect are told from.
 const SAMPLE: usize = 256 << 10;
+
+/// What is said first of a cell whose bytes are no text.
+pub(crate) const NOT_TEXT: &str = "is not text in the file's encoding";
 
 /// What is known of a table's files before they are looked at.
 #[derive(Debug, Clone)]
@@ -97,9 +100,10 @@ impl CsvDecoder {
         }
     }
 
-    /// Only looks at what the records hold.
-    pub fn observing(options: Arc<CsvOptions>, observation: FileObservation, address: &str) -> Self {
-        Self { observation: Some(observation), ..Self::new(options, std::iter::empty(), OnError::Quarantine, address) }
+    /// Only looks at what the records hold. `names` are those columns of the table that are known, for which a header is looked.
+    pub fn observing(options: Arc<CsvOptions>, observation: FileObservation, address: &str, names: Vec<String>) -> Self {
+        let decoder = Self::new(options, std::iter::empty(), OnError::Quarantine, address);
+        Self { observation: Some(observation), names, ..decoder }
     }
 
     /// Decodes the bytes of one record, which was bad, of a file that was written as `form` says; it began at `position`.
@@ -169,9 +173,12 @@ impl CsvDecoder {
         hints.delimiter = hints.delimiter.or_else(|| delimiter_of_header(&text, &self.names));
         let sniffed = sniff(&text, self.finished, &hints);
         tracing::debug!(file = self.address, dialect = %sniffed.dialect, why = sniffed.why, "dialect");
+        let transcoder = detected.transcoder();
+        // Where bytes are decoded, places are told of the text, which the mark is no part of.
+        let before = sniffed.skip + if transcoder.is_none() { detected.mark } else { 0 };
         let mut reading = Reading {
-            transcoder: detected.transcoder(),
-            splitter: Splitter::new(&sniffed.dialect).starting_at(sniffed.skip as u64, 1 + u64::from(sniffed.skip > 0)),
+            splitter: Splitter::new(&sniffed.dialect).starting_at(before as u64, 1 + u64::from(sniffed.skip > 0)),
+            transcoder,
             decoded: Vec::new(),
             awaits_header: sniffed.dialect.header,
             cells: Vec::new(),
@@ -216,9 +223,9 @@ impl Reading {
 fn delimiter_of_header(text: &[u8], names: &[String]) -> Option<u8> {
     let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
     let line = String::from_utf8_lossy(line);
-    let plain = |name: &str| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
-    let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
-    let found = |delimiter: u8| line.split(char::from(delimiter)).filter(|cell| names.contains(&plain(cell))).count();
+    let names: Vec<String> = names.iter().map(|name| folded(name)).collect();
+    let is_name = |cell: &str| !cell.is_empty() && names.contains(&folded(cell));
+    let found = |delimiter: u8| line.split(char::from(delimiter)).filter(|cell| is_name(cell)).count();
     let best = [b',', b';', b'\t', b'|', 1].into_iter().map(|delimiter| (found(delimiter), delimiter));
     best.filter(|(found, _)| *found > 1).max_by_key(|(found, _)| *found).map(|(_, delimiter)| delimiter)
 }
@@ -281,7 +288,7 @@ fn append(
         let text = match field.text(scratch) {
             Ok(text) => text,
             Err(error) => {
-                let reason = format!("is not text in the file's encoding, from byte {} of the cell on", error.valid + 1);
+                let reason = format!("{NOT_TEXT}, from byte {} of the cell on", error.valid + 1);
                 misfit.get_or_insert(Misfit { column: column.field().name().clone(), reason });
                 column.null();
                 continue;
@@ -342,7 +349,7 @@ impl Decoder for CsvDecoder {
                 reading.form.width = header.names().len();
                 reading.form.header = std::str::from_utf8(record.raw()).ok().map(str::to_owned);
                 if let Some(observation) = observation {
-                    observation.header(header.renamed(&options.renames).names().iter().map(String::as_str));
+                    observation.header(header.distinct(&options.renames).iter().map(String::as_str));
                     continue;
                 }
                 let matching = match_header(&header, names, &options.renames, address)?;

@@ -63,7 +63,28 @@ impl Header {
         self.unnamed.get(column).copied().unwrap_or(true)
     }
 
-    /// The names that a table made of this file would have: those of `renames` in place of the file's.
+    /// The names that a table made of this file would have: those of `renames` in place of the file's, and different in letters or
+    /// digits. Of names that differ by punctuation only, all but the first get a number: first a new name, then in the order of
+    /// the alphabet, so that the order of the columns makes no difference.
+    #[must_use]
+    pub fn distinct(&self, renames: &Renames) -> Vec<String> {
+        let mut names = self.renamed(renames).names;
+        let folds: Vec<String> = names.iter().map(|name| folded(name)).collect();
+        let mut taken: HashSet<String> = folds.iter().cloned().collect();
+        let mut sorted: Vec<usize> = (0..names.len()).collect();
+        let is_own = |index: usize| renames.target(&self.names[index]).is_none();
+        sorted.sort_by_cached_key(|&index| (folds[index].as_str(), is_own(index), names[index].to_lowercase()));
+        for index in sorted.windows(2).filter(|pair| folds[pair[0]] == folds[pair[1]]).map(|pair| pair[1]) {
+            let mut numbered = (2_u32..).map(|count| format!("{}_{count}", names[index]));
+            if let Some(name) = numbered.find(|name| !taken.contains(&folded(name))) {
+                taken.insert(folded(&name));
+                names[index] = name;
+            }
+        }
+        names
+    }
+
+    /// With the names of `renames` in place of the file's.
     #[must_use]
     pub fn renamed(&self, renames: &Renames) -> Self {
         let names = self.names.iter().map(|name| renames.target(name).unwrap_or(name));
@@ -72,7 +93,8 @@ impl Header {
 
     /// Finds the table's columns among the file's. A column of the file serves one of the table; renames go first, then names
     /// that are equal, then those equal but for capitals, then those equal but for punctuation and spaces too, so that
-    /// `First name`, `first_name` and `FirstName` are one. Extra columns are named as [`Header::renamed`] names them.
+    /// `First name`, `first_name` and `FirstName` are one; where a file has several of these, as [`Header::distinct`] numbers them.
+    /// Extra columns are named as [`Header::renamed`] names them.
     #[must_use]
     pub fn matched<S: AsRef<str>>(&self, table: &[S], renames: &Renames) -> Matching {
         let renamed = self.names.iter().map(|name| renames.target(name));
@@ -92,6 +114,8 @@ impl Header {
         let own = |index: usize| targets[index].is_none().then_some(self.names[index].as_str());
         claim(&|index, name| own(index) == Some(name));
         claim(&|index, name| own(index).is_some_and(|own| own.to_lowercase() == name.trim().to_lowercase()));
+        let distinct = self.distinct(renames);
+        claim(&|index, name| folded(&distinct[index]) == folded(name));
         claim(&|index, name| own(index).is_some_and(|own| folded(own) == folded(name)));
         let names = self.renamed(renames).names;
         let extra = names.into_iter().enumerate().filter(|(index, _)| !used[*index]).collect();
@@ -194,9 +218,10 @@ fn cleaned(cell: &str) -> String {
 }
 
 /// What two ways of writing one name have in common: its letters and digits, small. Of a name without any, itself.
-pub(super) fn folded(name: &str) -> String {
+pub(crate) fn folded(name: &str) -> String {
     let name = cleaned(name);
-    let letters: String = name.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    // Made small first: what is a letter may be a letter and a dot then.
+    let letters: String = name.chars().flat_map(char::to_lowercase).filter(|character| character.is_alphanumeric()).collect();
     if letters.is_empty() { name } else { letters }
 }
 
@@ -229,6 +254,21 @@ mod tests {
         let found = header(&["A B", "ab", "a_b"]);
         let table = ["a_b", "AB", "a b", "ab"];
         assert_eq!(found.matched(&table, &Renames::default()).columns, [Some(2), None, Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn names_that_differ_by_punctuation_are_numbered_in_one_order() {
+        for cells in [["a-b", "a b", "ab2", "x"], ["a b", "ab2", "x", "a-b"]] {
+            let found = header(&cells);
+            let mut distinct = found.distinct(&Renames::default());
+            let own = found.matched(&distinct, &Renames::default()).columns;
+            assert_eq!(own, [Some(0), Some(1), Some(2), Some(3)], "{distinct:?}");
+            let matching = found.matched(&["a_b", "a_b_3", "ab2", "x"], &Renames::default());
+            let at = |cell: &str| cells.iter().position(|other| *other == cell);
+            assert_eq!(matching.columns, [at("a b"), at("a-b"), at("ab2"), at("x")]);
+            distinct.sort();
+            assert_eq!(distinct, ["a b", "a-b_3", "ab2", "x"]);
+        }
     }
 
     #[test]

@@ -126,7 +126,8 @@ fn separator_line(text: &[u8]) -> (usize, Option<u8>) {
     let named = line.strip_prefix(b"sep=").or_else(|| line.strip_prefix(b"\"sep=")?.strip_suffix(b"\""));
     match named {
         Some(&[separator]) if separator.is_ascii() => {
-            let end = text[line.len()..].iter().take(2).take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+            let rest = &text[line.len()..];
+            let end = if rest.starts_with(b"\r\n") { 2 } else { rest.len().min(1) };
             (line.len() + end, Some(separator))
         }
         _ => (0, None),

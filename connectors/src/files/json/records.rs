@@ -2,6 +2,8 @@
 //!
 //! A value is read where it stands; no other pass looks for its end first. When a record cannot be read, where the next one
 //! begins depends on how the file is laid out: with a record a line, on the next line; else behind the braces that balance.
+//! Of a record whose end is not found within the longest length, only the beginning is kept, and the next one begins on the line
+//! after that. What is a record depends on the bytes alone, not on the chunks they come in: a slice goes on behind so many of them.
 
 use catalog::infer::{FileObservation, ObservedSchema};
 
@@ -49,6 +51,10 @@ pub struct JsonDecoder {
     jumped: bool,
     /// The bytes are those of one bad record: nothing in them is looked for behind what cannot be read.
     alone: bool,
+    /// A record has at most so many bytes.
+    longest: usize,
+    /// Up to the next line end, the bytes are those of a record that was longer.
+    passing: bool,
 }
 
 /// What some programs begin a file in UTF-8 with.
@@ -74,7 +80,15 @@ impl JsonDecoder {
             begun: false,
             jumped: false,
             alone: false,
+            longest: LONGEST_RECORD,
+            passing: false,
         }
+    }
+
+    /// Refuses records of more bytes than `longest`, in place of [`LONGEST_RECORD`].
+    #[must_use]
+    pub fn refusing_longer(self, longest: usize) -> Self {
+        Self { longest, ..self }
     }
 
     /// Decodes the bytes of one record of a file, which was bad and began at `position`. They may be several records by now; what
@@ -95,11 +109,26 @@ impl JsonDecoder {
         }
     }
 
+    /// Members of objects that no column has are unknown too, if `is_asked`.
+    #[must_use]
+    pub fn finding_members(mut self, is_asked: bool) -> Self {
+        if is_asked {
+            self.rows.find_members();
+        }
+        self
+    }
+
     /// Only looks at what the records hold.
     pub fn observing(observation: FileObservation, lenient: bool) -> Self {
         let mut decoder = Self::new(std::iter::empty(), lenient, OnError::Quarantine);
         decoder.rows.observe(observation);
         decoder
+    }
+
+    /// Bytes in memory: those of a record that is not all there, at most, and the last ones that came.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.buffer.len()
     }
 
     /// Moves to `at`, counting lines.
@@ -150,13 +179,14 @@ impl JsonDecoder {
         if self.buffer.len() - self.at < self.wait_for && !self.finished {
             return Some(Progress::Hungry);
         }
-        self.rows.last = self.finished;
+        let seen = self.seen();
+        self.rows.last = self.finished && seen == self.buffer.len();
         if self.jumped {
             self.rows.observe_at(self.start + self.at as u64);
         }
-        let mut parser = Parser::new(&self.buffer, self.at, self.lenient);
+        let mut parser = Parser::new(&self.buffer[..seen], self.at, self.lenient);
         match self.rows.row(&mut parser, output.columns) {
-            Ok(misfit) => {
+            Ok(misfit) if parser.at - self.at <= self.longest => {
                 let end = parser.at;
                 if self.layout == Layout::Unknown && self.buffer[self.at..end].contains(&b'\n') {
                     self.layout = Layout::Values;
@@ -164,24 +194,36 @@ impl JsonDecoder {
                 self.keep(output, end, misfit);
                 self.first_ended = Some(self.lines).filter(|_| self.layout == Layout::Unknown);
             }
+            Ok(_) => {
+                output.columns.drop_row();
+                self.refuse_longer(output);
+            }
             Err(fault) => {
                 output.columns.drop_row();
-                let too_long = self.buffer.len() - self.at > LONGEST_RECORD;
-                if fault == Fault::Incomplete && !self.finished && !too_long {
-                    // Twice as much, so that a long record is not tried once a chunk.
-                    self.wait_for = (self.buffer.len() - self.at) * 2;
-                    return Some(Progress::Hungry);
+                let is_open = fault == Fault::Incomplete && !self.rows.last;
+                let end = if is_open { None } else { self.resume_at(&fault) };
+                match end.filter(|end| end - self.at <= self.longest) {
+                    Some(end) => {
+                        let reason = self.explain(&fault);
+                        self.refuse(output, end, reason, false);
+                    }
+                    None if self.buffer.len() - self.at > self.longest => self.refuse_longer(output),
+                    None => {
+                        // Twice as much, so that a long record is not tried once a chunk.
+                        self.wait_for = ((self.buffer.len() - self.at) * 2).min(self.longest + 1);
+                        return Some(Progress::Hungry);
+                    }
                 }
-                let Some(end) = self.resume_at(&fault, self.finished || too_long) else {
-                    self.wait_for = (self.buffer.len() - self.at) * 2;
-                    return Some(Progress::Hungry);
-                };
-                let reason = self.explain(&fault, too_long);
-                self.refuse(output, end, reason, too_long);
             }
         }
         self.wait_for = 0;
         None
+    }
+
+    /// How much of the buffer is looked at for a record: one byte more than it may have, so that what it is does not depend on how
+    /// much of what follows has come.
+    fn seen(&self) -> usize {
+        self.buffer.len().min(self.at.saturating_add(self.longest).saturating_add(1))
     }
 
     /// A record begins. Where the one before it ended tells how they follow each other.
@@ -195,6 +237,7 @@ impl JsonDecoder {
 
     fn keep(&mut self, output: &mut Output<'_>, end: usize, misfit: Option<Misfit>) {
         self.records += 1;
+        self.rows.accept();
         let (row, line, offset) = (self.records, self.lines + 1, self.start + self.at as u64);
         let raw = &self.buffer[self.at..end];
         output.settle(row, misfit, self.on_error, |misfit| Refused {
@@ -211,17 +254,35 @@ impl JsonDecoder {
         self.advance(end);
     }
 
+    /// The record is too long: its beginning is kept, and the rest up to a line end passed over.
+    fn refuse_longer(&mut self, output: &mut Output<'_>) {
+        let longest = self.longest;
+        let shown = if longest >= 1 << 20 { format!("{} MiB", longest >> 20) } else { format!("{longest} bytes") };
+        let reason = format!("the record is longer than {shown}; the next one is looked for on the line behind them");
+        self.refuse(output, self.at + longest, reason, true);
+        self.passing = true;
+    }
+
+    /// Passes the rest of a record that was too long, as far as it is there.
+    fn pass_rest(&mut self) {
+        let end = self.buffer[self.at..].iter().position(|byte| *byte == b'\n').map(|at| self.at + at + 1);
+        self.passing = end.is_none();
+        // The end of the list was in what was passed over.
+        self.in_list &= !(self.passing && self.finished);
+        self.advance(end.unwrap_or(self.buffer.len()));
+    }
+
     fn refuse(&mut self, output: &mut Output<'_>, end: usize, reason: String, cut: bool) {
         self.records += 1;
-        let raw = self.buffer[self.at..end].trim_ascii_end().to_vec();
+        let raw = &self.buffer[self.at..end];
+        let raw = if cut { raw.to_vec() } else { raw.trim_ascii_end().to_vec() };
         let (row, line, offset) = (self.records, self.lines + 1, self.start + self.at as u64);
         output.refuse(Refused { raw, row, line, offset, column: None, reason, kept: false, cut, image: None });
         self.advance(end);
     }
 
-    fn explain(&self, fault: &Fault, too_long: bool) -> String {
+    fn explain(&self, fault: &Fault) -> String {
         match fault {
-            Fault::Incomplete if too_long => format!("the record is longer than {} MiB", LONGEST_RECORD >> 20),
             Fault::Incomplete if self.alone => "the record ends before all that is open in it is closed".to_owned(),
             Fault::Incomplete => "the file ends in the middle of this record".to_owned(),
             Fault::Syntax { at, expected } => {
@@ -243,13 +304,15 @@ impl JsonDecoder {
     }
 
     /// Where to go on behind a record that cannot be read; none when more bytes are needed to say.
-    fn resume_at(&self, fault: &Fault, is_last: bool) -> Option<usize> {
+    fn resume_at(&self, fault: &Fault) -> Option<usize> {
         if self.alone {
             return Some(self.buffer.len());
         }
-        let line_end = || self.buffer[self.at..].iter().position(|byte| *byte == b'\n').map(|at| self.at + at + 1);
+        let buffer = &self.buffer[..self.seen()];
+        let is_last = self.rows.last;
+        let line_end = || buffer[self.at..].iter().position(|byte| *byte == b'\n').map(|at| self.at + at + 1);
         let is_value = self.layout == Layout::Values && matches!(fault, Fault::Syntax { .. });
-        let mut value = Parser::new(&self.buffer, self.at, self.lenient);
+        let mut value = Parser::new(buffer, self.at, self.lenient);
         match value.skip(is_last, 0) {
             // It is JSON, but no object.
             Ok(()) if is_value => return Some(value.at),
@@ -257,9 +320,9 @@ impl JsonDecoder {
             Err(Fault::Incomplete) if is_value && !is_last => return None,
             _ => {}
         }
-        let end = match is_value.then(|| balanced(&self.buffer, self.at)).flatten() {
+        let end = match is_value.then(|| balanced(buffer, self.at)).flatten() {
             None if is_value && !is_last => None,
-            None => line_end().or_else(|| is_last.then_some(self.buffer.len())),
+            None => line_end().or_else(|| is_last.then_some(buffer.len())),
             found => found,
         };
         end.map(|end| end.max(self.at + 1))
@@ -308,7 +371,10 @@ impl Decoder for JsonDecoder {
             if output.room == 0 {
                 return Ok(Progress::Full);
             }
-            if !self.between() {
+            if self.passing {
+                self.pass_rest();
+            }
+            if self.passing || !self.between() {
                 if self.finished && self.in_list {
                     self.in_list = false;
                     let reason = "the file ends before the list that holds its records does; it may be truncated".to_owned();

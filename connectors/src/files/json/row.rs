@@ -46,6 +46,9 @@ impl Members {
     }
 }
 
+/// Objects that are nested deeper stay JSON text: no table has such columns.
+const DEEPEST: usize = 20;
+
 /// Appends records to columns.
 #[derive(Debug)]
 pub struct RowDecoder {
@@ -54,6 +57,10 @@ pub struct RowDecoder {
     pub last: bool,
     /// Names that are no column, each once.
     unknown: HashSet<String>,
+    /// Those that the last record was the first to have.
+    fresh: Vec<String>,
+    /// Members within columns are looked for too.
+    finds_members: bool,
     /// What the records hold, when that is all that is asked.
     observation: Option<FileObservation>,
 }
@@ -64,12 +71,24 @@ const MOST_UNKNOWN: usize = 1_000;
 impl RowDecoder {
     /// Decodes members into the columns that `names` gives them; those without one are known, and passed over.
     pub fn new(names: impl IntoIterator<Item = (String, Option<usize>)>) -> Self {
-        Self { members: Members::new(names), last: false, unknown: HashSet::new(), observation: None }
+        Self {
+            members: Members::new(names),
+            last: false,
+            unknown: HashSet::new(),
+            fresh: Vec::new(),
+            finds_members: false,
+            observation: None,
+        }
     }
 
     /// From here on, records are only looked at.
     pub fn observe(&mut self, observation: FileObservation) {
         self.observation = Some(observation);
+    }
+
+    /// Members of objects that no column has are among the unknown ones too, by their paths: `user.born`, `tags[].name`.
+    pub fn find_members(&mut self) {
+        self.finds_members = true;
     }
 
     /// The next record begins at this byte; how many are before it is not known.
@@ -84,7 +103,13 @@ impl RowDecoder {
         self.observation.map(|observation| observation.finish(&ResolveOptions::default())).unwrap_or_default()
     }
 
-    /// Members that are no column.
+    /// The last record is one: its names count.
+    pub fn accept(&mut self) {
+        let room = MOST_UNKNOWN.saturating_sub(self.unknown.len());
+        self.unknown.extend(self.fresh.drain(..).take(room));
+    }
+
+    /// Members of the records that were accepted that are no column.
     pub fn unknown(&self) -> Vec<String> {
         let mut names: Vec<String> = self.unknown.iter().cloned().collect();
         names.sort();
@@ -108,14 +133,16 @@ impl RowDecoder {
             members(parser, root, place, self.last, 0)?;
             return Ok(None);
         }
-        let mut misfit = None;
         let mut guess = 0;
         let last = self.last;
-        let (members, unknown) = (&self.members, &mut self.unknown);
+        let (members, unknown, fresh) = (&self.members, &self.unknown, &mut self.fresh);
+        fresh.clear();
+        let mut nested = Vec::new();
+        let mut notes = Notes { last, misfit: None, unknown: self.finds_members.then_some(&mut nested) };
         parser.members(0, |parser, name| {
             let Some(index) = members.find(&name, guess) else {
-                if unknown.len() < MOST_UNKNOWN && !unknown.contains(name.as_ref()) {
-                    unknown.insert(name.into_owned());
+                if unknown.len() + fresh.len() < MOST_UNKNOWN && !unknown.contains(name.as_ref()) {
+                    fresh.push(name.into_owned());
                 }
                 return parser.skip(last, 1);
             };
@@ -123,8 +150,10 @@ impl RowDecoder {
             let Some(index) = members.names[index].1 else { return parser.skip(last, 1) };
             // Of a name that comes twice, the last value counts, as in most parsers.
             columns.retract(index);
-            value(parser, columns.column(index), last, 1, &mut misfit)
+            value(parser, columns.column(index), 1, &mut notes)
         })?;
+        let misfit = notes.misfit;
+        fresh.append(&mut nested);
         Ok(misfit)
     }
 }
@@ -146,6 +175,10 @@ fn look(parser: &mut Parser<'_>, evidence: &mut Evidence, place: &Place, last: b
             Word::Nan => evidence.observe_number("NaN", place),
             Word::Infinity => evidence.observe_number("Infinity", place),
         },
+        Kind::Object | Kind::List if depth >= DEEPEST => {
+            evidence.observe_object(place);
+            parser.skip(last, depth)?;
+        }
         Kind::Object => {
             evidence.observe_object(place);
             members(parser, evidence, place, last, depth)?;
@@ -159,9 +192,37 @@ fn look(parser: &mut Parser<'_>, evidence: &mut Evidence, place: &Place, last: b
     Ok(())
 }
 
+/// What is noted of a record while its values are appended.
+struct Notes<'a> {
+    last: bool,
+    /// The first value that does not fit its column.
+    misfit: Option<Misfit>,
+    /// Paths of members that no column has, where they are asked for.
+    unknown: Option<&'a mut Vec<String>>,
+}
+
+impl Notes<'_> {
+    /// How many paths there are.
+    fn paths(&self) -> usize {
+        self.unknown.as_ref().map_or(0, |unknown| unknown.len())
+    }
+
+    fn add(&mut self, path: impl FnOnce() -> String) {
+        if let Some(unknown) = self.unknown.as_mut().filter(|unknown| unknown.len() < MOST_UNKNOWN) {
+            unknown.push(path());
+        }
+    }
+
+    /// Makes the paths from `first` on those of what is within something else.
+    fn within(&mut self, first: usize, outer: impl Fn(&str) -> String) {
+        let paths = self.unknown.as_mut().into_iter().flat_map(|unknown| &mut unknown[first..]);
+        paths.for_each(|path| *path = outer(path));
+    }
+}
+
 /// Appends the value at the parser's place.
-fn value(parser: &mut Parser<'_>, column: &mut Column, last: bool, depth: usize, misfit: &mut Option<Misfit>) -> Result<()> {
-    let kind = parser.kind()?;
+fn value(parser: &mut Parser<'_>, column: &mut Column, depth: usize, notes: &mut Notes<'_>) -> Result<()> {
+    let (kind, last) = (parser.kind()?, notes.last);
     let appended = match kind {
         Kind::Text => column.text(&parser.text()?),
         Kind::Number => column.number(parser.number(last)?),
@@ -177,8 +238,8 @@ fn value(parser: &mut Parser<'_>, column: &mut Column, last: bool, depth: usize,
                 Word::Nan | Word::Infinity => column.text(&String::from_utf8_lossy(parser.since(start))),
             }
         }
-        Kind::Object if column.members().is_some() => return object(parser, column, last, depth, misfit),
-        Kind::List if column.items().is_some() => return list(parser, column, last, depth, misfit),
+        Kind::Object if column.members().is_some() => return object(parser, column, depth, notes),
+        Kind::List if column.items().is_some() => return list(parser, column, depth, notes),
         Kind::Object | Kind::List => {
             let start = parser.at;
             parser.skip(last, depth)?;
@@ -192,26 +253,29 @@ fn value(parser: &mut Parser<'_>, column: &mut Column, last: bool, depth: usize,
     };
     if let Err(problem) = appended {
         column.null();
-        misfit.get_or_insert(problem);
+        notes.misfit.get_or_insert(problem);
     }
     Ok(())
 }
 
-fn object(parser: &mut Parser<'_>, column: &mut Column, last: bool, depth: usize, misfit: &mut Option<Misfit>) -> Result<()> {
+fn object(parser: &mut Parser<'_>, column: &mut Column, depth: usize, notes: &mut Notes<'_>) -> Result<()> {
     let rows = column.rows();
     let parsed = parser.members(depth, |parser, name| {
         let members = column.members().unwrap_or_default();
         let Some(index) = find_member(members, &name) else {
-            return parser.skip(last, depth + 1);
+            notes.add(|| format!("{}.{name}", column.field().name()));
+            return parser.skip(notes.last, depth + 1);
         };
         if members[index].rows() > rows {
             column.retract_member(index);
         }
         let Some(member) = column.members().and_then(|members| members.get_mut(index)) else { return Ok(()) };
-        let before = misfit.is_some();
-        value(parser, member, last, depth + 1, misfit)?;
-        if !before && let Some(found) = misfit {
-            found.column = format!("{}.{}", column.field().name(), found.column);
+        let (before, first) = (notes.misfit.is_some(), notes.paths());
+        value(parser, member, depth + 1, notes)?;
+        let own = column.field().name();
+        notes.within(first, |path| format!("{own}.{path}"));
+        if !before && let Some(found) = &mut notes.misfit {
+            found.column = format!("{own}.{}", found.column);
         }
         Ok(())
     });
@@ -228,14 +292,14 @@ fn find_member(members: &[Column], name: &str) -> Option<usize> {
     exact.or_else(|| members.iter().position(|member| member.field().name().eq_ignore_ascii_case(name)))
 }
 
-fn list(parser: &mut Parser<'_>, column: &mut Column, last: bool, depth: usize, misfit: &mut Option<Misfit>) -> Result<()> {
-    let before = misfit.is_some();
+fn list(parser: &mut Parser<'_>, column: &mut Column, depth: usize, notes: &mut Notes<'_>) -> Result<()> {
+    let (before, first) = (notes.misfit.is_some(), notes.paths());
     let mut count = 0_usize;
     let parsed = parser.items(depth, |parser| {
         let Some(item) = column.items() else { return Ok(()) };
-        let fine = misfit.is_some();
-        value(parser, item, last, depth + 1, misfit)?;
-        if !fine && let Some(found) = misfit {
+        let fine = notes.misfit.is_some();
+        value(parser, item, depth + 1, notes)?;
+        if !fine && let Some(found) = &mut notes.misfit {
             // The item's own name says nothing; its place does.
             let inner = found.column.split_once('.').map_or(String::new(), |(_, rest)| format!(".{rest}"));
             found.column = format!("[{count}]{inner}");
@@ -243,8 +307,10 @@ fn list(parser: &mut Parser<'_>, column: &mut Column, last: bool, depth: usize, 
         count += 1;
         Ok(())
     });
-    if !before && let Some(found) = misfit {
-        found.column = format!("{}{}", column.field().name(), found.column);
+    let own = column.field().name();
+    notes.within(first, |path| format!("{own}[]{}", path.strip_prefix("item").unwrap_or(path)));
+    if !before && let Some(found) = &mut notes.misfit {
+        found.column = format!("{own}{}", found.column);
     }
     match parsed {
         Ok(()) => column.end_list(),

@@ -209,6 +209,45 @@ fn depth_is_bounded() {
 }
 
 #[test]
+fn a_record_that_is_too_long_is_cut_wherever_the_chunks_end_and_the_next_line_is_read() {
+    let long = "x".repeat(100);
+    for (text, expected, cut) in [
+        (format!("{{\"id\":1}}\n{{\"name\":\"{long}\"}}{{\"id\":5}}\n{{\"id\":3}}\n"), vec![1, 3], "{\"name\":\"xxxxxxxxxxx"),
+        (format!("{{\"id\":1}}\n{{\"name\":\"{long}\n{{\"id\":3}}\n"), vec![1, 3], "{\"name\":\"xxxxxxxxxxx"),
+        (format!("[{{\"id\":1}},\n{{\"id\":2,\"name\":\"{long}\"}},\n{{\"id\":3}}]"), vec![1, 3], "{\"id\":2,\"name\":\"xxxx"),
+        (format!("[{{\"id\":1}},{{\"name\":\"{long}\"}}]"), vec![1], "{\"name\":\"xxxxxxxxxxx"),
+        (format!("{{\"id\":1}}\n[{long}"), vec![1], "xxxxxxxxxxxxxxxxxxxx"),
+    ] {
+        let read = |chunk| {
+            let decoder = JsonDecoder::new(names(&schema()), false, OnError::Quarantine).refusing_longer(20);
+            run(&schema(), decoder, text.as_bytes(), chunk)
+        };
+        let whole = read(usize::MAX);
+        assert_eq!(ids(&whole), expected.iter().map(|id| Some(*id)).collect::<Vec<_>>(), "{text}: {:?}", reasons(&whole));
+        let bad = &whole.refused[0];
+        assert_eq!((bad.raw.as_slice(), bad.cut), (cut.as_bytes(), true), "{text}");
+        assert!(bad.reason.contains("longer than 20 bytes"), "{}", bad.reason);
+        for chunk in [1, 2, 7, 19, 20, 21, 40] {
+            let pieces = read(chunk);
+            assert_eq!((pieces.rows, &pieces.refused), (whole.rows.clone(), &whole.refused), "in pieces of {chunk}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_read_names_no_columns() {
+    let mut decoder = JsonDecoder::new(names(&schema()), false, OnError::Quarantine);
+    let text = b"{\"id\":1,\"new\":2}\n{\"id\":2,\"ghost\":nonsense}\n";
+    let mut columns = Columns::new(schema()).unwrap();
+    let (mut refused, mut numbers) = (Vec::new(), Vec::new());
+    decoder.push(text);
+    decoder.finish();
+    let mut output = Output { columns: &mut columns, refused: &mut refused, numbers: &mut numbers, room: usize::MAX };
+    decoder.decode(&mut output).unwrap();
+    assert_eq!((decoder.unknown(), refused.len()), (vec!["new".to_owned()], 1));
+}
+
+#[test]
 fn not_null_columns_refuse_rows_without_a_value() {
     let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)]));
     let decoded = decode_in(&schema, b"{\"id\":1}\n{}\n{\"id\":null}\n", false, OnError::Null, usize::MAX);

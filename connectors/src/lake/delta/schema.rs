@@ -4,7 +4,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use deltalake_core::kernel::{Action, EagerSnapshot, Metadata, MetadataExt, Protocol, StructField, StructType, new_metadata};
 
 use crate::error::{Error, Result};
-use crate::lake::schema::{find, to_arrow, to_delta};
+use crate::lake::schema::{find, grown, to_arrow, to_delta};
 use crate::sink::WriteMode;
 
 /// The table's columns, partition columns among them, in its order.
@@ -22,15 +22,22 @@ pub(crate) fn create(schema: &Schema, partition_by: &[String]) -> Result<Vec<Act
     Ok(vec![Action::Protocol(protocol), Action::Metadata(metadata)])
 }
 
-/// The action that adds the columns of `batch` that the table does not have; none when it has all.
+/// The action that adds the columns of `batch`, and members of columns, that the table does not have; none when it has all.
 pub(crate) fn grow(snapshot: &EagerSnapshot, batch: &Schema) -> Result<Option<Action>> {
     let existing = columns(snapshot)?;
-    let added: Vec<_> = batch.fields().iter().filter(|field| find(&existing, field.name()).is_none()).cloned().collect();
-    if added.is_empty() {
+    let wanted = grown(&existing, batch);
+    if wanted == existing {
         return Ok(None);
     }
-    let added = to_delta(&Schema::new(added))?;
-    let fields: Vec<StructField> = snapshot.schema().fields().chain(added.fields()).cloned().collect();
+    let as_delta = to_delta(&wanted)?;
+    let snapshot_schema = snapshot.schema();
+    let field = |field: &StructField| match snapshot_schema.field(field.name()) {
+        Some(old) if find(&existing, field.name()) == find(&wanted, field.name()) => old.clone(),
+        // What the table says of a column besides its type stays.
+        Some(old) => StructField { metadata: old.metadata.clone(), ..field.clone() },
+        None => field.clone(),
+    };
+    let fields: Vec<StructField> = as_delta.fields().map(field).collect();
     let grown = StructType::try_new(fields).map_err(|error| Error::internal(format!("delta schema: {error}")))?;
     let metadata: Metadata = snapshot
         .metadata()

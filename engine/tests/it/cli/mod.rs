@@ -6,6 +6,7 @@ mod catalog;
 mod check;
 mod config;
 mod crawl;
+mod drift;
 mod errors;
 mod glue;
 mod help;

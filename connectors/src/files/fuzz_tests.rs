@@ -1,0 +1,129 @@
+//! What the fuzzers check, over texts made of what is awkward, and over what the fuzzers found.
+
+use proptest::prelude::*;
+
+use super::{csv, json};
+
+/// Texts of `tokens`, and some other characters and bytes.
+fn text(tokens: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let token = prop_oneof![
+        20 => proptest::sample::select(tokens).prop_map(|token| token.as_bytes().to_vec()),
+        1 => ".{1,3}".prop_map(String::into_bytes),
+        1 => any::<u8>().prop_map(|byte| vec![byte]),
+    ];
+    proptest::collection::vec(token, 0..60).prop_map(|tokens| tokens.concat())
+}
+
+const CSV: &[&str] = &[
+    ",",
+    ",",
+    ",",
+    "\n",
+    "\n",
+    "\r\n",
+    "\r",
+    "\"",
+    "\"",
+    "\"\"",
+    "'",
+    ";",
+    "\t",
+    "|",
+    "\\",
+    "#",
+    " ",
+    "a",
+    "b",
+    "a,b,c\n",
+    "1",
+    "-2.5",
+    "00123",
+    "1e9",
+    "9223372036854775808",
+    "true",
+    "2026-11-21",
+    "21/11/2026",
+    "2026-11-21 10:30:00",
+    "2026-11-21T10:30:00Z",
+    "NA",
+    "\\N",
+    "x y",
+    "\u{feff}",
+    "sep=;\n",
+    "\0",
+    "\u{e9}",
+];
+
+const JSON: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\n",
+    " ",
+    "\"a\":",
+    "\"b\":",
+    "\"A\":",
+    "{\"a\":1}",
+    "{\"a\":1}\n",
+    "{\"a\":\"x\"}\n",
+    "{\"b\":[",
+    "]}",
+    "null",
+    "true",
+    "1",
+    "-0",
+    "1.5",
+    "1e400",
+    "01",
+    "9223372036854775808",
+    "0.1234567890123456789",
+    "\"\"",
+    "\"2026-11-21\"",
+    "\"2026-11-21T10:30:00+01:00\"",
+    "\"",
+    "'",
+    "\\",
+    "\\u00e9",
+    "\\ud800",
+    "None",
+    "True",
+    "NaN",
+    "-inf",
+    "\u{feff}",
+    "\t",
+    "\r",
+    "#",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read_as_csv(choices in any::<[u8; 8]>(), text in text(CSV)) {
+        prop_assert_eq!(csv::fuzz::fuzz_decode(&[&choices[..], &text].concat()), Ok(()));
+    }
+
+    #[test]
+    fn any_bytes_are_read_as_json(choices in any::<[u8; 8]>(), text in text(JSON)) {
+        prop_assert_eq!(json::fuzz::fuzz_decode(&[&choices[..], &text].concat()), Ok(()));
+    }
+}
+
+#[test]
+fn what_was_found_stays_fixed() {
+    for (choices, text) in [
+        // A cell without letters was taken for a column's name wherever there was nothing between two delimiters.
+        ([0, 0, 0, 0, 15, 0, 0, 166], &b";,\n,"[..]),
+    ] {
+        assert_eq!(csv::fuzz::fuzz_decode(&[&choices[..], text].concat()), Ok(()));
+    }
+    for (choices, text) in [
+        // Where a record is too long depended on how much of it had come.
+        ([99, 122, 205, 116, 102, 252, 182, 14], &b"{\n \"id\":\n Infinity:2\n}"[..]),
+    ] {
+        assert_eq!(json::fuzz::fuzz_decode(&[&choices[..], text].concat()), Ok(()));
+    }
+}
