@@ -14,6 +14,7 @@ pub mod glue;
 pub mod lake;
 pub mod options;
 mod parquet_object;
+pub mod postgres;
 pub mod reddit;
 pub mod registry;
 pub mod replay;

@@ -14,7 +14,7 @@ use crate::options::{OptionSpec, unknown};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::stores::Location;
-use crate::{files, lake, reddit};
+use crate::{files, lake, postgres, reddit};
 
 /// What a connector can be: a source that is read incrementally, a sink, a bounded table that is read as it stands.
 /// A connector implements what applies to it; the others answer with a [`Error::Config`] that says so.
@@ -121,8 +121,8 @@ pub struct BoundedTable {
 }
 
 /// All connectors. A new one adds its line here.
-pub fn connectors() -> [&'static dyn Connector; 5] {
-    [&reddit::Reddit, &files::Csv, &files::Json, &lake::Delta, &lake::Parquet]
+pub fn connectors() -> [&'static dyn Connector; 6] {
+    [&reddit::Reddit, &files::Csv, &files::Json, &postgres::Postgres, &lake::Delta, &lake::Parquet]
 }
 
 /// The connector called `name`, in any case.

@@ -9,5 +9,6 @@ mod files;
 mod folders;
 mod lake;
 mod notifications;
+mod postgres;
 mod reddit;
 mod web_files;
