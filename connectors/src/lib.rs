@@ -14,6 +14,7 @@ pub mod glue;
 pub mod lake;
 pub mod options;
 mod parquet_object;
+pub mod postgres;
 pub mod reddit;
 pub mod registry;
 pub mod replay;
@@ -23,5 +24,6 @@ mod sqs;
 pub mod staging;
 pub mod stores;
 pub mod testing;
+pub mod warehouse;
 
 pub use error::{Error, Result};

@@ -32,6 +32,16 @@ pub enum Error {
         /// The beginning of its answer.
         answer: String,
     },
+    /// A program is not on this machine: what it is for can be skipped.
+    #[error("there is no {what}; looked at: {looked_at}; {hint}")]
+    Missing {
+        /// What it is.
+        what: String,
+        /// Where it would have been.
+        looked_at: String,
+        /// How to get it.
+        hint: String,
+    },
     /// The test binary does not lie in a cargo target directory.
     #[error("{} is not in a cargo target directory (no parent of it holds a folder named `deps`)", executable.display())]
     NoTargetDirectory {

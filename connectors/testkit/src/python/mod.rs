@@ -57,7 +57,7 @@ fn name_of(packages: &[&str]) -> String {
 }
 
 /// Runs a program to its end, and returns what it wrote to its standard output. `what` says in errors what it was for.
-fn run(what: &str, command: &mut Command) -> Result<Vec<u8>> {
+pub(crate) fn run(what: &str, command: &mut Command) -> Result<Vec<u8>> {
     let output = command.output().map_err(Error::io(format!("{what} with {}", command.get_program().display())))?;
     if output.status.success() {
         return Ok(output.stdout);

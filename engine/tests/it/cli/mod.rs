@@ -15,3 +15,4 @@ mod replay;
 mod run;
 mod shell;
 mod sources;
+mod warehouse;
