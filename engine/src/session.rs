@@ -190,7 +190,13 @@ fn s3(settings: &Settings) -> S3Config {
 
 fn warehouse(settings: &Settings) -> WarehouseConfig {
     let text = |name: &str| settings.text(&format!("warehouse.{name}")).map(str::to_owned);
-    WarehouseConfig { url: text("url"), password: text("password") }
+    WarehouseConfig {
+        url: text("url"),
+        password: text("password"),
+        staging: text("staging"),
+        iam_role: text("iam_role"),
+        endpoint: text("endpoint"),
+    }
 }
 
 fn sizes(settings: &Settings) -> Result<StagingSizes> {

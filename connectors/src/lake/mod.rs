@@ -5,7 +5,7 @@
 //! `parquet`.
 
 mod delta;
-mod files;
+pub(crate) mod files;
 mod parquet;
 mod schema;
 #[cfg(test)]

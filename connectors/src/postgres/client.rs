@@ -125,6 +125,11 @@ impl Client {
         &mut self.inner
     }
 
+    /// The driver, for plain statements.
+    pub(crate) fn plain(&self) -> &tokio_postgres::Client {
+        &self.inner
+    }
+
     /// Where it is connected to.
     pub fn config(&self) -> &ConnectionConfig {
         &self.config

@@ -4,7 +4,8 @@ use crate::error::{Error, Result, without_secrets};
 use crate::postgres::ConnectionConfig;
 
 /// Behind which schemes there is a warehouse that can be written.
-const SUPPORTED: &str = "postgres://user@host:5432/database, or no url for Delta tables in the lake";
+const SUPPORTED: &str =
+    "postgres://user@host:5432/database, redshift://user@host:5439/database, or no url for Delta tables in the lake";
 
 /// `[warehouse]` of `engine.toml`.
 #[derive(Clone, Default)]
@@ -13,6 +14,12 @@ pub struct WarehouseConfig {
     pub url: Option<String>,
     /// The password, where it is not in the URL.
     pub password: Option<String>,
+    /// Redshift: where files wait for COPY, as in `s3://bucket/prefix`.
+    pub staging: Option<String>,
+    /// Redshift: the role that COPY reads with.
+    pub iam_role: Option<String>,
+    /// Redshift: where temporary credentials are asked for, instead of AWS's own address.
+    pub endpoint: Option<String>,
 }
 
 impl std::fmt::Debug for WarehouseConfig {
@@ -29,6 +36,8 @@ pub(super) enum Target {
     Lake,
     /// A PostgreSQL database.
     Postgres(ConnectionConfig),
+    /// An Amazon Redshift cluster or workgroup: its URL.
+    Redshift(String),
 }
 
 impl WarehouseConfig {
@@ -47,7 +56,8 @@ impl WarehouseConfig {
                 Ok(config) => Ok(Target::Postgres(config)),
                 Err(error) => Err(Error::config_at("WAREHOUSE", format!("[warehouse] {error}"))),
             },
-            Some("redshift" | "redshift-data") => Err(wrong("but this version of engine does not write to Redshift")),
+            Some("redshift") => Ok(Target::Redshift(url.clone())),
+            Some("redshift-data") => Err(wrong("but this version of engine does not speak Redshift's Data API")),
             Some(scheme) => Err(wrong(&format!("and '{scheme}' is no warehouse"))),
             None => Err(wrong("which is no URL")),
         }
@@ -64,14 +74,13 @@ mod tests {
     use super::*;
 
     fn config(url: &str, password: Option<&str>) -> WarehouseConfig {
-        WarehouseConfig { url: Some(url.to_owned()), password: password.map(str::to_owned) }
+        WarehouseConfig { url: Some(url.to_owned()), password: password.map(str::to_owned), ..WarehouseConfig::default() }
     }
 
     #[test]
     fn a_url_of_something_else_says_what_there_is_and_no_secret() {
         for (url, part) in [
-            ("redshift://u:hush@h/db", "does not write to Redshift"),
-            ("redshift-data://workgroup/db", "does not write to Redshift"),
+            ("redshift-data://workgroup/db", "does not speak Redshift's Data API"),
             ("mysql://u:hush@h/db", "'mysql' is no warehouse"),
             ("not a url", "is no URL"),
             ("postgres://u:hush@h/db?sslmod=x", "[warehouse] unknown parameter"),

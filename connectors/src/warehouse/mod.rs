@@ -7,10 +7,11 @@
 mod config;
 mod name;
 mod postgres;
+mod redshift;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 
@@ -42,15 +43,15 @@ impl Connector for Warehouse {
         true
     }
 
-    /// Those of DELTA: what is written to one warehouse can be written to another.
+    /// Those of DELTA, and those that only Redshift has a meaning for: what is written to one warehouse can be written to another.
     fn options(&self) -> &'static [OptionSpec] {
-        Delta.options()
+        &OPTIONS
     }
 
     fn stands_for(&self, table: &TableSpec, context: &Context) -> Result<Option<TableSpec>> {
         Ok(match context.warehouse.target()? {
             Target::Lake => Some(in_lake(table)?),
-            Target::Postgres(_) => None,
+            Target::Postgres(_) | Target::Redshift(_) => None,
         })
     }
 
@@ -58,6 +59,7 @@ impl Connector for Warehouse {
         Ok(match context.warehouse.target()? {
             Target::Lake => None,
             Target::Postgres(database) => Some(config::place(&database)),
+            Target::Redshift(url) => Some(format!("redshift://{}", redshift::connection(&url, None)?.place())),
         })
     }
 
@@ -66,6 +68,7 @@ impl Connector for Warehouse {
         match context.warehouse.target()? {
             Target::Lake => Delta.sink(&in_lake(table)?, context).await,
             Target::Postgres(database) => Ok(Arc::new(postgres::PostgresSink::open(table, &database, context)?)),
+            Target::Redshift(url) => Ok(Arc::new(redshift::RedshiftSink::open(table, &url, context)?)),
         }
     }
 
@@ -73,6 +76,7 @@ impl Connector for Warehouse {
         match context.warehouse.target()? {
             Target::Lake => Delta.table(&in_lake(table)?, context).await,
             Target::Postgres(database) => postgres::table(table, &database).await,
+            Target::Redshift(url) => redshift::table(table, &url, context).await,
         }
     }
 
@@ -80,21 +84,23 @@ impl Connector for Warehouse {
         match context.warehouse.target()? {
             Target::Lake => Delta.facts(&in_lake(table)?, context).await,
             // A database has a catalog of its own.
-            Target::Postgres(_) => Ok(None),
+            Target::Postgres(_) | Target::Redshift(_) => Ok(None),
         }
     }
 
     async fn table_at(&self, table: &TableSpec, moment: &Moment, context: &Context) -> Result<Option<BoundedTable>> {
         match context.warehouse.target()? {
             Target::Lake => Delta.table_at(&in_lake(table)?, moment, context).await,
-            Target::Postgres(database) => Err(Error::config(format!(
+            Target::Postgres(_) | Target::Redshift(_) => Err(Error::config(format!(
                 "table '{}' is in {}, which keeps no history; tables written as DELTA can be read as they were",
                 table.name,
-                config::place(&database)
+                self.place(table, context)?.unwrap_or_default()
             ))),
         }
     }
 }
+
+static OPTIONS: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| [Delta.options(), redshift::OPTIONS].concat());
 
 /// What holds for every warehouse, so that a file that one takes the others take too.
 fn check(table: &TableSpec) -> Result<()> {
@@ -117,5 +123,7 @@ fn in_lake(table: &TableSpec) -> Result<TableSpec> {
         ));
     }
     let location = format!("lake://{LAKE_FOLDER}/{schema}/{name}");
-    Ok(TableSpec { connector: Delta.name().to_owned(), location, ..table.clone() })
+    let is_for_all = |name: &str| Delta.options().iter().any(|option| option.name.eq_ignore_ascii_case(name));
+    let options = table.options.iter().filter(|(name, _)| is_for_all(name)).cloned().collect();
+    Ok(TableSpec { connector: Delta.name().to_owned(), location, options, ..table.clone() })
 }

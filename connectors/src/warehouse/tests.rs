@@ -5,7 +5,7 @@ use crate::lake::testing::local_lake;
 use crate::registry::Connector;
 use crate::sink::WriteMode;
 use crate::testing::{SinkCase, sink_contract};
-use crate::warehouse::{Warehouse, WarehouseConfig};
+use crate::warehouse::Warehouse;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_warehouse_in_the_lake_keeps_the_sink_contract() {
@@ -52,7 +52,10 @@ async fn mistakes_of_a_table_name_what_is_wrong() {
 #[tokio::test]
 async fn a_warehouse_that_cannot_be_written_says_which_can() {
     let (_folder, mut context) = local_lake();
-    context.warehouse = WarehouseConfig { url: Some("redshift://u@h/db".into()), password: None };
+    context.warehouse.url = Some("redshift-data://workgroup/db".into());
     let error = Warehouse.sink(&spec("a.b", &[]), &context).await.unwrap_err().to_string();
-    assert!(error.contains("does not write to Redshift") && error.contains("postgres://"), "{error}");
+    assert!(error.contains("does not speak Redshift's Data API") && error.contains("postgres://"), "{error}");
+    context.warehouse.url = Some("redshift://u:hush@h/db".into());
+    let error = Warehouse.sink(&spec("a.b", &[]), &context).await.unwrap_err().to_string();
+    assert!(error.starts_with("[warehouse] staging is not set: COPY loads from S3") && !error.contains("hush"), "{error}");
 }

@@ -88,9 +88,12 @@ pub const KEYS: &[Key] = &[
     url(
         "warehouse",
         "url",
-        "where tables STORED AS WAREHOUSE are: postgres://user@host:5432/db; by default Delta tables in the lake",
+        "where tables STORED AS WAREHOUSE are: postgres://user@host:5432/db or redshift://user@host:5439/db; by default Delta tables in the lake",
     ),
     secret("warehouse", "password", "of the user in warehouse.url"),
+    text("warehouse", "staging", None, "Redshift: where files wait for COPY, as in s3://bucket/prefix"),
+    text("warehouse", "iam_role", None, "Redshift: the ARN of the role that COPY reads S3 with, or 'default'"),
+    text("warehouse", "endpoint", None, "Redshift: where temporary credentials are asked for; AWS's own when not set"),
     text("state", "url", Some("./.engine"), "the folder of the state store (SQLite) and of temporary files"),
     sized(
         "run",

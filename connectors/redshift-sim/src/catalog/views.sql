@@ -62,6 +62,14 @@ SELECT current_database()::varchar AS database, n.nspname::varchar AS schema, c.
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN redshift_sim.tables t ON t.relation = c.oid
 WHERE c.relkind = 'r' AND n.nspname NOT IN ('redshift_sim', 'pg_catalog', 'information_schema', 'pg_toast') AND c.relpersistence <> 't';
 
+-- Who may do what (r_SVV_RELATION_PRIVILEGES); here a role is whoever cannot log in.
+CREATE VIEW pg_catalog.svv_relation_privileges AS
+SELECT n.nspname::varchar AS namespace_name, redshift_sim.logical(c.relname) AS relation_name, a.privilege_type::varchar AS privilege_type,
+    a.grantee::integer AS identity_id, coalesce(r.rolname::varchar, 'public') AS identity_name,
+    (CASE WHEN r.oid IS NULL THEN 'public' WHEN r.rolcanlogin THEN 'user' ELSE 'role' END)::varchar AS identity_type, a.is_grantable AS admin_option
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+WHERE c.relkind IN ('r', 'v') AND n.nspname NOT IN ('redshift_sim', 'pg_catalog', 'information_schema', 'pg_toast');
+
 CREATE VIEW pg_catalog.stv_slices AS SELECT s / 2 AS node, s AS slice, s AS localslice, 'D'::varchar AS type FROM generate_series(0, 3) s;
 
 CREATE VIEW pg_catalog.stl_load_errors AS
@@ -86,5 +94,5 @@ SELECT coalesce((SELECT u.usesysid::integer FROM pg_user u WHERE u.usename::text
     (SELECT count(*) FROM redshift_sim.load_errors e WHERE e.query = h.query) AS error_count
 FROM redshift_sim.load_history h WHERE h.user_name = current_user::text;
 
-GRANT SELECT ON pg_catalog.svv_columns, pg_catalog.svv_tables, pg_catalog.pg_table_def, pg_catalog.stv_slices, pg_catalog.stl_load_errors,
+GRANT SELECT ON pg_catalog.svv_columns, pg_catalog.svv_tables, pg_catalog.svv_relation_privileges, pg_catalog.pg_table_def, pg_catalog.stv_slices, pg_catalog.stl_load_errors,
     pg_catalog.sys_load_error_detail, pg_catalog.sys_load_history TO PUBLIC;

@@ -72,7 +72,7 @@ async fn every_verb_works_behind_a_pool_that_gives_connections_for_a_transaction
     let Some(mut bench) = Bench::start() else { return };
     let Some(pool) = Pool::start(bench.server.port()) else { return };
     let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{DATABASE}?sslmode=disable", pool.port);
-    bench.context.warehouse = WarehouseConfig { url: Some(url), password: None };
+    bench.context.warehouse = WarehouseConfig { url: Some(url), ..WarehouseConfig::default() };
     let bench = Arc::new(bench);
     let mut writers = tokio::task::JoinSet::new();
     // More of them than the pool has connections.
