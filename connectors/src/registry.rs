@@ -14,7 +14,7 @@ use crate::options::{OptionSpec, unknown};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::stores::Location;
-use crate::{files, lake, reddit, warehouse};
+use crate::{files, lake, postgres, reddit, warehouse};
 
 /// What a connector can be: a source that is read incrementally, a sink, a bounded table that is read as it stands.
 /// A connector implements what applies to it; the others answer with a [`Error::Config`] that says so.
@@ -138,8 +138,16 @@ pub struct BoundedTable {
 }
 
 /// All connectors. A new one adds its line here.
-pub fn connectors() -> [&'static dyn Connector; 6] {
-    [&reddit::Reddit, &files::Csv, &files::Json, &lake::Delta, &lake::Parquet, &warehouse::Warehouse]
+pub fn connectors() -> [&'static dyn Connector; 7] {
+    [
+        &reddit::Reddit,
+        &files::Csv,
+        &files::Json,
+        &postgres::Postgres,
+        &lake::Delta,
+        &lake::Parquet,
+        &warehouse::Warehouse,
+    ]
 }
 
 /// The connector called `name`, in any case.

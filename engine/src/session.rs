@@ -129,6 +129,14 @@ impl Session {
         Ok(resolved)
     }
 
+    /// `text` with its `${...}` resolved.
+    ///
+    /// # Errors
+    /// As [`interpolate`].
+    pub fn interpolated(&self, text: &str) -> Result<String> {
+        interpolate(text, &self.environment)
+    }
+
     /// A DataFusion session with the pipeline's settings and nothing else in it.
     pub fn datafusion(&self) -> SessionContext {
         let mut options = ConfigOptions::new();

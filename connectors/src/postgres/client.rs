@@ -2,12 +2,14 @@
 //!
 //! Plain statements (the simple protocol) leave no prepared statement behind; COPY needs one, which is closed within its transaction.
 
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{CopyOutStream, SimpleQueryMessage};
+use tokio_postgres::{CopyOutStream, NoTls, SimpleQueryMessage};
 
 use super::config::{ConnectionConfig, TlsMode};
 use super::error::from_server;
@@ -45,16 +47,15 @@ impl Client {
     }
 
     async fn open(config: &ConnectionConfig) -> Result<Self> {
-        let connector = tls::connector(config)?;
-        let Ok(connected) = timeout(config.connect_timeout, settings(config).connect(connector)).await else {
+        let Ok(connected) = timeout(config.connect_timeout, connected(config)).await else {
             return Err(Error::transient(format!(
-                "connecting to {}: no answer within {} s; check host and port, and that the server is reached from here \
+                "connecting, {}: no answer within {} s; check host and port, and that the server is reached from here \
                  (connect_timeout in the url waits longer)",
                 config.shown(),
                 config.connect_timeout.as_secs()
             )));
         };
-        let (inner, connection) = connected.map_err(|error| from_server(error, "connecting", config))?;
+        let (inner, connection) = connected?;
         let ended = Arc::new(OnceLock::new());
         let mut connections = JoinSet::new();
         let end = Arc::clone(&ended);
@@ -111,11 +112,9 @@ impl Client {
     /// An error of the driver, as whoever runs us reads it.
     pub fn error(&self, error: tokio_postgres::Error, doing: &str) -> Error {
         match self.ended.get().and_then(tokio_postgres::Error::as_db_error) {
-            Some(said) if error.is_closed() => Error::transient(format!(
-                "{doing} of {}: the server ended the connection: {}",
-                self.config.shown(),
-                said.message()
-            )),
+            Some(said) if error.is_closed() => {
+                Error::transient(format!("{doing}, {}: the server ended the connection: {}", self.config.shown(), said.message()))
+            }
             _ => from_server(error, doing, &self.config),
         }
     }
@@ -134,6 +133,19 @@ impl Client {
     pub fn config(&self) -> &ConnectionConfig {
         &self.config
     }
+}
+
+/// What moves the bytes of a connection, until it ends.
+type Moving = Pin<Box<dyn Future<Output = std::result::Result<(), tokio_postgres::Error>> + Send>>;
+
+async fn connected(config: &ConnectionConfig) -> Result<(tokio_postgres::Client, Moving)> {
+    let refused = |error| from_server(error, "connecting", config);
+    if config.is_socket() || config.tls == TlsMode::Disable {
+        let (client, connection) = settings(config).connect(NoTls).await.map_err(refused)?;
+        return Ok((client, Box::pin(connection)));
+    }
+    let (client, connection) = settings(config).connect(tls::connector(config)?).await.map_err(refused)?;
+    Ok((client, Box::pin(connection)))
 }
 
 fn settings(config: &ConnectionConfig) -> tokio_postgres::Config {
@@ -157,8 +169,8 @@ fn settings(config: &ConnectionConfig) -> tokio_postgres::Config {
         TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
     });
     // A peer that is gone without a word (a machine switched off, a firewall that forgot) is noticed within minutes, not hours.
-    settings.keepalives(true).keepalives_idle(std::time::Duration::from_secs(60));
-    settings.keepalives_interval(std::time::Duration::from_secs(15)).keepalives_retries(4);
+    settings.keepalives(true).keepalives_idle(Duration::from_secs(60));
+    settings.keepalives_interval(Duration::from_secs(15)).keepalives_retries(4);
     settings
 }
 
@@ -169,5 +181,5 @@ async fn with_nearest_database(message: String, config: &ConnectionConfig) -> St
     let statement = format!("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate LIMIT {MOST_DATABASES}");
     let Ok(rows) = client.rows(&statement, "listing the databases").await else { return message };
     let names: Vec<String> = rows.into_iter().flatten().flatten().collect();
-    format!("{message}; {}", names.join(", "))
+    format!("{message}; {}", crate::postgres::query::meant(&config.database, "databases", &names))
 }

@@ -86,11 +86,11 @@ impl ConnectionConfig {
     /// # Errors
     /// [`Error::Config`] at `url`, which does not show the URL: a password may be in it.
     pub fn parse(url: &str, password: Option<&str>) -> Result<Self> {
-        let parsed = Url::parse(url).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
+        let parsed = Url::parse(&with_host(url)).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
         if !matches!(parsed.scheme(), "postgres" | "postgresql") {
             return Err(wrong(&format!("begins with '{}://'", parsed.scheme())));
         }
-        let mut host = decoded(parsed.host_str().unwrap_or_default())?;
+        let mut host = decoded(parsed.host_str().unwrap_or("localhost"))?;
         let database = decoded(parsed.path().trim_start_matches('/'))?;
         let user = decoded(parsed.username())?;
         if user.is_empty() {
@@ -119,9 +119,6 @@ impl ConnectionConfig {
                 "sslmode" => tls = Some(tls_mode(&value)?),
                 _ => config.set(&name, &value)?,
             }
-        }
-        if host.is_empty() {
-            return Err(wrong("names no host"));
         }
         config.tls = tls.unwrap_or(if is_local(&host) { TlsMode::Prefer } else { TlsMode::VerifyFull });
         config.host = host;
@@ -156,6 +153,14 @@ impl ConnectionConfig {
     /// What tells one database from another: where it is, and not as whom it is reached.
     pub fn place(&self) -> String {
         format!("{}:{}/{}", self.host, self.port, self.database)
+    }
+}
+
+/// A URL without a host, as a socket has it, is one of this machine.
+fn with_host(url: &str) -> String {
+    match url.split_once("@/") {
+        Some((user, rest)) if !rest.contains('@') => format!("{user}@localhost/{rest}"),
+        _ => url.to_owned(),
     }
 }
 

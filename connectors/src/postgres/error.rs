@@ -16,7 +16,7 @@ pub fn from_server(error: tokio_postgres::Error, doing: &str, config: &Connectio
     for more in [database_error.detail(), database_error.hint()].into_iter().flatten() {
         said.push_str(&format!(" ({more})"));
     }
-    let message = |help: &str| format!("{doing} of {place}: {said}{}{help}", if help.is_empty() { "" } else { "; " });
+    let message = |help: &str| format!("{doing}, {place}: {said}{}{help}", if help.is_empty() { "" } else { "; " });
     match database_error.code() {
         code if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             let help = match config.password {
@@ -49,7 +49,7 @@ fn is_passing(code: &SqlState) -> bool {
 
 fn of_the_way(error: tokio_postgres::Error, doing: &str, place: &str, config: &ConnectionConfig) -> Error {
     let said = chain(&error);
-    let message = |help: &str| format!("{doing} of {place}: {said}{}{help}", if help.is_empty() { "" } else { "; " });
+    let message = |help: &str| format!("{doing}, {place}: {said}{}{help}", if help.is_empty() { "" } else { "; " });
     if said.contains("server does not support TLS") {
         return Error::config(message("on a network that is trusted, sslmode=disable in the url goes without"));
     }

@@ -7,5 +7,6 @@ mod files;
 mod folders;
 mod lake;
 mod notifications;
+mod postgres;
 mod reddit;
 mod web_files;

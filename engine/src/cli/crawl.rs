@@ -10,10 +10,12 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::Status;
 use super::printer::Printer;
+use crate::crawl::database::{DatabaseLocation, DatabaseRequest};
 use crate::crawl::examine::{Request, examine, ledgers};
+use crate::crawl::outcome::{Outcome, TableOutcome};
 use crate::crawl::policies::{Policies, PolicyChoice};
-use crate::crawl::report::Report;
-use crate::crawl::{apply, explain};
+use crate::crawl::report::{Place, Report};
+use crate::crawl::{apply, database, explain};
 use crate::session::Session;
 
 /// Arguments of `engine crawl`.
@@ -24,11 +26,12 @@ Examples:
   engine crawl s3://bucket/raw                       register it; the next crawl reads only what is new
   engine crawl s3://bucket/raw --explain orders.age  why a column has its type
   engine crawl ./data --into shop --policy freeze    tables whose schemas never change by themselves
+  engine crawl 'postgres://me@db/shop/public/%'      tables and views of a database ($PGPASSWORD), % as in LIKE
 
 Of every Parquet file the footer is read, of text files the beginning, the middle and the end, small ones as a whole.
 Exits with 1 if a table could not follow its files: its policy, or values that no type but text holds.")]
 pub(super) struct CrawlArguments {
-    /// A folder, a file, or s3://bucket/prefix
+    /// A folder, a file, s3://bucket/prefix, or postgres://user@host/database/schema/table%
     location: String,
 
     /// The database that the tables are in
@@ -43,7 +46,7 @@ pub(super) struct CrawlArguments {
     #[arg(long, value_name = "TABLE.COLUMN", conflicts_with = "plan")]
     explain: Option<String>,
 
-    /// Remove tables from the catalog that have lost all their objects
+    /// Remove tables from the catalog that have lost all their objects, or are no more in their database
     #[arg(long)]
     prune: bool,
 
@@ -79,7 +82,23 @@ pub(super) async fn crawl(arguments: CrawlArguments, session: &Session, printer:
     if !is_database(&arguments.into) {
         bail!("--into '{}' is no name of a database; expected letters, digits and underscores", arguments.into);
     }
-    let is_kept = !arguments.plan && arguments.explain.is_none();
+    let is_kept = arguments.is_kept();
+    // A look leaves nothing behind where nothing was.
+    let store = if is_kept { Some(crate::catalog::open(session).await?) } else { crate::catalog::open_existing(session).await? };
+    let store: Option<&dyn CatalogStore> = store.as_deref();
+    match DatabaseLocation::parse(&arguments.location, session)? {
+        Some(location) => crawl_database(arguments, location, session, store, printer, started).await,
+        None => crawl_files(arguments, session, store, printer, started).await,
+    }
+}
+
+async fn crawl_files(
+    arguments: CrawlArguments,
+    session: &Session,
+    store: Option<&dyn CatalogStore>,
+    printer: &mut Printer,
+    started: Instant,
+) -> Result<Status> {
     let request = Request {
         location: CrawlLocation::open(&session.context.stores, &arguments.location).await?,
         database: arguments.into.to_lowercase(),
@@ -87,42 +106,86 @@ pub(super) async fn crawl(arguments: CrawlArguments, session: &Session, printer:
         sample_bytes: arguments.sample,
         prune: arguments.prune,
         anew: arguments.anew.clone(),
-        is_kept,
+        is_kept: arguments.is_kept(),
     };
-    // A look leaves nothing behind where nothing was.
-    let store = if is_kept { Some(crate::catalog::open(session).await?) } else { crate::catalog::open_existing(session).await? };
-    let store: Option<&dyn CatalogStore> = store.as_deref();
     let line = Line::new(printer, &arguments.location);
     let outcome = Box::pin(examine(session, store, &request, |progress| line.show(progress))).await;
     line.bar.finish_and_clear();
     let outcome = outcome?;
     if let Some(path) = &arguments.explain {
-        let lines = explain::explain(store, &outcome, path).await?;
-        let text =
-            if arguments.json { serde_json::json!({"column": path, "lines": lines}).to_string() } else { lines.join("\n") };
-        printer.data(&format!("{text}\n"));
+        arguments.explained(path, &explain::explain(store, &outcome, path).await?, printer);
         return Ok(Status::Done);
     }
-    if let Some(store) = store.filter(|_| is_kept) {
+    if let Some(store) = store.filter(|_| request.is_kept) {
         let called = request.location.called(&request.location.registered(""));
         let ledgers = ledgers(session, &request)?;
-        apply::apply(store, &outcome, &ledgers, &called, session.context.clock.now()).await?;
+        apply::apply(store, &outcome, Some(&ledgers), &called, session.context.clock.now()).await?;
     }
-    let seconds = started.elapsed().as_secs_f64();
-    let report = Report { outcome: &outcome, location: &request.location, database: &request.database, seconds };
-    printer.data(&match (arguments.json, arguments.plan) {
-        (true, is_plan) => format!("{}\n", report.json(is_plan)),
-        (false, true) => report.script(),
-        (false, false) => report.table(),
-    });
-    for refusal in outcome.tables.iter().flat_map(crate::crawl::outcome::TableOutcome::refusals) {
-        printer.error(refusal);
-    }
-    if !outcome.is_refused() {
+    Ok(arguments.report(&outcome, Place::Files(&request.location), started, printer))
+}
+
+async fn crawl_database(
+    arguments: CrawlArguments,
+    location: DatabaseLocation,
+    session: &Session,
+    store: Option<&dyn CatalogStore>,
+    printer: &mut Printer,
+    started: Instant,
+) -> Result<Status> {
+    let request = DatabaseRequest {
+        location,
+        database: arguments.into.to_lowercase(),
+        policies: Policies::new(&arguments.policy),
+        prune: arguments.prune,
+        anew: arguments.anew.clone(),
+    };
+    let known = match store {
+        Some(store) => store.list(Some(&request.database)).await?,
+        None => Vec::new(),
+    };
+    let outcome = Box::pin(database::examine(session, &known, &request)).await?;
+    if let Some(path) = &arguments.explain {
+        arguments.explained(path, &database::explain(&outcome, path)?, printer);
         return Ok(Status::Done);
     }
-    printer.note("such tables stay as they were; --anew TABLE registers one as its files are now");
-    Ok(Status::Failed)
+    if let Some(store) = store.filter(|_| arguments.is_kept()) {
+        apply::apply(store, &outcome, None, request.location.shown(), session.context.clock.now()).await?;
+    }
+    Ok(arguments.report(&outcome, Place::Database(&request.location), started, printer))
+}
+
+impl CrawlArguments {
+    /// Whether what is found is written to the catalog.
+    fn is_kept(&self) -> bool {
+        !self.plan && self.explain.is_none()
+    }
+
+    fn explained(&self, path: &str, lines: &[String], printer: &mut Printer) {
+        let text = if self.json { serde_json::json!({"column": path, "lines": lines}).to_string() } else { lines.join("\n") };
+        printer.data(&format!("{text}\n"));
+    }
+
+    fn report(&self, outcome: &Outcome, place: Place<'_>, started: Instant, printer: &mut Printer) -> Status {
+        let database = self.into.to_lowercase();
+        let report = Report { outcome, place, database: &database, seconds: started.elapsed().as_secs_f64() };
+        printer.data(&match (self.json, self.plan) {
+            (true, is_plan) => format!("{}\n", report.json(is_plan)),
+            (false, true) => report.script(),
+            (false, false) => report.table(),
+        });
+        for refusal in outcome.tables.iter().flat_map(TableOutcome::refusals) {
+            printer.error(refusal);
+        }
+        if !outcome.is_refused() {
+            return Status::Done;
+        }
+        let now = match place {
+            Place::Files(_) => "its files are",
+            Place::Database(_) => "it is",
+        };
+        printer.note(&format!("such tables stay as they were; --anew TABLE registers one as {now} now"));
+        Status::Failed
+    }
 }
 
 /// The progress line, while a person looks at standard error.

@@ -7,7 +7,7 @@ use connectors::files::crawl::Ledgers;
 
 use super::outcome::{Decision, Outcome, TableOutcome};
 
-/// Applies an outcome. The list of objects is recorded last, for all tables at once: until then the next crawl sees again what this
+/// Applies an outcome, of files with their `ledgers`. The list of objects is recorded last, for all tables at once: until then the next crawl sees again what this
 /// one saw, and comes to the same.
 ///
 /// # Errors
@@ -15,7 +15,7 @@ use super::outcome::{Decision, Outcome, TableOutcome};
 pub async fn apply(
     store: &dyn CatalogStore,
     outcome: &Outcome,
-    ledgers: &Ledgers,
+    ledgers: Option<&Ledgers>,
     called: &str,
     now: DateTime<Utc>,
 ) -> Result<()> {
@@ -23,9 +23,9 @@ pub async fn apply(
         store.remove(name).await?;
     }
     for table in &outcome.tables {
-        apply_to(store, table, called, now).await.with_context(|| format!("table {}", table.name()))?;
+        apply_to(store, table, ledgers.is_some(), called, now).await.with_context(|| format!("table {}", table.name()))?;
     }
-    let Some(ledger) = &outcome.ledger else { return Ok(()) };
+    let (Some(ledger), Some(ledgers)) = (&outcome.ledger, ledgers) else { return Ok(()) };
     let stays = |table: &&TableOutcome| table.is_ours() && table.decision != Decision::Prune;
     let crawled: Vec<CrawledTable> = outcome
         .tables
@@ -38,19 +38,27 @@ pub async fn apply(
     Ok(())
 }
 
-async fn apply_to(store: &dyn CatalogStore, table: &TableOutcome, called: &str, now: DateTime<Utc>) -> Result<()> {
+async fn apply_to(
+    store: &dyn CatalogStore,
+    table: &TableOutcome,
+    is_of_files: bool,
+    called: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let name = table.name();
     let objects = table.touched.new + table.touched.changed;
     match &table.decision {
         Decision::Leave { .. } => return Ok(()),
         Decision::Prune => return Ok(store.remove(name).await?),
         Decision::Register => {
-            store.register(&table.registration, &format!("found in {objects} objects by a crawl of {called}"), now).await?;
+            let found = if objects == 0 { "found".to_owned() } else { format!("found in {objects} objects") };
+            store.register(&table.registration, &format!("{found} by a crawl of {called}"), now).await?;
         }
         Decision::Evolve { after, version } => {
             let policy = table.registration.policy;
             let why = match objects {
-                0 => format!("seen by earlier crawls of {called}, and allowed by the policy '{policy}'"),
+                0 if is_of_files => format!("seen by earlier crawls of {called}, and allowed by the policy '{policy}'"),
+                0 => format!("found by a crawl of {called}"),
                 objects => format!("found in {objects} new or changed objects by a crawl of {called}"),
             };
             store.evolve(name, *after, version, &why, now).await?;
@@ -60,6 +68,9 @@ async fn apply_to(store: &dyn CatalogStore, table: &TableOutcome, called: &str, 
     if table.is_altered {
         store.alter(name, &Alteration::Policy(table.registration.policy), now).await?;
         store.alter(name, &Alteration::Options(table.registration.options.clone()), now).await?;
+    }
+    for alteration in &table.alterations {
+        store.alter(name, alteration, now).await?;
     }
     if table.observed.is_some() || table.decision == Decision::Lost {
         store.alter(name, &Alteration::Statistics(table.statistics), now).await?;

@@ -19,6 +19,7 @@ pub(super) fn leave(table: &Table, seen: SeenTable) -> TableOutcome {
         decision: Decision::Leave { by: table.registration.registered_by.clone() },
         changes: Vec::new(),
         is_altered: false,
+        alterations: Vec::new(),
         statistics: Statistics { rows: None, bytes: Some(seen.bytes), files: Some(seen.objects) },
         touched: Touched::default(),
         observed: None,
@@ -47,6 +48,7 @@ pub(super) fn decide(table: &Table, known: &KnownTable, seen: SeenTable, policy:
     let touched = Touched { new: seen.new, changed: seen.changed, gone: seen.gone };
     TableOutcome {
         is_altered: registration.policy != table.registration.policy || registration.options != table.registration.options,
+        alterations: Vec::new(),
         statistics: statistics(table, &seen, &observed),
         evidence: observed.evidence_lines(&ResolveOptions::default()),
         problems: problems(&registration, &seen),

@@ -172,6 +172,7 @@ fn decided(
             decision: Decision::Register,
             changes: Vec::new(),
             is_altered: false,
+            alterations: Vec::new(),
             statistics: Statistics {
                 rows: (observed.sampled == 0).then_some(observed.rows),
                 bytes: Some(plan.bytes),
@@ -187,5 +188,6 @@ fn decided(
     note(&crawled.skipped);
     tables.sort_by(|a, b| a.registration.location.cmp(&b.registration.location).then_with(|| a.name().cmp(b.name())));
     let forgotten = forgotten.iter().map(|table| table.name().clone()).collect();
-    Outcome { tables, forgotten, skipped, progress: crawled.progress, ledger: crawled.ledger }
+    let (progress, ledger) = (crawled.progress, crawled.ledger);
+    Outcome { tables, forgotten, skipped, progress, ledger, notes: Vec::new() }
 }

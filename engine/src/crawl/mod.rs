@@ -1,6 +1,6 @@
 //! `engine crawl`: from a location to tables of the catalog.
 //!
-//! [`examine`] looks, through [`connectors::files::crawl`], and decides what the catalog is to hold; [`apply`] writes that; [`report`]
+//! [`examine`] looks at files, through [`connectors::files::crawl`] ([`database`] at databases), and decides what the catalog is to hold; [`apply`] writes that; [`report`]
 //! and [`explain`] say it. Looking changes nothing, so a plan is a crawl that is not applied.
 //!
 //! A crawl goes on from the last one: the catalog keeps, of each table, all that was seen of it, and the name of the list of objects
@@ -8,6 +8,7 @@
 //! comes to the same. What a policy refused is evidence all the same, so it is said again by each crawl until somebody decides.
 
 pub mod apply;
+pub mod database;
 mod decide;
 pub mod examine;
 pub mod explain;

@@ -3,7 +3,7 @@
 use catalog::crawl::Skipped;
 use catalog::drift::{Change, NewVersion};
 use catalog::infer::ObservedSchema;
-use catalog::store::{Registration, Statistics, TableName};
+use catalog::store::{Alteration, Registration, Statistics, TableName};
 use connectors::files::crawl::Progress;
 
 /// What becomes of a table.
@@ -25,9 +25,9 @@ pub enum Decision {
         /// The change, and what to do about it.
         why: String,
     },
-    /// None of its objects is left; it stays.
+    /// None of its objects is left, or it is no more in its database; it stays.
     Lost,
-    /// None of its objects is left, and it goes.
+    /// The same, and it goes.
     Prune,
     /// Somebody else keeps it.
     Leave {
@@ -47,6 +47,8 @@ pub struct TableOutcome {
     pub changes: Vec<Change>,
     /// Whether something but the schema changes: policy or options.
     pub is_altered: bool,
+    /// What else the catalog is to say of it.
+    pub alterations: Vec<Alteration>,
     /// How large it is.
     pub statistics: Statistics,
     /// Objects that are new, changed and gone since the last crawl.
@@ -102,8 +104,10 @@ pub struct Outcome {
     pub skipped: Vec<Skipped>,
     /// The counts.
     pub progress: Progress,
-    /// The list of objects that the next crawl goes on from.
+    /// The list of objects that the next crawl goes on from; none of a database.
     pub ledger: Option<String>,
+    /// What else there was and is in no table.
+    pub notes: Vec<String>,
 }
 
 impl Outcome {

@@ -7,6 +7,7 @@ use connectors::files::crawl::CrawlLocation;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
+use super::database::DatabaseLocation;
 use super::outcome::{Decision, Outcome, TableOutcome, Touched};
 use crate::run::summary::peak_memory_bytes;
 
@@ -16,11 +17,46 @@ pub struct Report<'a> {
     /// What came of the crawl.
     pub outcome: &'a Outcome,
     /// Where it was.
-    pub location: &'a CrawlLocation,
+    pub place: Place<'a>,
     /// The database.
     pub database: &'a str,
     /// Seconds it took.
     pub seconds: f64,
+}
+
+/// What was crawled.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// Files.
+    Files(&'a CrawlLocation),
+    /// Tables of a database.
+    Database(&'a DatabaseLocation),
+}
+
+impl Place<'_> {
+    /// As the user called it, but for a password.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Files(location) => location.called(&location.registered(location.file_name().unwrap_or_default())),
+            Self::Database(location) => location.shown().to_owned(),
+        }
+    }
+
+    /// What is at a registered location, as the user would call it.
+    fn called(&self, registered: &str) -> String {
+        match self {
+            Self::Files(location) => location.called(registered),
+            Self::Database(_) => registered.to_owned(),
+        }
+    }
+
+    /// What is counted.
+    fn noun(&self) -> &'static str {
+        match self {
+            Self::Files(_) => "object",
+            Self::Database(_) => "table",
+        }
+    }
 }
 
 impl Report<'_> {
@@ -56,9 +92,9 @@ impl Report<'_> {
     /// What would be done, as a script: statements that a pipeline takes as they are, with what speaks for them.
     pub fn script(&self) -> String {
         let mut text = String::new();
-        comment(&mut text, &format!("engine crawl {} --into {} --plan", self.place(), self.database));
+        comment(&mut text, &format!("engine crawl {} --into {} --plan", self.place.shown(), self.database));
         let listed = HumanCount(self.outcome.progress.listed).to_string();
-        comment(&mut text, &format!("{} listed", plural(&listed, "object")));
+        comment(&mut text, &format!("{} listed", plural(&listed, self.place.noun())));
         self.skipped().iter().for_each(|line| comment(&mut text, &format!("passed over: {line}")));
         if self.outcome.tables.is_empty() {
             comment(&mut text, "no table was found");
@@ -67,7 +103,8 @@ impl Report<'_> {
             let [name, format, objects, bytes, rows, what] = cells(table);
             let rows = if rows == UNKNOWN { String::new() } else { format!(", {}", plural(&rows, "row")) };
             text.push('\n');
-            comment(&mut text, &format!("{name}: {format}, {}, {bytes}{rows}: {what}", plural(&objects, "object")));
+            let objects = if objects == UNKNOWN { String::new() } else { format!(", {}", plural(&objects, "object")) };
+            comment(&mut text, &format!("{name}: {format}{objects}, {bytes}{rows}: {what}"));
             table.changes.iter().for_each(|change| comment(&mut text, &format!("  {change}")));
             if let Some(line) = partitions(table) {
                 comment(&mut text, &format!("  {line}"));
@@ -86,11 +123,12 @@ impl Report<'_> {
     pub fn json(&self, is_plan: bool) -> Value {
         let progress = &self.outcome.progress;
         json!({
-            "location": self.place(),
+            "location": self.place.shown(),
             "database": self.database,
             "plan": is_plan,
             "tables": self.outcome.tables.iter().map(|table| self.table_json(table)).collect::<Vec<_>>(),
             "skipped": self.outcome.skipped.iter().map(skipped_json).collect::<Vec<_>>(),
+            "notes": self.outcome.notes,
             "objects": {"listed": progress.listed, "bytes": progress.listed_bytes, "read": progress.read, "read_bytes": progress.read_bytes},
             "seconds": self.seconds,
             "peak_memory_bytes": peak_memory_bytes(),
@@ -109,6 +147,7 @@ impl Report<'_> {
             "location": registration.location,
             "policy": registration.policy,
             "columns": registration.schema.fields().iter().map(|field| column(field)).collect::<Vec<_>>(),
+            "key": registration.key,
             "partitions": registration.partitioning.fields().iter().map(column).collect::<Vec<_>>(),
             "partition_template": registration.partitioning.template(),
             "objects": table.statistics.files,
@@ -125,24 +164,20 @@ impl Report<'_> {
     }
 
     fn ddl(&self, table: &TableOutcome) -> String {
-        let location = self.location.called(&table.registration.location);
+        let location = self.place.called(&table.registration.location);
         Ddl { table: &table.registration, qualified: false, location: &location }.to_string()
-    }
-
-    fn place(&self) -> String {
-        self.location.called(&self.location.registered(self.location.file_name().unwrap_or_default()))
     }
 
     fn counts(&self) -> String {
         let progress = &self.outcome.progress;
         let memory = peak_memory_bytes().map_or_else(|| "unknown".to_owned(), |bytes| HumanBytes(bytes).to_string());
-        format!(
-            "{}: {} listed, {} new or changed and looked at, in {:.2} s, peak memory {memory}",
-            self.place(),
-            plural(&HumanCount(progress.listed).to_string(), "object"),
-            HumanCount(progress.read),
-            self.seconds
-        )
+        let (shown, seconds) = (self.place.shown(), self.seconds);
+        let listed = plural(&HumanCount(progress.listed).to_string(), self.place.noun());
+        let read = match self.place {
+            Place::Files(_) => format!("{} new or changed and looked at", HumanCount(progress.read)),
+            Place::Database(_) => "rows as the server estimates them".to_owned(),
+        };
+        format!("{shown}: {listed} listed, {read}, in {seconds:.2} s, peak memory {memory}")
     }
 
     /// Objects that are no data, a line for each reason.
@@ -158,7 +193,7 @@ impl Report<'_> {
         let line = |(reason, objects, first): &(String, u64, &str)| {
             format!("{} {reason}, {}{first}", HumanCount(*objects), if *objects == 1 { "" } else { "the first " })
         };
-        reasons.iter().map(line).collect()
+        reasons.iter().map(line).chain(self.outcome.notes.iter().cloned()).collect()
     }
 }
 
@@ -190,6 +225,8 @@ fn status(decision: &Decision) -> &'static str {
 
 fn what(table: &TableOutcome) -> String {
     let registration = &table.registration;
+    let is_of_files = table.statistics.files.is_some();
+    let gone = if is_of_files { "none of its objects is left" } else { "it is no more in its database" };
     let mut what = match &table.decision {
         Decision::Register => {
             let partitions: Vec<String> = registration.partitioning.fields().iter().map(|field| field.name().clone()).collect();
@@ -198,9 +235,10 @@ fn what(table: &TableOutcome) -> String {
         }
         Decision::Keep => String::new(),
         Decision::Evolve { after, .. } => format!("schema version {}", after + 1),
-        Decision::Refuse { .. } => "changed files are refused".to_owned(),
-        Decision::Lost => return "none of its objects is left; --prune removes it".to_owned(),
-        Decision::Prune => return "none of its objects is left; removed from the catalog".to_owned(),
+        Decision::Refuse { .. } if is_of_files => "changed files are refused".to_owned(),
+        Decision::Refuse { .. } => "what changed is refused".to_owned(),
+        Decision::Lost => return format!("{gone}; --prune removes it"),
+        Decision::Prune => return format!("{gone}; removed from the catalog"),
         Decision::Leave { by } => return format!("kept by {by}; left as it is"),
     };
     if table.is_altered {

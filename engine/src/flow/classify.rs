@@ -51,6 +51,8 @@ pub struct Inputs {
     pub bounded: BTreeSet<String>,
     /// Some of the sources cannot be read as a whole.
     pub unbounded: bool,
+    /// Some tables could be read incrementally, and their user wants them as a whole.
+    pub is_whole: bool,
 }
 
 /// The tables that `plan` reads, in subqueries too.
@@ -67,7 +69,9 @@ fn inputs_beside(plan: &LogicalPlan, lookups: &BTreeSet<String>) -> Result<Input
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
             let provider = source_as_provider(&scan.source)?;
-            match provider.downcast_ref::<SourceTable>() {
+            let table = provider.downcast_ref::<SourceTable>();
+            inputs.is_whole |= table.is_some_and(|table| table.source.is_whole());
+            match table {
                 Some(table) if !table.source.is_whole() && !lookups.contains(&table.name) => {
                     inputs.unbounded |= !table.source.is_bounded();
                     inputs.sources.insert(table.name.clone())
@@ -135,7 +139,12 @@ pub fn classify(plan: &LogicalPlan, mode: WriteMode) -> Result<std::result::Resu
             WriteMode::Overwrite | WriteMode::Upsert => Ok(Class::Complete),
             WriteMode::Append => Err(refusal(
                 "the query reads no incremental source, so every run would append all of its rows again",
-                "write INSERT OVERWRITE to replace the table, or REPLACE INTO to upsert by key",
+                if reads.is_whole {
+                    "name a column that grows in OPTIONS ('cursor' 'updated_at') of a table of a database, or drop OPTIONS ('read' 'whole') \
+                     of files; or write INSERT OVERWRITE to replace the table, or REPLACE INTO to upsert by key"
+                } else {
+                    "write INSERT OVERWRITE to replace the table, or REPLACE INTO to upsert by key"
+                },
                 "INSERT",
             )),
         });

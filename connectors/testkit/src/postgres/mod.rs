@@ -13,8 +13,10 @@
 
 mod binaries;
 mod certificates;
+mod pgbouncer;
 mod server;
 mod template;
 
 pub use certificates::Certificates;
+pub use pgbouncer::PgBouncer;
 pub use server::{PASSWORD, Postgres, PostgresBuilder, USER};

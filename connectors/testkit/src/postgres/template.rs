@@ -45,6 +45,11 @@ impl Home {
         Ok(Self { folder, runs_as: (me == 0).then(unprivileged) })
     }
 
+    /// The folder of this user, whatever the version.
+    pub(super) fn of_this_user() -> Result<Self> {
+        Self::open("pools")
+    }
+
     /// `command`, run as the user that servers run as, from a folder where that user may be.
     pub(super) fn run_as(&self, command: &mut Command) {
         command.current_dir("/");

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod s3_events;
 #[cfg(test)]
 mod s3_faults;

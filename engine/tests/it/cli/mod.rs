@@ -11,6 +11,7 @@ mod glue;
 mod help;
 mod notifications;
 mod plan;
+mod postgres;
 mod replay;
 mod run;
 mod shell;
