@@ -96,7 +96,7 @@ mod tests {
     fn a_database_is_told_by_where_it_is_and_not_by_who_asks() {
         let place_of = |url: &str, password: Option<&str>| match config(url, password).target().unwrap() {
             Target::Postgres(config) => place(&config),
-            Target::Lake => panic!("{url}"),
+            Target::Lake | Target::Redshift(_) => panic!("{url}"),
         };
         assert_eq!(place_of("postgres://u:a@h/db", None), "postgres://h:5432/db");
         assert_eq!(place_of("postgresql://other@h:5432/db?application_name=x", Some("a/b@c")), "postgres://h:5432/db");
