@@ -1,8 +1,9 @@
--- Posts of three subreddits, into the lake: every post once, with its newest score, in UTC, by day.
+-- Posts of three subreddits, into the lake and the warehouse: every post once, with its newest score, in UTC, by day.
 --
 --   engine run queries/reddit.sql
 --
 -- Without credentials, sample posts are replayed; with REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET this reads Reddit.
+-- Without [warehouse] url, the warehouse is a folder of the lake; with it, this file writes there, unchanged.
 SET pipeline.schedule = '*/15 * * * *';
 SET pipeline.retries  = 3;
 
@@ -51,11 +52,15 @@ FROM posts;
 CREATE EXTERNAL TABLE reddit_posts
 STORED AS DELTA LOCATION 'lake://reddit/posts' PARTITIONED BY (created_date) OPTIONS ('key' 'id');
 
+CREATE EXTERNAL TABLE warehouse_posts
+STORED AS WAREHOUSE LOCATION 'public.reddit_posts' OPTIONS ('key' 'id');
+
 -- The days at a glance, computed anew whenever a post was added or changed.
 CREATE EXTERNAL TABLE reddit_days
 STORED AS DELTA LOCATION 'lake://reddit/days';
 
-REPLACE INTO reddit_posts SELECT * FROM clean_posts;
+REPLACE INTO reddit_posts    SELECT * FROM clean_posts;
+REPLACE INTO warehouse_posts SELECT * FROM clean_posts;
 
 INSERT OVERWRITE reddit_days
 SELECT

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::reddit::RedditConfig;
 use crate::staging::StagingSizes;
 use crate::stores::{Location, Stores};
+use crate::warehouse::WarehouseConfig;
 
 /// Shared by every table of a run.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Context {
     pub stores: Arc<Stores>,
     /// `[reddit]`.
     pub reddit: RedditConfig,
+    /// `[warehouse]`.
+    pub warehouse: WarehouseConfig,
     /// Sizes of staged files and row groups.
     pub sizes: StagingSizes,
     /// Memory pool and spill files.

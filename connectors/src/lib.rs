@@ -24,5 +24,6 @@ mod sqs;
 pub mod staging;
 pub mod stores;
 pub mod testing;
+pub mod warehouse;
 
 pub use error::{Error, Result};

@@ -14,7 +14,7 @@ use crate::options::{OptionSpec, unknown};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::stores::Location;
-use crate::{files, lake, postgres, reddit};
+use crate::{files, lake, postgres, reddit, warehouse};
 
 /// What a connector can be: a source that is read incrementally, a sink, a bounded table that is read as it stands.
 /// A connector implements what applies to it; the others answer with a [`Error::Config`] that says so.
@@ -36,6 +36,23 @@ pub trait Connector: Send + Sync + Debug {
         false
     }
 
+    /// The table of another connector that this one is, where this connector's name stands for several; its location is resolved.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a location or a setting that is wrong.
+    fn stands_for(&self, _table: &TableSpec, _context: &Context) -> Result<Option<TableSpec>> {
+        Ok(None)
+    }
+
+    /// Which of several places the table is in, where the settings say that and not its location: a flow whose table is in another
+    /// place than before starts from the beginning.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a setting that is wrong.
+    fn place(&self, _table: &TableSpec, _context: &Context) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// Opens the table for incremental reading. Below `home`, which belongs to this table of one pipeline, the source may keep
     /// what its offsets refer to.
     ///
@@ -54,7 +71,7 @@ pub trait Connector: Send + Sync + Debug {
             "table '{}': {} cannot be written; sinks are {}",
             table.name,
             self.name(),
-            "DELTA and PARQUET"
+            "DELTA, PARQUET and WAREHOUSE"
         )))
     }
 
@@ -121,8 +138,16 @@ pub struct BoundedTable {
 }
 
 /// All connectors. A new one adds its line here.
-pub fn connectors() -> [&'static dyn Connector; 6] {
-    [&reddit::Reddit, &files::Csv, &files::Json, &postgres::Postgres, &lake::Delta, &lake::Parquet]
+pub fn connectors() -> [&'static dyn Connector; 7] {
+    [
+        &reddit::Reddit,
+        &files::Csv,
+        &files::Json,
+        &postgres::Postgres,
+        &lake::Delta,
+        &lake::Parquet,
+        &warehouse::Warehouse,
+    ]
 }
 
 /// The connector called `name`, in any case.

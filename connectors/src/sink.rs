@@ -92,6 +92,15 @@ pub enum Change {
         /// Its type.
         data_type: DataType,
     },
+    /// A column gets a type that holds more; each of its values stays what it is.
+    WidenColumn {
+        /// Its name.
+        name: String,
+        /// The type it has, as the warehouse calls it.
+        from: String,
+        /// The type it gets.
+        to: String,
+    },
 }
 
 /// The staged rows of one flow and epoch, to be made visible at once.
@@ -109,6 +118,17 @@ pub struct Batch {
     pub key: Vec<String>,
     /// The files; empty for an overwrite by nothing. `path` is relative to the root of the lake's store.
     pub files: Vec<StagedFile>,
+}
+
+impl Batch {
+    /// What a commit of it brings, whether it is done now or was before.
+    pub fn receipt(&self) -> Receipt {
+        Receipt {
+            rows: self.files.iter().map(|file| file.rows).sum(),
+            files: self.files.len() as u64,
+            bytes: self.files.iter().map(|file| file.bytes).sum(),
+        }
+    }
 }
 
 /// What a commit did.
@@ -138,7 +158,7 @@ pub trait Sink: Send + Sync + Debug {
     /// change that is not additive.
     async fn plan(&self, query: &SchemaRef, mode: WriteMode) -> Result<SinkPlan>;
 
-    /// Whether the batch is in the table already.
+    /// Whether the batch is in the table already, or a later one of its writer: asked for epoch 0, whether the table has anything of it.
     ///
     /// # Errors
     /// When the table cannot be read.

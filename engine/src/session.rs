@@ -11,6 +11,7 @@ use connectors::reddit::RedditConfig;
 use connectors::source::SliceLimits;
 use connectors::staging::StagingSizes;
 use connectors::stores::{Location, S3Config, Stores};
+use connectors::warehouse::WarehouseConfig;
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -76,6 +77,7 @@ impl Session {
         let context = Context {
             stores: Arc::new(Stores::new(settings.required("lake.url")?, s3(&settings)).context("setting lake.url")?),
             reddit: reddit(&settings)?,
+            warehouse: warehouse(&settings),
             sizes: sizes(&settings)?,
             runtime,
             clock,
@@ -191,6 +193,17 @@ fn s3(settings: &Settings) -> S3Config {
         secret_access_key: text("secret_access_key"),
         session_token: text("session_token"),
         queue_endpoint: settings.text("sqs.endpoint").map(str::to_owned),
+    }
+}
+
+fn warehouse(settings: &Settings) -> WarehouseConfig {
+    let text = |name: &str| settings.text(&format!("warehouse.{name}")).map(str::to_owned);
+    WarehouseConfig {
+        url: text("url"),
+        password: text("password"),
+        staging: text("staging"),
+        iam_role: text("iam_role"),
+        endpoint: text("endpoint"),
     }
 }
 

@@ -5,25 +5,14 @@
 //! `parquet`.
 
 mod delta;
-mod files;
+pub(crate) mod files;
 mod parquet;
 mod schema;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use delta::Delta;
 pub use parquet::Parquet;
 
-use crate::sink::{Batch, Receipt};
-
 /// Commits that lost a race are tried this often. Each try loses only to a writer that won, so that somebody gets on.
 const COMMIT_ATTEMPTS: u32 = 20;
-
-/// What a commit of `batch` brings, whether it was done now or before.
-fn receipt(batch: &Batch) -> Receipt {
-    Receipt {
-        rows: batch.files.iter().map(|file| file.rows).sum(),
-        files: batch.files.len() as u64,
-        bytes: batch.files.iter().map(|file| file.bytes).sum(),
-    }
-}

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::reddit::RedditConfig;
 use crate::staging::StagingSizes;
 use crate::stores::{S3Config, Stores};
+use crate::warehouse::WarehouseConfig;
 
 /// A lake of its own on local disk.
 pub(crate) fn local_lake() -> (tempfile::TempDir, Context) {
@@ -17,6 +18,7 @@ pub(crate) fn local_lake() -> (tempfile::TempDir, Context) {
     let context = Context {
         stores: Arc::new(stores),
         reddit: RedditConfig::default(),
+        warehouse: WarehouseConfig::default(),
         sizes: StagingSizes::default(),
         runtime: Arc::new(RuntimeEnv::default()),
         clock: Arc::new(SystemClock),

@@ -119,6 +119,16 @@ impl Client {
         }
     }
 
+    /// The driver, for who writes.
+    pub(crate) fn driver(&mut self) -> &mut tokio_postgres::Client {
+        &mut self.inner
+    }
+
+    /// The driver, for plain statements.
+    pub(crate) fn plain(&self) -> &tokio_postgres::Client {
+        &self.inner
+    }
+
     /// Where it is connected to.
     pub fn config(&self) -> &ConnectionConfig {
         &self.config

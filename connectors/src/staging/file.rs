@@ -10,6 +10,7 @@ use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -116,8 +117,19 @@ impl ParquetFile {
         properties: WriterProperties,
         sizes: &StagingSizes,
     ) -> Result<Self> {
+        Self::create_as(store, path, schema, ArrowWriterOptions::new().with_properties(properties), sizes)
+    }
+
+    /// The same where the file has to look otherwise than Arrow's types say.
+    pub(crate) fn create_as(
+        store: &Arc<dyn ObjectStore>,
+        path: Path,
+        schema: &SchemaRef,
+        options: ArrowWriterOptions,
+        sizes: &StagingSizes,
+    ) -> Result<Self> {
         let StagingSizes { row_group_bytes, part_bytes, .. } = *sizes;
-        let encoder = ArrowWriter::try_new(Pieces::default(), Arc::clone(schema), Some(properties))?;
+        let encoder = ArrowWriter::try_new_with_options(Pieces::default(), Arc::clone(schema), options)?;
         let upload = BufWriter::with_capacity(Arc::clone(store), path.clone(), part_bytes).with_max_concurrency(PARTS_IN_FLIGHT);
         let columns = schema.flattened_fields().len();
         Ok(Self { path, encoder, upload, handed_over: 0, rows: 0, columns, row_group_bytes, part_bytes })

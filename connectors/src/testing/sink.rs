@@ -20,10 +20,14 @@ pub struct SinkCase<'a> {
     pub connector: &'a dyn Connector,
     /// Stores, memory, clock.
     pub context: &'a Context,
-    /// A folder or schema for new tables, without a slash at its end; a table's name follows it.
+    /// A folder or schema for new tables; a table's name follows it, behind `separator`.
     pub location: String,
+    /// What is between the two: `/` of folders, `.` of schemas.
+    pub separator: &'a str,
     /// What it can do.
     pub modes: &'a [WriteMode],
+    /// Whether its tables are laid out in folders where PARTITIONED BY says so; otherwise that is refused.
+    pub partitions: bool,
 }
 
 /// A row of the contract's tables: `id`, `day` (which partitions), `v`.
@@ -80,7 +84,11 @@ pub async fn read_rows(
 /// # Errors
 /// The first promise that is not kept, or what kept the check from being made.
 pub async fn sink_contract(case: &SinkCase<'_>) -> Result<()> {
-    for partitioned in [false, true] {
+    if !case.partitions {
+        partitions_are_refused(&Fixture::new(case, "folders", true)).await?;
+    }
+    let layouts: &[bool] = if case.partitions { &[false, true] } else { &[false] };
+    for &partitioned in layouts {
         let name = |test: &str| format!("{test}_{}", if partitioned { "partitioned" } else { "plain" });
         plan_writes_nothing(&Fixture::new(case, &name("planned"), partitioned)).await?;
         commit_is_idempotent(&Fixture::new(case, &name("repeated"), partitioned)).await?;
@@ -101,6 +109,13 @@ pub async fn sink_contract(case: &SinkCase<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+async fn partitions_are_refused(fixture: &Fixture<'_>) -> Result<()> {
+    match fixture.sink().await {
+        Err(error) => same("what is at fault when PARTITIONED BY is refused", &error.subject(), &Some("PARTITIONED")),
+        Ok(_) => Err(broken("PARTITIONED BY is refused", "it was opened")),
+    }
 }
 
 async fn plan_writes_nothing(fixture: &Fixture<'_>) -> Result<()> {
@@ -221,7 +236,7 @@ impl<'a> Fixture<'a> {
         let table = TableSpec {
             name: name.to_owned(),
             connector: case.connector.name().to_owned(),
-            location: format!("{}/{name}", case.location),
+            location: format!("{}{}{name}", case.location, case.separator),
             partition_by: if partitioned { vec!["day".to_owned()] } else { Vec::new() },
             columns: None,
             primary_key: vec!["id".to_owned()],

@@ -4,9 +4,11 @@
 //! * [`reddit`]: an HTTP server that answers as Reddit does, well and badly;
 //! * [`planted`]: a lake of forty tables that nobody described, for crawlers;
 //! * [`moto`]: the independent S3 server of the Python world, as a second opinion on our own, and its SQS, SNS and EventBridge;
+//! * [`cutter`]: a relay that cuts connections to PostgreSQL before or after a statement;
 //! * [`postgres`]: a private PostgreSQL server for one test;
 //! * [`python`]: virtual environments kept beside the build, and the `deltalake` package as an independent reader of our tables.
 
+pub mod cutter;
 mod error;
 pub mod moto;
 pub mod planted;

@@ -29,6 +29,7 @@ pub(crate) fn context(lake: &str, s3: S3Config) -> Context {
     Context {
         stores: Arc::new(Stores::new(lake, s3).unwrap()),
         reddit: RedditConfig::default(),
+        warehouse: connectors::warehouse::WarehouseConfig::default(),
         sizes: StagingSizes::default(),
         runtime: Arc::new(RuntimeEnv::default()),
         clock: Arc::new(SystemClock),

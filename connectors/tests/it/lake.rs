@@ -23,7 +23,16 @@ const TRIES: usize = 4;
 async fn keeps_the_contract(connector: &dyn Connector, modes: &[WriteMode]) {
     let server = S3Server::start().await.unwrap();
     let context = context_on(&server);
-    sink_contract(&SinkCase { connector, context: &context, location: "lake://t".into(), modes }).await.unwrap();
+    sink_contract(&SinkCase {
+        connector,
+        context: &context,
+        location: "lake://t".into(),
+        separator: "/",
+        modes,
+        partitions: true,
+    })
+    .await
+    .unwrap();
     assert_eq!(server.unfinished_uploads(testkit::s3::BUCKET), Vec::<String>::new());
 }
 

@@ -27,6 +27,7 @@ async fn open(config: RedditConfig, clock: &Arc<ManualClock>, location: &str, op
     let context = Context {
         stores: Arc::new(Stores::new("./lake", S3Config::default()).unwrap()),
         reddit: config,
+        warehouse: connectors::warehouse::WarehouseConfig::default(),
         sizes: StagingSizes::default(),
         runtime: Arc::new(RuntimeEnv::default()),
         clock: Arc::clone(clock) as _,

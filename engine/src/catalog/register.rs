@@ -139,8 +139,12 @@ impl Registrar {
     /// The columns that the catalog has for the sink now; none when the sink is not there.
     async fn register(&self, scope: Scope<'_>, sink: &Sink<'_>) -> Result<Option<BTreeSet<String>>> {
         let spec = self.session.resolve(sink.spec)?;
+        let meant = connector(&spec.connector)?.stands_for(&spec, &self.session.context)?;
         let Some(facts) = connector(&spec.connector)?.facts(&spec, &self.session.context).await? else { return Ok(None) };
-        let name = name_of(&self.session, &scope.pipeline.name, &spec)?;
+        // A table of the warehouse is in the catalog as what it is.
+        let meant = meant.map(|meant| TableSpec { options: sink.spec.options.clone(), ..meant });
+        let sink = &Sink { spec: meant.as_ref().unwrap_or(sink.spec), key: sink.key, why: sink.why.clone() };
+        let name = name_of(&self.session, &scope.pipeline.name, meant.as_ref().unwrap_or(&spec))?;
         let said = scope.pipeline.tables.get(&sink.spec.name).map(|table| comments(&scope.pipeline.text, &table.span));
         let registration = registration(name, &scope.pipeline.name, sink, &facts)?;
         let statistics = Statistics { rows: facts.rows, bytes: Some(facts.bytes), files: Some(facts.files) };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use connectors::warehouse::LAKE_FOLDER;
 use datafusion::catalog::{CatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::prelude::SessionContext;
 
@@ -9,7 +10,7 @@ use super::lake::{Files, LAKE, LakeCatalog, LakeIndex, PUBLIC};
 use super::system::SystemCatalog;
 use crate::session::Session;
 
-/// The catalog of what `[warehouse]` is. Nothing writes to a warehouse yet, and nothing is in it.
+/// The catalog of what `[warehouse]` is: `warehouse.public.posts`.
 pub(crate) const WAREHOUSE: &str = "warehouse";
 
 /// The catalog of what was run.
@@ -23,9 +24,41 @@ pub(crate) fn install(context: &SessionContext, index: &Arc<LakeIndex>) -> Arc<L
     let lake = Arc::new(LakeCatalog::new(Arc::clone(index), files));
     let catalogs = Arc::clone(context.state().catalog_list());
     catalogs.register_catalog(LAKE.to_owned(), Arc::clone(&lake) as Arc<dyn CatalogProvider>);
-    catalogs.register_catalog(WAREHOUSE.to_owned(), Arc::new(Empty));
+    catalogs.register_catalog(WAREHOUSE.to_owned(), warehouse(index, &lake));
     catalogs.register_catalog(SYSTEM.to_owned(), Arc::new(SystemCatalog::new(index)));
     lake
+}
+
+/// The warehouse, where it is in the lake; nothing of one that is elsewhere.
+fn warehouse(index: &LakeIndex, lake: &Arc<LakeCatalog>) -> Arc<dyn CatalogProvider> {
+    match index.context().warehouse.url {
+        None => Arc::new(WarehouseInLake(Arc::clone(lake))),
+        Some(_) => Arc::new(Empty),
+    }
+}
+
+/// The folders of the lake that stand for schemas of the warehouse.
+#[derive(Debug)]
+struct WarehouseInLake(Arc<LakeCatalog>);
+
+impl CatalogProvider for WarehouseInLake {
+    fn schema_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .0
+            .schema_names()
+            .iter()
+            .filter_map(|name| Some(name.strip_prefix(LAKE_FOLDER)?.strip_prefix('/')?.to_owned()))
+            .collect();
+        // It is there before its first table, as everywhere.
+        if !names.iter().any(|name| name == PUBLIC) {
+            names.push(PUBLIC.to_owned());
+        }
+        names
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        self.0.schema(&format!("{LAKE_FOLDER}/{name}"))
+    }
 }
 
 /// A catalog with nothing in it.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use connectors::registry::connector;
 use connectors::sink::Change;
 
 use super::Status;
@@ -35,8 +36,8 @@ pub(super) async fn plan(arguments: PlanArguments, session: &Session, printer: &
         }
     };
     let progress = stored(session, &pipeline.name).await?;
-    assign::assign(&mut pipeline.flows, &progress.flows)?;
-    printer.data(&describe(&pipeline, &progress)?);
+    assign::assign(&mut pipeline.flows, &pipeline.name, &progress).await?;
+    printer.data(&describe(session, &pipeline, &progress)?);
     Ok(Status::Done)
 }
 
@@ -48,7 +49,7 @@ async fn stored(session: &Session, pipeline: &str) -> Result<Progress> {
     }
 }
 
-fn describe(pipeline: &Pipeline, progress: &Progress) -> Result<String> {
+fn describe(session: &Session, pipeline: &Pipeline, progress: &Progress) -> Result<String> {
     let mut text = format!("pipeline {}", pipeline.name);
     if let Some(schedule) = &pipeline.options.schedule {
         write!(text, ", schedule '{schedule}' (UTC)")?;
@@ -61,7 +62,7 @@ fn describe(pipeline: &Pipeline, progress: &Progress) -> Result<String> {
         writeln!(text, "  epoch {} is staged and will be committed first", pending.epoch)?;
     }
     for flow in &pipeline.flows {
-        describe_flow(&mut text, pipeline, progress, flow)?;
+        describe_flow(&mut text, session, pipeline, progress, flow)?;
     }
     for query in &pipeline.queries {
         writeln!(text, "\nthen, line {}: {}", pipeline.line(&query.span), first_words(&pipeline.text[query.span.clone()]))?;
@@ -69,7 +70,7 @@ fn describe(pipeline: &Pipeline, progress: &Progress) -> Result<String> {
     Ok(text)
 }
 
-fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, flow: &Flow) -> Result<()> {
+fn describe_flow(text: &mut String, session: &Session, pipeline: &Pipeline, progress: &Progress, flow: &Flow) -> Result<()> {
     let stored = progress.flows.get(&flow.id);
     writeln!(text, "\nflow {} (line {}): {}, {}", flow.id, pipeline.line(&flow.span), flow.class, flow.mode)?;
     for name in &flow.sources {
@@ -94,7 +95,7 @@ fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, fl
     for name in &flow.bounded {
         writeln!(text, "  table {name}: read whole{}", if flow.class == Class::Complete { ", when it has changed" } else { "" })?;
     }
-    writeln!(text, "  sink {}: {} {}", flow.table.name, flow.table.connector, flow.table.location)?;
+    writeln!(text, "  sink {}: {} {}{}", flow.table.name, flow.table.connector, flow.table.location, meant(session, flow)?)?;
     if !flow.sink_plan.key.is_empty() {
         writeln!(text, "    key: {}", flow.sink_plan.key.join(", "))?;
     }
@@ -111,6 +112,7 @@ fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, fl
                 }
             }
             Change::AddColumn { name, data_type } => writeln!(text, "    column to be added: {name} {data_type}")?,
+            Change::WidenColumn { name, from, to } => writeln!(text, "    column to be widened: {name} from {from} to {to}")?,
         }
     }
     if stored.is_some_and(|stored| stored.fingerprint != flow.fingerprint) {
@@ -123,6 +125,16 @@ fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, fl
         }
     }
     Ok(())
+}
+
+/// What the settings make of a table that they have a say in.
+fn meant(session: &Session, flow: &Flow) -> Result<String> {
+    if let Some(place) = &flow.place {
+        return Ok(format!(" in {place}"));
+    }
+    let table = session.resolve(&flow.table)?;
+    let other = connector(&table.connector)?.stands_for(&table, &session.context)?;
+    Ok(other.map_or_else(String::new, |other| format!(", which is {} {}", other.connector, other.location)))
 }
 
 fn first_words(statement: &str) -> String {

@@ -13,6 +13,8 @@ pub enum Kind {
     Flag,
     /// `15m`.
     Duration,
+    /// `postgres://user@host/db`; a password in it is masked where it is shown.
+    Url,
 }
 
 impl Kind {
@@ -23,6 +25,7 @@ impl Kind {
             Self::Number => "a whole number above zero",
             Self::Flag => "true or false",
             Self::Duration => "a time span, as in '30s'",
+            Self::Url => "a URL, as in 'postgres://user@host:5432/db'",
         }
     }
 }
@@ -67,6 +70,10 @@ const fn text(section: &'static str, name: &'static str, default: Option<&'stati
     Key { section, name, kind: Kind::Text, default, secret: false, help }
 }
 
+const fn url(section: &'static str, name: &'static str, help: &'static str) -> Key {
+    Key { section, name, kind: Kind::Url, default: None, secret: false, help }
+}
+
 const fn secret(section: &'static str, name: &'static str, help: &'static str) -> Key {
     Key { section, name, kind: Kind::Text, default: None, secret: true, help }
 }
@@ -78,6 +85,15 @@ const fn sized(section: &'static str, name: &'static str, kind: Kind, default: O
 /// Every setting.
 pub const KEYS: &[Key] = &[
     text("lake", "url", Some("./lake"), "where tables live: a folder or s3://bucket/prefix"),
+    url(
+        "warehouse",
+        "url",
+        "where tables STORED AS WAREHOUSE are: postgres://user@host:5432/db or redshift://user@host:5439/db; by default Delta tables in the lake",
+    ),
+    secret("warehouse", "password", "of the user in warehouse.url"),
+    text("warehouse", "staging", None, "Redshift: where files wait for COPY, as in s3://bucket/prefix"),
+    text("warehouse", "iam_role", None, "Redshift: the ARN of the role that COPY reads S3 with, or 'default'"),
+    text("warehouse", "endpoint", None, "Redshift: where temporary credentials are asked for; AWS's own when not set"),
     text("state", "url", Some("./.engine"), "the folder of the state store (SQLite) and of temporary files"),
     sized(
         "run",

@@ -64,9 +64,28 @@ impl Setting {
         match &self.value {
             None => "(not set)".to_owned(),
             Some(_) if self.key.secret => "********".to_owned(),
+            Some(value) if self.key.kind == keys::Kind::Url => masked(value),
             Some(value) => value.clone(),
         }
     }
+}
+
+/// A URL without the passwords that it may have: before its `@`, and behind its `?`.
+fn masked(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return "********".to_owned() };
+    let (address, query) = rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
+    let address = match address.rsplit_once('@') {
+        Some((user, host)) if user.contains(':') => {
+            format!("{}:********@{host}", user.split(':').next().unwrap_or_default())
+        }
+        _ => address.to_owned(),
+    };
+    let option = |option: &str| match option.split_once('=') {
+        Some((name, _)) if name.to_ascii_lowercase().contains("pass") => format!("{name}=********"),
+        _ => option.to_owned(),
+    };
+    let query = query.map(|query| format!("?{}", query.split('&').map(option).collect::<Vec<_>>().join("&")));
+    format!("{scheme}://{address}{}", query.unwrap_or_default())
 }
 
 /// The settings in force.
@@ -153,9 +172,28 @@ fn check(setting: &Setting) -> Result<()> {
         keys::Kind::Number => value.parse::<u64>().is_ok_and(|number| number > 0),
         keys::Kind::Flag => value.parse::<bool>().is_ok(),
         keys::Kind::Duration => parse_duration(value).is_some(),
+        keys::Kind::Url => value.contains("://"),
     };
     if !good {
         bail!("{}: {} is '{}', expected {}", setting.origin, setting.key.path(), setting.shown(), setting.key.kind.expected());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_of_a_url_are_not_shown() {
+        for (url, shown) in [
+            ("postgres://u@h:5432/db", "postgres://u@h:5432/db"),
+            ("postgres://u:hush@h/db?sslmode=require", "postgres://u:********@h/db?sslmode=require"),
+            ("postgres://u:hu@sh@h/db", "postgres://u:********@h/db"),
+            ("postgres://h/db?user=u&password=hush", "postgres://h/db?user=u&password=********"),
+            ("hush", "********"),
+        ] {
+            assert_eq!(masked(url), shown);
+        }
+    }
 }

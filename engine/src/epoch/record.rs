@@ -51,6 +51,7 @@ pub async fn record(
             progress: Some(FlowProgress {
                 fingerprint: flow.fingerprint.clone(),
                 sink: flow.table.name.clone(),
+                place: flow.place.clone(),
                 offsets,
                 identities,
             }),

@@ -4,12 +4,14 @@
 
 use anyhow::{Result, bail};
 use connectors::faults::point;
+use connectors::registry::connector;
+use connectors::sink::BatchId;
 use connectors::stores::Location;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 use super::{Scope, commit, finish, staging_folder};
-use crate::state::{Checkpoint, Progress};
+use crate::state::{Checkpoint, FlowCheckpoint, Progress};
 
 /// What is known of one flow of a pending epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +79,10 @@ async fn facts(scope: Scope<'_>, checkpoint: &Checkpoint, folder: &Location) -> 
     for flow in &checkpoint.flows {
         let sink = commit::open(scope.session, &flow.sink).await?;
         let committed = sink.committed(&checkpoint.batch_id(&flow.flow)).await?;
+        // Any batch of the flow: the place has it, under whatever name.
+        if !committed && !sink.committed(&BatchId { epoch: 0, ..checkpoint.batch_id(&flow.flow) }).await? {
+            check_place(scope, checkpoint, flow)?;
+        }
         let mut missing = None;
         if !committed {
             for file in checkpoint.batch(flow)?.files {
@@ -90,6 +96,25 @@ async fn facts(scope: Scope<'_>, checkpoint: &Checkpoint, folder: &Location) -> 
         facts.push(FlowFact { flow: flow.flow.clone(), committed, missing });
     }
     Ok(facts)
+}
+
+/// Rows that were staged for one place are not for another: there, the flow begins from the beginning.
+fn check_place(scope: Scope<'_>, checkpoint: &Checkpoint, flow: &FlowCheckpoint) -> Result<()> {
+    let Some(progress) = &flow.progress else { return Ok(()) };
+    let table = scope.session.resolve(&flow.sink)?;
+    let now = connector(&table.connector)?.place(&table, &scope.session.context)?;
+    if now == progress.place {
+        return Ok(());
+    }
+    let called = |place: &Option<String>| place.clone().unwrap_or_else(|| "the lake".to_owned());
+    bail!(
+        "epoch {} was staged for table '{}' in {} and is not committed, but [warehouse] is {} now; set it back until a run has \
+         committed that epoch",
+        checkpoint.epoch,
+        flow.sink.name,
+        called(&progress.place),
+        called(&now)
+    )
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use connectors::sink::BatchId;
+
 use super::Flow;
-use crate::state::FlowProgress;
+use crate::state::{FlowProgress, Progress};
 
 /// Two flows of one sink changed at once, so that neither can be told from the other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,15 +19,39 @@ pub struct Ambiguous {
 
 /// Gives every flow the id under which its progress is stored; a new flow gets an id that nobody has.
 ///
+/// A table that is in another place than before is another table, unless the place only has another name: then it knows what was
+/// written under the old one.
+///
 /// # Errors
-/// [`Ambiguous`].
-pub fn assign(flows: &mut [Flow], stored: &BTreeMap<String, FlowProgress>) -> Result<(), Ambiguous> {
-    let mut keys: Vec<(String, String)> = flows.iter().map(|flow| (flow.table.name.clone(), flow.fingerprint.clone())).collect();
+/// [`Ambiguous`]; when a table that may have moved cannot be asked.
+pub async fn assign(flows: &mut [Flow], pipeline: &str, progress: &Progress) -> anyhow::Result<()> {
+    let mut stored = progress.flows.clone();
+    for (id, known) in &mut stored {
+        let moved = flows.iter().find(|flow| flow.table.name == known.sink && flow.place != known.place);
+        let Some(flow) = moved else { continue };
+        let (pipeline, incarnation) = (pipeline.to_owned(), progress.incarnation.clone());
+        // That of any epoch: none is before the first.
+        let written = BatchId { pipeline, incarnation, flow: id.clone(), epoch: 0 };
+        if flow.sink.committed(&written).await? {
+            known.place.clone_from(&flow.place);
+        }
+    }
+    Ok(assign_stored(flows, &stored)?)
+}
+
+fn assign_stored(flows: &mut [Flow], stored: &BTreeMap<String, FlowProgress>) -> Result<(), Ambiguous> {
+    let mut keys: Vec<(String, String)> =
+        flows.iter().map(|flow| (sink(&flow.table.name, flow.place.as_deref()), flow.fingerprint.clone())).collect();
     let ids = ids(&mut keys, &flows.iter().map(|flow| flow.id.clone()).collect::<Vec<_>>(), stored)?;
     for (flow, id) in flows.iter_mut().zip(ids) {
         flow.id = id;
     }
     Ok(())
+}
+
+/// A table that the settings put into another place is another one.
+fn sink(name: &str, place: Option<&str>) -> String {
+    place.map_or_else(|| name.to_owned(), |place| format!("{name} in {place}"))
 }
 
 fn ids(
@@ -34,10 +60,11 @@ fn ids(
     stored: &BTreeMap<String, FlowProgress>,
 ) -> Result<Vec<String>, Ambiguous> {
     let mut result: Vec<Option<String>> = vec![None; flows.len()];
-    let mut free: BTreeMap<&String, &FlowProgress> = stored.iter().collect();
+    let mut free: BTreeMap<&String, (String, &FlowProgress)> =
+        stored.iter().map(|(id, progress)| (id, (sink(&progress.sink, progress.place.as_deref()), progress))).collect();
     for (slot, (sink, fingerprint)) in result.iter_mut().zip(flows.iter()) {
-        let same =
-            free.iter().find(|(_, progress)| progress.sink == *sink && progress.fingerprint == *fingerprint).map(|(id, _)| *id);
+        let is_same = |stored: &(String, &FlowProgress)| stored.0 == *sink && stored.1.fingerprint == *fingerprint;
+        let same = free.iter().find(|(_, stored)| is_same(stored)).map(|(id, _)| *id);
         if let Some(id) = same {
             free.remove(id);
             *slot = Some(id.clone());
@@ -48,7 +75,7 @@ fn ids(
             continue;
         }
         let sink = &flows[index].0;
-        let edited: Vec<&String> = free.iter().filter(|(_, progress)| progress.sink == *sink).map(|(id, _)| *id).collect();
+        let edited: Vec<&String> = free.iter().filter(|(_, stored)| stored.0 == *sink).map(|(id, _)| *id).collect();
         let open = (0..flows.len()).filter(|other| result[*other].is_none() && flows[*other].0 == *sink).count();
         match (edited.as_slice(), open) {
             ([], _) => {}
@@ -104,6 +131,22 @@ mod tests {
     #[test]
     fn a_flow_added_before_another_starts_from_the_beginning() {
         assert_eq!(run(&[("t", "new"), ("t", "a")], &[("t", "t", "a")]).unwrap(), ["t-2", "t"]);
+    }
+
+    #[test]
+    fn a_table_in_another_place_starts_from_the_beginning_and_goes_on_where_it_was_when_it_is_back() {
+        let at = |place: &str| FlowProgress {
+            fingerprint: "a".into(),
+            sink: "t".into(),
+            place: Some(place.into()),
+            ..FlowProgress::default()
+        };
+        let stored = BTreeMap::from([("t".to_owned(), at("here")), ("t-2".to_owned(), at("there"))]);
+        let id = |place: Option<&str>| ids(&mut [(sink("t", place), "a".to_owned())], &["t".to_owned()], &stored).unwrap();
+        assert_eq!(id(Some("here")), ["t"]);
+        assert_eq!(id(Some("there")), ["t-2"]);
+        assert_eq!(id(Some("elsewhere")), ["t-3"]);
+        assert_eq!(id(None), ["t-3"]);
     }
 
     #[test]

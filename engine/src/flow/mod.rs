@@ -39,6 +39,8 @@ pub struct Flow {
     pub fingerprint: String,
     /// The table it feeds, `${...}` unresolved.
     pub table: TableSpec,
+    /// Which of several places the table is in, where that is for the settings to say.
+    pub place: Option<String>,
     /// That table.
     pub sink: Arc<dyn Sink>,
     /// How the rows have to be staged.

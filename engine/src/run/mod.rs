@@ -101,7 +101,7 @@ async fn drive(
         }
     }
     let progress = store.progress(&pipeline.name).await?;
-    assign::assign(&mut pipeline.flows, &progress.flows)?;
+    assign::assign(&mut pipeline.flows, &pipeline.name, &progress).await?;
     observer.watch(pipeline.flows.iter().map(|flow| Watch {
         flow: flow.id.clone(),
         sink: flow.table.name.clone(),
@@ -167,8 +167,7 @@ async fn plan_anew(pipeline: &mut Pipeline, session: &Session, store: &dyn State
         let errors: Vec<String> = errors.iter().map(|error| error.render(&place, &pipeline.text)).collect();
         anyhow::anyhow!("{message}; with them the pipeline is wrong:\n{}", errors.join("\n"))
     })?;
-    assign::assign(&mut pipeline.flows, &store.progress(&pipeline.name).await?.flows)?;
-    Ok(())
+    assign::assign(&mut pipeline.flows, &pipeline.name, &store.progress(&pipeline.name).await?).await
 }
 
 fn planned_too_often(pipeline: &Pipeline) -> anyhow::Error {
@@ -302,6 +301,7 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     let now = FlowProgress {
         fingerprint: flow.fingerprint.clone(),
         sink: flow.table.name.clone(),
+        place: flow.place.clone(),
         offsets: offsets.collect(),
         identities: BTreeMap::new(),
     };

@@ -51,8 +51,9 @@ pub(super) async fn flow(
     if class == Class::Complete {
         reads.bounded.append(&mut reads.sources);
     }
-    let sink =
-        connector.sink(&session.resolve(&table.spec).map_err(from_connector)?, &session.context).await.map_err(from_connector)?;
+    let resolved = session.resolve(&table.spec).map_err(from_connector)?;
+    let place = connector.place(&resolved, &session.context).map_err(from_connector)?;
+    let sink = connector.sink(&resolved, &session.context).await.map_err(from_connector)?;
     let sink_plan = sink.plan(&plan::query_schema(&query), mode).await.map_err(from_connector)?;
     plan::staged(query.clone(), &sink_plan, mode == WriteMode::Upsert).map_err(from_datafusion)?;
     let siblings = pipeline.flows.iter().filter(|flow| flow.table.name == name).count();
@@ -68,6 +69,7 @@ pub(super) async fn flow(
         query,
         insert: Box::new(insert.clone()),
         table: table.spec.clone(),
+        place,
         sink,
         sink_plan,
     })

@@ -87,6 +87,9 @@ pub struct FlowProgress {
     pub fingerprint: String,
     /// The table it feeds.
     pub sink: String,
+    /// Which of several places that table was in, where that is for the settings to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// By source; of a complete flow, the versions of its tables.
     pub offsets: BTreeMap<String, Offset>,
     /// What each source was when its offset was taken ([`connectors::source::Source::identity`]).

@@ -18,6 +18,10 @@ mod pipelines;
 #[cfg(test)]
 mod random_kills;
 #[cfg(test)]
+mod redshift;
+#[cfg(test)]
 mod s3;
 #[cfg(test)]
 mod signals;
+#[cfg(test)]
+mod warehouse;

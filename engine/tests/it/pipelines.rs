@@ -31,7 +31,7 @@ pub(crate) struct Subject {
 /// Posts of each subreddit: three pages, and an epoch ends with a page at the earliest.
 const POSTS: u64 = 201;
 
-/// The shipped pipeline: upsert and complete overwrite of DELTA, three sources.
+/// The shipped pipeline: upserts and a complete overwrite of DELTA, three sources, the warehouse in the lake.
 pub(crate) const REDDIT: Subject = Subject {
     name: "reddit",
     text: include_str!("../../../queries/reddit.sql"),
@@ -39,6 +39,7 @@ pub(crate) const REDDIT: Subject = Subject {
     replay_posts: POSTS,
     tables: &[
         Table { connector: "DELTA", path: "reddit/posts", key: "id" },
+        Table { connector: "DELTA", path: "warehouse/public/reddit_posts", key: "id" },
         Table { connector: "DELTA", path: "reddit/days", key: "CAST(created_date AS VARCHAR) || subreddit" },
     ],
     inputs: &[],
@@ -144,6 +145,29 @@ INSERT INTO names_out  SELECT id, name FROM events;
         Table { connector: "PARQUET", path: "notified/names", key: "id" },
         Table { connector: "DELTA", path: "bad/notified/events", key: "file" },
     ],
+    inputs: &[],
+};
+
+/// Every verb on the warehouse, in a schema that the environment names. An overwrite reads the lake: the warehouse is only written.
+pub(crate) const WAREHOUSE: Subject = Subject {
+    name: "warehouse",
+    text: "
+CREATE EXTERNAL TABLE posts STORED AS REDDIT LOCATION 'r/rust/new';
+CREATE VIEW banded AS SELECT id, title, score, CASE WHEN score > 20 THEN 'high' ELSE 'low' END AS band FROM posts;
+
+CREATE EXTERNAL TABLE in_lake  STORED AS DELTA     LOCATION 'lake://warehouse_test/posts';
+CREATE EXTERNAL TABLE appended STORED AS WAREHOUSE LOCATION '${SCHEMA}.appended';
+CREATE EXTERNAL TABLE latest   STORED AS WAREHOUSE LOCATION '${SCHEMA}.latest' OPTIONS ('key' 'band');
+CREATE EXTERNAL TABLE totals   STORED AS WAREHOUSE LOCATION '${SCHEMA}.totals';
+
+INSERT INTO in_lake  SELECT id, score, band FROM banded;
+INSERT INTO appended SELECT * FROM banded;
+REPLACE INTO latest  SELECT * FROM banded;
+INSERT OVERWRITE totals SELECT band, count(*) AS posts, sum(score) AS score FROM in_lake GROUP BY band;
+",
+    epoch_rows: 1,
+    replay_posts: POSTS,
+    tables: &[Table { connector: "DELTA", path: "warehouse_test/posts", key: "id" }],
     inputs: &[],
 };
 

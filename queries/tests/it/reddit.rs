@@ -43,6 +43,16 @@ async fn reddit_holds_the_sample_posts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_warehouse_holds_what_the_lake_holds() {
+    let (lab, file) = (Lab::new(POSTS), file());
+    lab.run(&file, 100, &CancellationToken::new()).await;
+    let columns = "id, subreddit, title, author, score, created_at, edited, edited_at, created_date, link, is_discussed";
+    let lake = lab.query(&file, &format!("SELECT {columns} FROM reddit_posts ORDER BY id")).await;
+    assert_eq!(lake.len(), usize::try_from(POSTS * 3).unwrap());
+    assert_eq!(lab.query(&file, &format!("SELECT {columns} FROM warehouse_posts ORDER BY id")).await, lake);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_days_sum_up_to_the_posts() {
     let (lab, file) = (Lab::new(POSTS), file());
     lab.run(&file, 100, &CancellationToken::new()).await;

@@ -18,13 +18,13 @@ use crate::clock::Clock;
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
 use crate::faults::{AFTER_TABLE_COMMIT, BEFORE_TABLE_COMMIT, FILES_COPIED, point};
+use crate::lake::COMMIT_ATTEMPTS;
 use crate::lake::delta::keys::KeySet;
 use crate::lake::delta::reader::DataFile;
 use crate::lake::delta::upsert::Upsert;
 use crate::lake::delta::{Delta, log, schema, stats};
 use crate::lake::files::{self, Copied};
 use crate::lake::schema::{canonical, find, meet, resolve};
-use crate::lake::{COMMIT_ATTEMPTS, receipt};
 use crate::options::Options;
 use crate::parquet_object::ObjectReader;
 use crate::registry::Connector;
@@ -180,7 +180,7 @@ impl DeltaSink {
                 partition: file.partition.iter().cloned().collect(),
             });
         }
-        KeySet::read(&staged, receipt(batch).rows, fields, &self.runtime.memory_pool).await
+        KeySet::read(&staged, batch.receipt().rows, fields, &self.runtime.memory_pool).await
     }
 
     /// Copies the staged files, once, and says so in Delta's terms.
@@ -287,7 +287,7 @@ impl Sink for DeltaSink {
                     if attempt > 0 || work.adds.is_none() {
                         self.tidy(&work.written).await?;
                     }
-                    return Ok(receipt(batch));
+                    return Ok(batch.receipt());
                 }
                 Attempt::LostRace => {
                     let wait = rand::random_range(5..=20) * u64::from(attempt + 1);

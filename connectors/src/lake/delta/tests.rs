@@ -21,7 +21,14 @@ use crate::testing::{SinkCase, read_rows, sink_contract, stage};
 async fn delta_keeps_the_sink_contract() {
     let (_folder, context) = local_lake();
     let modes = [WriteMode::Append, WriteMode::Overwrite, WriteMode::Upsert];
-    let case = SinkCase { connector: &Delta, context: &context, location: "lake://t".into(), modes: &modes };
+    let case = SinkCase {
+        connector: &Delta,
+        context: &context,
+        location: "lake://t".into(),
+        separator: "/",
+        modes: &modes,
+        partitions: true,
+    };
     sink_contract(&case).await.unwrap();
 }
 

@@ -10,10 +10,10 @@ use crate::clock::Clock;
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
 use crate::faults::{AFTER_TABLE_COMMIT, BEFORE_REPLACED_REMOVED, BEFORE_TABLE_COMMIT, FILES_COPIED, point};
+use crate::lake::COMMIT_ATTEMPTS;
 use crate::lake::files::{self, Copied};
 use crate::lake::parquet::log::{self, Commit, State, TableFile};
 use crate::lake::schema::{canonical, grown, meet, resolve};
-use crate::lake::{COMMIT_ATTEMPTS, receipt};
 use crate::options::Options;
 use crate::sink::{Batch, BatchId, Receipt, Sink, SinkPlan, WriteMode};
 use crate::stores::Location;
@@ -171,7 +171,7 @@ impl Sink for ParquetSink {
         let mut has_copied = false;
         for attempt in 0..COMMIT_ATTEMPTS {
             match Box::pin(self.attempt(batch, &copied, &mut has_copied)).await? {
-                Attempt::Committed => return Ok(receipt(batch)),
+                Attempt::Committed => return Ok(batch.receipt()),
                 Attempt::LostRace => {
                     let wait = rand::random_range(5..=20) * u64::from(attempt + 1);
                     self.clock.sleep(Duration::from_millis(wait)).await;

@@ -16,7 +16,14 @@ use crate::testing::{SinkCase, read_rows, sink_contract, stage};
 async fn parquet_keeps_the_sink_contract() {
     let (_folder, context) = local_lake();
     let modes = [WriteMode::Append, WriteMode::Overwrite];
-    let case = SinkCase { connector: &Parquet, context: &context, location: "lake://t".into(), modes: &modes };
+    let case = SinkCase {
+        connector: &Parquet,
+        context: &context,
+        location: "lake://t".into(),
+        separator: "/",
+        modes: &modes,
+        partitions: true,
+    };
     sink_contract(&case).await.unwrap();
 }
 

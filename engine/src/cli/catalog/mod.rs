@@ -12,12 +12,13 @@ use anyhow::{Result, anyhow, bail};
 use catalog::store::{CatalogStore, Table};
 use clap::Subcommand;
 use connectors::options::nearest;
+use connectors::warehouse::LAKE_FOLDER;
 use datafusion::common::TableReference;
 
 use super::Status;
 use super::printer::Printer;
 use crate::catalog::lake::{LAKE, PUBLIC};
-use crate::catalog::{names::lake_reference, open_existing};
+use crate::catalog::{WAREHOUSE, names::lake_reference, open_existing};
 use crate::session::Session;
 
 /// Arguments of `engine catalog`.
@@ -154,10 +155,15 @@ async fn find(session: &Session, text: &str) -> Result<(Arc<dyn CatalogStore>, T
 fn named<'a>(tables: &'a [Table], text: &str) -> Result<&'a Table> {
     let short = text.strip_prefix(LAKE).and_then(|rest| rest.strip_prefix('.')).unwrap_or(text);
     let reference = TableReference::parse_str(short);
+    // A table of the warehouse that is in the lake is registered by its folders.
+    let database = match (reference.catalog(), reference.schema()) {
+        (Some(WAREHOUSE), Some(schema)) => Some(format!("{LAKE_FOLDER}/{schema}")),
+        (_, schema) => schema.map(str::to_owned),
+    };
     let is_meant = |table: &&Table| {
         let name = table.name();
         let exact = format!("{}.{}", name.database, name.table) == short;
-        exact || (reference.schema() == Some(name.database.as_str()) && reference.table() == name.table)
+        exact || (database.as_deref() == Some(name.database.as_str()) && reference.table() == name.table)
     };
     if let Some(table) = tables.iter().find(is_meant) {
         return Ok(table);

@@ -17,3 +17,4 @@ mod replay;
 mod run;
 mod shell;
 mod sources;
+mod warehouse;

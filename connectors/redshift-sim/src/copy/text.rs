@@ -1,0 +1,170 @@
+//! Files of delimited text and CSV, as rows for PostgreSQL.
+
+use object_store::ObjectStoreExt as _;
+
+use super::files::s3_error;
+use super::{Column, ColumnType, Failure, Format, LoadError, Options, SourceFile, Target, escape_into};
+
+/// Rows that are handed on at a time.
+const ROWS: u64 = 8_192;
+
+/// A file that is being read.
+pub(crate) struct TextFile {
+    text: Vec<u8>,
+    position: usize,
+    line: i64,
+    columns: Vec<Column>,
+    options: Options,
+    url: String,
+}
+
+/// A field as it stands in the file, and whether it stood in quotes.
+struct Field {
+    value: String,
+    quoted: bool,
+}
+
+impl TextFile {
+    pub(crate) async fn open(file: &SourceFile, target: &Target, options: &Options) -> Result<Self, Failure> {
+        let failed = |error| Failure::Sql(s3_error(&file.url, &error));
+        let text = file.store.get(&file.path).await.map_err(failed)?.bytes().await.map_err(failed)?.to_vec();
+        let mut opened =
+            Self { text, position: 0, line: 1, columns: target.columns.clone(), options: options.clone(), url: file.url.clone() };
+        for _ in 0..options.ignore_header {
+            opened.record();
+        }
+        Ok(opened)
+    }
+
+    /// The next rows in the text format of PostgreSQL's COPY, with their number; `None` after the last.
+    pub(crate) fn next(&mut self) -> Result<Option<(Vec<u8>, u64)>, Failure> {
+        let (mut out, mut rows) = (Vec::new(), 0);
+        while rows < ROWS && self.position < self.text.len() {
+            let (line, start) = (self.line, self.position);
+            let fields = self.record();
+            let raw = String::from_utf8_lossy(self.text.get(start..self.position).unwrap_or_default()).trim_end().to_owned();
+            if raw.is_empty() {
+                continue;
+            }
+            self.row(&fields, &mut out).map_err(|error| {
+                Failure::Record(Box::new(LoadError { file: self.url.clone(), line, raw_line: raw, ..*error }))
+            })?;
+            rows += 1;
+        }
+        Ok((rows > 0).then_some((out, rows)))
+    }
+
+    /// Reads a record, and where the next one begins.
+    fn record(&mut self) -> Vec<Field> {
+        let csv = self.options.format == Format::Csv;
+        let delimiter = self.options.delimiter.unwrap_or(if csv { ',' } else { '|' }) as u8;
+        let quote = self.options.quote.unwrap_or('"') as u8;
+        let mut fields = Vec::new();
+        let (mut value, mut quoted, mut inside) = (Vec::new(), false, false);
+        while let Some(byte) = self.text.get(self.position).copied() {
+            self.position += 1;
+            let next = self.text.get(self.position).copied();
+            self.line += i64::from(byte == b'\n');
+            match byte {
+                _ if inside && byte == quote && next == Some(quote) => {
+                    value.push(quote);
+                    self.position += 1;
+                }
+                _ if inside => {
+                    inside = byte != quote;
+                    if inside {
+                        value.push(byte);
+                    }
+                }
+                _ if csv && byte == quote && value.is_empty() => (inside, quoted) = (true, true),
+                b'\\' if self.options.escape && next.is_some() => {
+                    value.extend(next);
+                    self.position += 1;
+                }
+                b'\r' if next == Some(b'\n') => {}
+                b'\n' => break,
+                _ if byte == delimiter => {
+                    let whole = std::mem::take(&mut value);
+                    fields
+                        .push(Field { value: String::from_utf8_lossy(&whole).into_owned(), quoted: std::mem::take(&mut quoted) });
+                }
+                _ => value.push(byte),
+            }
+        }
+        fields.push(Field { value: String::from_utf8_lossy(&value).into_owned(), quoted });
+        fields
+    }
+
+    fn row(&self, fields: &[Field], out: &mut Vec<u8>) -> Result<(), Box<LoadError>> {
+        let (found, expected) = (fields.len(), self.columns.len());
+        if found > expected {
+            return Err(Box::new(LoadError { code: 1202, reason: "Extra column(s) found".to_owned(), ..LoadError::default() }));
+        }
+        if found < expected && !self.options.fill_record {
+            return Err(Box::new(LoadError { code: 1214, reason: "Delimiter not found".to_owned(), ..LoadError::default() }));
+        }
+        for (position, column) in self.columns.iter().enumerate() {
+            if position > 0 {
+                out.push(b'\t');
+            }
+            match fields.get(position) {
+                Some(field) => put(self.value(field, column), column, &self.options, out)?,
+                None => put(None, column, &self.options, out)?,
+            }
+        }
+        out.push(b'\n');
+        Ok(())
+    }
+
+    /// What a field stands for.
+    fn value<'f>(&self, field: &'f Field, column: &Column) -> Option<&'f str> {
+        let textual = column.column_type.longest().is_some();
+        let null = self.options.null.as_deref().unwrap_or("\\N");
+        let value = if self.options.trim_blanks && textual { field.value.trim_end_matches(' ') } else { field.value.as_str() };
+        let is_null = (!field.quoted && value == null)
+            || (value.is_empty() && (!textual || self.options.empty_as_null))
+            || (self.options.blanks_as_null && textual && !value.is_empty() && value.trim().is_empty());
+        if is_null { None } else { Some(value) }
+    }
+}
+
+/// Writes one value, if it fits its column.
+pub(super) fn put(value: Option<&str>, column: &Column, options: &Options, out: &mut Vec<u8>) -> Result<(), Box<LoadError>> {
+    let Some(mut value) = value else {
+        if column.required {
+            return Err(failed(column, "", 1213, "Missing data for not-null field"));
+        }
+        out.extend_from_slice(b"\\N");
+        return Ok(());
+    };
+    if let Some(longest) = column.column_type.longest()
+        && value.len() > longest
+    {
+        if !options.truncate_columns {
+            return Err(failed(column, value, 1204, "String length exceeds DDL length"));
+        }
+        let end = (0..=longest).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0);
+        value = value.get(..end).unwrap_or_default();
+    }
+    if value.contains('\0') {
+        return Err(failed(column, value, 1220, "String contains invalid or unsupported UTF8 codepoints"));
+    }
+    if column.column_type == ColumnType::Varbyte {
+        out.extend_from_slice(b"\\\\x");
+    }
+    escape_into(value, out);
+    Ok(())
+}
+
+/// The error of one value.
+pub(super) fn failed(column: &Column, value: &str, code: i32, reason: &str) -> Box<LoadError> {
+    Box::new(LoadError {
+        column: column.name.clone(),
+        type_name: column.column_type.to_string().to_lowercase(),
+        length: column.column_type.longest().map(|bytes| bytes.to_string()).unwrap_or_default(),
+        raw_value: value.chars().take(1_024).collect(),
+        code,
+        reason: reason.to_owned(),
+        ..LoadError::default()
+    })
+}

@@ -1,0 +1,6 @@
+//! A private PostgreSQL: found on the machine, run in a folder of its own, reached by a socket in that folder, gone with its handle.
+
+mod installation;
+mod server;
+
+pub(crate) use server::{Postgres, SUPERUSER};

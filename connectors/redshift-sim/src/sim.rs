@@ -1,0 +1,223 @@
+//! A running stand-in: PostgreSQL behind, a port in front.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::catalog::BOOTSTRAP;
+use crate::copy::{S3Options, Stores};
+use crate::error::{Error, Result};
+use crate::faults::Faults;
+use crate::postgres::Postgres;
+use crate::session::serve;
+use crate::shared::{Shared, connect};
+use crate::sql::{SETTINGS, literal, quote};
+
+/// How transactions see each other (c_serial_isolation).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// Only write-write conflicts fail: the default of new clusters.
+    #[default]
+    Snapshot,
+    /// Whatever cannot be put in an order fails.
+    Serializable,
+}
+
+/// How a stand-in is started.
+#[derive(Debug, Clone)]
+pub struct SimOptions {
+    /// The port on the loopback address, a free one if 0.
+    pub port: u16,
+    /// The first user, who owns the database and may make others.
+    pub user: String,
+    /// The password of the first user.
+    pub password: String,
+    /// The database that is there from the start.
+    pub database: String,
+    /// The isolation level of the database.
+    pub isolation: Isolation,
+    /// A folder that keeps the data; a temporary one if not set.
+    pub folder: Option<PathBuf>,
+    /// S3.
+    pub s3: S3Options,
+}
+
+impl Default for SimOptions {
+    /// User `awsuser` with the password `redshift-sim`, database `dev`, a free port, S3 as the environment says.
+    fn default() -> Self {
+        Self {
+            port: 0,
+            user: "awsuser".to_owned(),
+            password: "redshift-sim".to_owned(),
+            database: "dev".to_owned(),
+            isolation: Isolation::default(),
+            folder: None,
+            s3: S3Options::from_environment(),
+        }
+    }
+}
+
+/// A running stand-in. Dropping it cuts its connections and stops its PostgreSQL.
+#[derive(Debug)]
+pub struct RedshiftSim {
+    address: SocketAddr,
+    options: SimOptions,
+    faults: Arc<Faults>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    // After the thread, which uses it.
+    postgres: Option<Postgres>,
+}
+
+impl RedshiftSim {
+    /// Starts a stand-in: a second for PostgreSQL to be made, and it serves from threads of its own, so that a caller may block.
+    ///
+    /// # Errors
+    /// If there is no PostgreSQL on the machine, it does not start, or the port is taken.
+    pub async fn start(options: SimOptions) -> Result<Self> {
+        tokio::task::spawn_blocking(move || Self::start_blocking(options))
+            .await
+            .map_err(|error| Error::Config(error.to_string()))?
+    }
+
+    /// The same, for a caller without a runtime.
+    ///
+    /// # Errors
+    /// As [`RedshiftSim::start`].
+    pub fn start_blocking(options: SimOptions) -> Result<Self> {
+        let postgres = Postgres::start(options.folder.as_deref())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(Error::io("starting threads"))?;
+        let socket = postgres.socket();
+        if postgres.is_new {
+            runtime.block_on(bootstrap(&socket, &options)).map_err(Error::io("preparing PostgreSQL"))?;
+        }
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).map_err(Error::io(format!("port {}", options.port)))?;
+        listener.set_nonblocking(true).map_err(Error::io("preparing the port"))?;
+        let address = listener.local_addr().map_err(Error::io("preparing the port"))?;
+        let faults = Arc::new(Faults::default());
+        let stores = Stores::new(options.s3.clone());
+        let shared = Arc::new(Shared::new(socket, options.database.clone(), stores, Arc::clone(&faults)));
+        let (stop, stopped) = oneshot::channel();
+        let work = move || {
+            runtime.block_on(accept(listener, shared, stopped));
+            runtime.shutdown_background();
+        };
+        let thread =
+            std::thread::Builder::new().name("redshift-sim".into()).spawn(work).map_err(Error::io("starting a thread"))?;
+        Ok(Self { address, options, faults, stop: Some(stop), thread: Some(thread), postgres: Some(postgres) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The first user.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.options.user
+    }
+
+    /// The password of the first user.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        &self.options.password
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.options.database
+    }
+
+    /// The URL of the database with user and password, for clients of PostgreSQL: `postgres://..`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://{}:{}@{}/{}?sslmode=disable", self.user(), self.password(), self.address, self.database())
+    }
+
+    /// The faults it is to deliver.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+}
+
+impl Drop for RedshiftSim {
+    fn drop(&mut self) {
+        // A stand-in that has ended already was noticed by its clients.
+        let _told = self.stop.take().map(|stop| stop.send(()));
+        drop(self.thread.take().map(JoinHandle::join));
+        drop(self.postgres.take());
+    }
+}
+
+/// Starts a stand-in, says where it is, and serves until the process is told to end.
+///
+/// # Errors
+/// As [`RedshiftSim::start`], and if signals cannot be listened to.
+pub async fn run(options: SimOptions, started: impl FnOnce(&RedshiftSim)) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminated = signal(SignalKind::terminate()).map_err(Error::io("listening to signals"))?;
+    let sim = RedshiftSim::start(options).await?;
+    started(&sim);
+    tokio::select! {
+        _ = terminated.recv() => {}
+        result = tokio::signal::ctrl_c() => result.map_err(Error::io("listening to signals"))?,
+    }
+    tokio::task::spawn_blocking(move || drop(sim)).await.map_err(|error| Error::Config(error.to_string()))
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "the port cannot be used"),
+    };
+    let mut sessions = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut stopped => return,
+            Some(_) = sessions.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => drop(sessions.spawn(serve(stream, Arc::clone(&shared)))),
+                Err(error) => tracing::warn!(%error, "a connection was not accepted"),
+            },
+        }
+    }
+}
+
+/// Makes a new PostgreSQL look like Redshift: the template first, then the first user and database.
+async fn bootstrap(socket: &std::path::Path, options: &SimOptions) -> io::Result<()> {
+    let mut template = connect(socket, "template1").await?;
+    for part in BOOTSTRAP {
+        template.must(part).await?;
+    }
+    let (user, database) = (quote(&options.user), quote(&options.database));
+    template.must("SET password_encryption = md5").await?;
+    template.must("ALTER SYSTEM SET password_encryption = md5").await?;
+    template.must("SELECT pg_reload_conf()").await?;
+    template.must(&format!("CREATE ROLE {user} LOGIN CREATEDB CREATEROLE PASSWORD {}", literal(&options.password))).await?;
+    template.must(&format!("GRANT SELECT ON pg_catalog.svv_table_info TO {user}")).await?;
+    template.must(&format!("ALTER SCHEMA public OWNER TO {user}; GRANT CREATE ON SCHEMA public TO PUBLIC")).await?;
+    let settings: Vec<String> =
+        SETTINGS.iter().map(|(name, value)| format!("ALTER ROLE ALL SET redshift_sim.{name} = {}", literal(value))).collect();
+    template.must(&settings.join(";")).await?;
+    drop(template);
+    let mut postgres = connect(socket, "postgres").await?;
+    postgres.must(&format!("CREATE DATABASE {database} OWNER {user}")).await?;
+    let level = match options.isolation {
+        Isolation::Snapshot => "repeatable read",
+        Isolation::Serializable => "serializable",
+    };
+    postgres.must(&format!("ALTER DATABASE {database} SET default_transaction_isolation = '{level}'")).await?;
+    postgres.must("ALTER SYSTEM SET default_transaction_isolation = 'repeatable read'").await?;
+    postgres.must("SELECT pg_reload_conf()").await.map(|_| ())
+}

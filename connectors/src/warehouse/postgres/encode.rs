@@ -1,0 +1,457 @@
+//! Rows as binary COPY sends them: <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format".
+//!
+//! A batch is encoded row by row into one buffer; nothing is allocated for a value. What PostgreSQL would refuse is refused here, where
+//! the row and the value are known. The forms of values are those of the types' `recv` functions in PostgreSQL's source.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array,
+    Int64Array, RecordBatch, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
+};
+use arrow::json::writer::{EncoderOptions, NullableEncoder, make_encoder};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use bytes::Bytes;
+
+use super::ddl::Column;
+use super::types::Kind;
+use crate::error::{Error, Result};
+
+/// What a stream of rows begins with: the signature, no flags, no extension.
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// And what it ends with.
+const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+
+/// Days and microseconds from 1970 to 2000, where PostgreSQL counts from.
+const EPOCH_DAYS: i32 = 10_957;
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+/// What dates and timestamps may be, in PostgreSQL's count: 4713 BC, and up to but not including these
+/// (`datatype/timestamp.h`: `DATE_END_JULIAN`, `END_TIMESTAMP`).
+const DATES: std::ops::Range<i32> = -2_451_545..2_145_031_949;
+const TIMESTAMPS: std::ops::Range<i64> = -211_813_488_000_000_000..9_223_371_331_200_000_000;
+
+/// Digits of `numeric` are sent in groups of four.
+const GROUP: u128 = 10_000;
+/// Groups of the widest decimal: 38 digits, cut at the point.
+const MOST_GROUPS: usize = 11;
+
+/// How much of a value an error shows.
+const SHOWN: usize = 60;
+
+/// Rows on their way.
+#[derive(Debug)]
+pub(super) struct Encoder<'a> {
+    table: &'a str,
+    columns: &'a [Column],
+    out: Vec<u8>,
+    rows: u64,
+}
+
+impl<'a> Encoder<'a> {
+    /// For rows of these columns.
+    pub(super) fn new(table: &'a str, columns: &'a [Column]) -> Self {
+        Self { table, columns, out: HEADER.to_vec(), rows: 0 }
+    }
+
+    /// Rows so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Bytes that wait to be taken.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// What was encoded since the last time.
+    pub(super) fn take(&mut self) -> Bytes {
+        let capacity = self.out.len() + self.out.len() / 8;
+        std::mem::replace(&mut self.out, Vec::with_capacity(capacity)).into()
+    }
+
+    /// Ends the stream.
+    pub(super) fn finish(mut self) -> Bytes {
+        self.out.extend_from_slice(&TRAILER);
+        self.out.into()
+    }
+
+    /// Adds the rows of a batch whose columns are those of the encoder, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with row, column and value for the first that the table would not take.
+    pub(super) fn encode(&mut self, batch: &RecordBatch) -> Result<()> {
+        let schema = batch.schema();
+        let options = EncoderOptions::default();
+        let mut values = Vec::with_capacity(self.columns.len());
+        for ((column, array), field) in self.columns.iter().zip(batch.columns()).zip(schema.fields()) {
+            values.push(Values::new(column, array.as_ref(), field, &options)?);
+        }
+        let count = i16::try_from(values.len()).map_err(|_| Error::config("a table has at most 1,600 columns"))?;
+        self.out.reserve(batch.get_array_memory_size() / 2 + batch.num_rows() * (4 * values.len() + 2));
+        for row in 0..batch.num_rows() {
+            self.out.extend_from_slice(&count.to_be_bytes());
+            for (index, values) in values.iter_mut().enumerate() {
+                if let Err(reason) = values.write(row, &mut self.out) {
+                    return Err(self.refused(batch, row, index, &reason));
+                }
+            }
+            self.rows += 1;
+        }
+        Ok(())
+    }
+
+    fn refused(&self, batch: &RecordBatch, row: usize, index: usize, reason: &str) -> Error {
+        let name = &self.columns[index].name;
+        let number = self.rows + 1;
+        Error::data(format!(
+            "row {number} of the epoch ({}): column '{name}' {reason}; nothing was written to table '{}'",
+            described(batch, row),
+            self.table
+        ))
+    }
+}
+
+/// The first values of a row, so that a person finds it again.
+fn described(batch: &RecordBatch, row: usize) -> String {
+    let options = FormatOptions::default().with_null("NULL");
+    let schema = batch.schema();
+    let shown = batch.columns().iter().zip(schema.fields()).take(4).map(|(array, field)| {
+        let text = ArrayFormatter::try_new(array.as_ref(), &options).map(|formatter| formatter.value(row).to_string());
+        format!("{} = {}", field.name(), cut(&text.unwrap_or_default()))
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// One column of a batch.
+struct Values<'a> {
+    form: Form<'a>,
+    nulls: Option<NullBuffer>,
+    /// Why there may be no NULL.
+    required: Option<&'static str>,
+}
+
+/// How its values are sent.
+enum Form<'a> {
+    Boolean(&'a BooleanArray),
+    SmallInt(&'a Int16Array),
+    Integer(&'a Int32Array),
+    BigInt(&'a Int64Array),
+    Real(&'a Float32Array),
+    Double(&'a Float64Array),
+    Numeric(&'a Decimal128Array, u8),
+    /// With the most characters, and whether some value may hold a NUL.
+    Text(&'a StringArray, Option<usize>, bool),
+    Bytea(&'a BinaryArray),
+    Date(&'a Date32Array),
+    Time(&'a Time64MicrosecondArray),
+    Timestamp(&'a TimestampMicrosecondArray),
+    Uuid(&'a StringArray),
+    /// Text that should be JSON; `true` where `jsonb` has its version before it.
+    JsonText(&'a StringArray, bool),
+    Nested(NullableEncoder<'a>, bool),
+}
+
+impl<'a> Values<'a> {
+    fn new(column: &Column, array: &'a dyn Array, field: &'a FieldRef, options: &'a EncoderOptions) -> Result<Self> {
+        let form = match (&column.data_type.kind, array.data_type()) {
+            (Kind::Boolean, DataType::Boolean) => Form::Boolean(array.as_boolean()),
+            (Kind::SmallInt, DataType::Int16) => Form::SmallInt(array.as_primitive::<Int16Type>()),
+            (Kind::Integer, DataType::Int32) => Form::Integer(array.as_primitive::<Int32Type>()),
+            (Kind::BigInt, DataType::Int64) => Form::BigInt(array.as_primitive::<Int64Type>()),
+            (Kind::Real, DataType::Float32) => Form::Real(array.as_primitive::<Float32Type>()),
+            (Kind::Double, DataType::Float64) => Form::Double(array.as_primitive::<Float64Type>()),
+            (Kind::Numeric(_), DataType::Decimal128(_, scale)) => {
+                Form::Numeric(array.as_primitive::<Decimal128Type>(), u8::try_from(*scale).unwrap_or(0))
+            }
+            (Kind::Text(limit), DataType::Utf8) => {
+                let texts = array.as_string::<i32>();
+                Form::Text(texts, *limit, texts.values().contains(&0))
+            }
+            (Kind::Bytea, DataType::Binary) => Form::Bytea(array.as_binary::<i32>()),
+            (Kind::Date, DataType::Date32) => Form::Date(array.as_primitive::<Date32Type>()),
+            (Kind::Time, DataType::Time64(TimeUnit::Microsecond)) => Form::Time(array.as_primitive::<Time64MicrosecondType>()),
+            (Kind::Timestamp | Kind::TimestampTz, DataType::Timestamp(TimeUnit::Microsecond, _)) => {
+                Form::Timestamp(array.as_primitive::<TimestampMicrosecondType>())
+            }
+            (Kind::Uuid, DataType::Utf8) => Form::Uuid(array.as_string::<i32>()),
+            (kind @ (Kind::Json | Kind::Jsonb), DataType::Utf8) => Form::JsonText(array.as_string::<i32>(), *kind == Kind::Jsonb),
+            (kind @ (Kind::Json | Kind::Jsonb), nested) if nested.is_nested() => {
+                Form::Nested(make_encoder(field, array, options)?, *kind == Kind::Jsonb)
+            }
+            (_, staged) => {
+                let (name, is) = (&column.name, &column.data_type.name);
+                return Err(Error::internal(format!("column '{name}' is {is} and was staged as {staged}")));
+            }
+        };
+        Ok(Self { form, nulls: array.logical_nulls().filter(|nulls| nulls.null_count() > 0), required: column.required })
+    }
+
+    /// Adds the value of a row, with its length before it, or says why it cannot be in the table.
+    #[inline]
+    fn write(&mut self, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
+        if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            if let Some(why) = self.required {
+                return Err(format!("is NULL, and {why}"));
+            }
+            out.extend_from_slice(&(-1_i32).to_be_bytes());
+            return Ok(());
+        }
+        match &mut self.form {
+            Form::Boolean(values) => fixed::<1, 5>(out, [u8::from(values.value(row))]),
+            Form::SmallInt(values) => fixed::<2, 6>(out, values.value(row).to_be_bytes()),
+            Form::Integer(values) => fixed::<4, 8>(out, values.value(row).to_be_bytes()),
+            Form::BigInt(values) => fixed::<8, 12>(out, values.value(row).to_be_bytes()),
+            Form::Real(values) => fixed::<4, 8>(out, values.value(row).to_be_bytes()),
+            Form::Double(values) => fixed::<8, 12>(out, values.value(row).to_be_bytes()),
+            Form::Numeric(values, scale) => numeric(out, values.value(row), *scale),
+            Form::Text(values, limit, has_nul) => {
+                let text = values.value(row);
+                if let Some(reason) = text_mistake(text, *limit, *has_nul) {
+                    return Err(reason);
+                }
+                return sized(out, text.as_bytes());
+            }
+            Form::Bytea(values) => return sized(out, values.value(row)),
+            Form::Date(values) => fixed::<4, 8>(out, date(values.value(row))?.to_be_bytes()),
+            Form::Time(values) => fixed::<8, 12>(out, values.value(row).to_be_bytes()),
+            Form::Timestamp(values) => fixed::<8, 12>(out, timestamp(values.value(row))?.to_be_bytes()),
+            Form::Uuid(values) => fixed::<16, 20>(out, uuid(values.value(row))?),
+            Form::JsonText(values, is_binary) => {
+                let text = values.value(row);
+                if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
+                    return Err(format!("is no JSON ({error}): '{}'", cut(text)));
+                }
+                return json(out, *is_binary, |out| out.extend_from_slice(text.as_bytes()));
+            }
+            Form::Nested(encoder, is_binary) => return json(out, *is_binary, |out| encoder.encode(row, out)),
+        }
+        Ok(())
+    }
+}
+
+/// `ALL` is 4 more than `SIZE`: the length and the value in one piece.
+#[inline]
+fn fixed<const SIZE: usize, const ALL: usize>(out: &mut Vec<u8>, value: [u8; SIZE]) {
+    let mut field = [0; ALL];
+    field[..4].copy_from_slice(&i32::try_from(SIZE).unwrap_or_default().to_be_bytes());
+    field[4..].copy_from_slice(&value);
+    out.extend_from_slice(&field);
+}
+
+#[inline]
+fn sized(out: &mut Vec<u8>, value: &[u8]) -> Result<(), String> {
+    let length = length(value.len())?;
+    out.extend_from_slice(&length);
+    out.extend_from_slice(value);
+    Ok(())
+}
+
+/// PostgreSQL takes a field of 1 GB at most.
+fn length(bytes: usize) -> Result<[u8; 4], String> {
+    match i32::try_from(bytes) {
+        Ok(length) if length < 1 << 30 => Ok(length.to_be_bytes()),
+        _ => Err(format!("has {bytes} bytes, and a value of PostgreSQL has 1 GB at most")),
+    }
+}
+
+/// Writes a text of a length that is known when it is written.
+fn json(out: &mut Vec<u8>, is_binary: bool, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), String> {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    if is_binary {
+        out.push(1);
+    }
+    write(out);
+    let length = length(out.len() - start - 4)?;
+    out[start..start + 4].copy_from_slice(&length);
+    if has_escaped_nul(&out[start + 4..]) {
+        return Err("has a NUL ('\\u0000') in a text, which PostgreSQL's json cannot hold; take it out with replace".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether a JSON text has the escape of NUL: the backslash before it must not be escaped itself.
+fn has_escaped_nul(text: &[u8]) -> bool {
+    let mut rest = text.iter().enumerate();
+    while let Some((index, byte)) = rest.next() {
+        if *byte == b'\\' {
+            if text[index..].starts_with(b"\\u0000") {
+                return true;
+            }
+            rest.next();
+        }
+    }
+    false
+}
+
+fn text_mistake(text: &str, limit: Option<usize>, has_nul: bool) -> Option<String> {
+    if has_nul && text.as_bytes().contains(&0) {
+        let shown = cut(&text.replace('\0', "\u{2400}"));
+        return Some(format!(
+            "has a NUL character, which PostgreSQL's text cannot hold: '{shown}'; take it out with replace(.., chr(0), '')"
+        ));
+    }
+    let limit = limit.filter(|limit| text.len() > *limit)?;
+    let count = text.chars().count();
+    (count > limit).then(|| {
+        format!(
+            "has {count} characters, and the column takes {limit}: '{}'; widen it with ALTER TABLE .. ALTER COLUMN .. TYPE text",
+            cut(text)
+        )
+    })
+}
+
+fn date(days: i32) -> Result<i32, String> {
+    let there = days.checked_sub(EPOCH_DAYS).filter(|days| DATES.contains(days));
+    there.ok_or_else(|| format!("is a date {days} days from 1970, and PostgreSQL's are from 4713 BC to 5874897 AD"))
+}
+
+fn timestamp(micros: i64) -> Result<i64, String> {
+    let there = micros.checked_sub(EPOCH_MICROS).filter(|micros| TIMESTAMPS.contains(micros));
+    there.ok_or_else(|| format!("is a time {micros} microseconds from 1970, and PostgreSQL's are from 4713 BC to 294276 AD"))
+}
+
+/// 32 hexadecimal digits, with or without the usual dashes and braces.
+fn uuid(text: &str) -> Result<[u8; 16], String> {
+    let mut value = [0; 16];
+    let mut digits = 0;
+    let mut wrong = false;
+    for byte in text.bytes().filter(|byte| !matches!(byte, b'-' | b'{' | b'}')) {
+        match char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()) {
+            Some(digit) if digits < 32 => value[digits / 2] |= digit << (4 * (1 - digits % 2)),
+            _ => wrong = true,
+        }
+        digits += 1;
+    }
+    if wrong || digits != 32 { Err(format!("is no UUID: '{}'", cut(text))) } else { Ok(value) }
+}
+
+/// The form of `numeric`: how many groups of four decimal digits, the power of 10,000 of the first, the sign, digits behind the
+/// point that are shown, the groups. Zeros at both ends are left out.
+fn numeric(out: &mut Vec<u8>, value: i128, scale: u8) {
+    let mut groups = [0_u16; 2 * MOST_GROUPS];
+    let absolute = value.unsigned_abs();
+    let point = 10_u128.pow(scale.into());
+    let (mut whole, mut rest) = (absolute / point, absolute % point);
+    // Behind the point, from the last group, which may be short, to the first.
+    let behind = usize::from(scale).div_ceil(4);
+    let mut end = MOST_GROUPS + behind;
+    let short = u32::from(scale % 4);
+    for index in (MOST_GROUPS..end).rev() {
+        let is_short = short > 0 && index + 1 == end;
+        let (size, pad) = if is_short { (10_u128.pow(short), 10_u128.pow(4 - short)) } else { (GROUP, 1) };
+        groups[index] = group(rest % size * pad);
+        rest /= size;
+    }
+    let mut start = MOST_GROUPS;
+    while whole > 0 {
+        start -= 1;
+        groups[start] = group(whole % GROUP);
+        whole /= GROUP;
+    }
+    while start < end && groups[start] == 0 {
+        start += 1;
+    }
+    while end > start && groups[end - 1] == 0 {
+        end -= 1;
+    }
+    let sent = &groups[start..end];
+    // MOST_GROUPS is where the point is; the positions are below 22.
+    let weight = if sent.is_empty() { 0 } else { small(MOST_GROUPS) - small(start) - 1 };
+    let sign: u16 = if value < 0 { 0x4000 } else { 0 };
+    let length = 8 + 2 * sent.len();
+    out.extend_from_slice(&i32::from(small(length)).to_be_bytes());
+    out.extend_from_slice(&small(sent.len()).to_be_bytes());
+    out.extend_from_slice(&weight.to_be_bytes());
+    out.extend_from_slice(&sign.to_be_bytes());
+    out.extend_from_slice(&u16::from(scale).to_be_bytes());
+    for group in sent {
+        out.extend_from_slice(&group.to_be_bytes());
+    }
+}
+
+/// The rest of a division by 10,000.
+fn group(digits: u128) -> u16 {
+    u16::try_from(digits).unwrap_or_default()
+}
+
+/// A number of some dozens.
+fn small(number: usize) -> i16 {
+    i16::try_from(number).unwrap_or(i16::MAX)
+}
+
+/// What the encoder takes of a type, so that a column can be cast to it.
+pub(super) fn cast_to(batch: &RecordBatch, columns: &[Column]) -> Result<RecordBatch> {
+    let schema = batch.schema();
+    let same = schema.fields().iter().zip(columns).all(|(field, column)| *field.data_type() == column.staged);
+    if same {
+        return Ok(batch.clone());
+    }
+    let mut fields = Vec::with_capacity(columns.len());
+    let mut arrays = Vec::with_capacity(columns.len());
+    for ((array, field), column) in batch.columns().iter().zip(schema.fields()).zip(columns) {
+        arrays.push(arrow::compute::cast(array, &column.staged)?);
+        fields.push(Arc::new(field.as_ref().clone().with_data_type(column.staged.clone())));
+    }
+    Ok(RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), arrays)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(value: i128, scale: u8) -> Vec<i32> {
+        let mut out = Vec::new();
+        numeric(&mut out, value, scale);
+        assert_eq!(i32::from_be_bytes(out[..4].try_into().unwrap()), i32::try_from(out.len() - 4).unwrap());
+        out[4..].chunks(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]]).into()).collect()
+    }
+
+    #[test]
+    fn numeric_is_cut_into_groups_at_the_point() {
+        // Groups, power of the first group, sign, digits behind the point; then the groups. By hand, from numeric_send.
+        assert_eq!(sent(0, 2), [0, 0, 0, 2]);
+        assert_eq!(sent(12_345_678, 2), [3, 1, 0, 2, 12, 3456, 7800]);
+        assert_eq!(sent(-5, 3), [1, -1, 0x4000, 3, 50]);
+        assert_eq!(sent(10_000, 0), [1, 1, 0, 0, 1]);
+        assert_eq!(sent(1, 9), [1, -3, 0, 9, 1000]);
+        let widest = sent(10_i128.pow(38) - 1, 38);
+        assert_eq!(widest[..5], [10, -1, 0, 38, 9999]);
+        assert_eq!(widest.last(), Some(&9900));
+    }
+
+    #[test]
+    fn a_nul_is_found_behind_its_own_backslash_only() {
+        assert!(has_escaped_nul(br#"{"a":"\u0000"}"#));
+        assert!(has_escaped_nul(br#""\\\u0000""#));
+        assert!(!has_escaped_nul(br#""\\u0000""#));
+        assert!(!has_escaped_nul(br#""\u0001""#));
+    }
+
+    #[test]
+    fn uuids_are_read_with_and_without_dashes() {
+        let value = uuid("a0EEbc99-9c0b-4ef8-bb6d-6bb9bd380a11").unwrap();
+        assert_eq!(value[..4], [0xa0, 0xee, 0xbc, 0x99]);
+        assert_eq!(uuid("{a0eebc999c0b4ef8bb6d6bb9bd380a11}").unwrap(), value);
+        assert!(uuid("a0eebc99").is_err() && uuid("zz").is_err());
+    }
+
+    #[test]
+    fn dates_and_times_outside_of_postgres_are_refused() {
+        assert_eq!(date(EPOCH_DAYS), Ok(0));
+        assert!(date(i32::MIN).is_err() && date(i32::MAX).is_err() && date(-2_451_545 + EPOCH_DAYS - 1).is_err());
+        assert!(timestamp(i64::MIN).is_err() && timestamp(i64::MAX).is_ok());
+    }
+}

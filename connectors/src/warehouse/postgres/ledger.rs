@@ -1,0 +1,154 @@
+//! Which batches a table has: a row for each, written by the transaction that brought its rows.
+//!
+//! Two tables beside the target, in its schema: `_engine_loads` has the batches, `_engine_targets` a count of loads for each target. The
+//! count is the fence: a transaction reads it first and moves it on last, by a compare-and-swap; who finds it moved is rolled back. In the
+//! ordinary case nobody does, because loads of one target queue on an advisory lock: that spares them the work, and is not relied on.
+
+use sha2::{Digest, Sha256};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, GenericClient, Transaction};
+
+use super::ddl::{qualified, quoted};
+use super::error::error;
+use crate::error::{Error, Result};
+use crate::sink::{Batch, BatchId, Receipt};
+use crate::warehouse::TableName;
+
+const LOADS: &str = "_engine_loads";
+const TARGETS: &str = "_engine_targets";
+
+/// A parameter of a statement, and its type.
+pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// The ledger of one target.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    schema: String,
+    target: String,
+    loads: String,
+    targets: String,
+}
+
+impl Ledger {
+    pub(super) fn new(name: &TableName) -> Self {
+        let beside = |table: &str| qualified(&TableName { schema: name.schema.clone(), table: table.to_owned() });
+        Self { schema: name.schema.clone(), target: name.table.clone(), loads: beside(LOADS), targets: beside(TARGETS) }
+    }
+
+    /// Whether a table is a part of it.
+    pub(super) fn is_its_own(name: &TableName) -> bool {
+        [LOADS, TARGETS].contains(&name.table.as_str())
+    }
+
+    /// Makes the schema, the ledger and the target's line in it, where they are not there. In transactions of their own, so that no load
+    /// waits for another's first.
+    ///
+    /// # Errors
+    /// When the role may not.
+    pub(super) async fn prepare(&self, client: &mut Client) -> Result<()> {
+        if !self.is_there(client).await? {
+            let transaction = client.transaction().await.map_err(error)?;
+            lock(&transaction, &self.schema).await?;
+            let namespace = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1";
+            let found = transaction.query_typed(namespace, &[(&self.schema, Type::TEXT)]).await.map_err(error)?;
+            // IF NOT EXISTS would ask for the right to make schemas also where there is one.
+            if found.is_empty() {
+                transaction.batch_execute(&format!("CREATE SCHEMA {}", quoted(&self.schema))).await.map_err(error)?;
+            }
+            transaction.batch_execute(&self.tables()).await.map_err(error)?;
+            transaction.commit().await.map_err(error)?;
+        }
+        let line = format!("INSERT INTO {} (target, loads) VALUES ($1, 0) ON CONFLICT DO NOTHING", self.targets);
+        client.execute_typed(&line, &[(&self.target, Type::TEXT)]).await.map_err(error)?;
+        Ok(())
+    }
+
+    fn tables(&self) -> String {
+        let (loads, targets) = (&self.loads, &self.targets);
+        format!(
+            "CREATE TABLE IF NOT EXISTS {loads} (
+                target text NOT NULL, writer text NOT NULL, epoch bigint NOT NULL, mode text NOT NULL,
+                rows bigint NOT NULL, bytes bigint NOT NULL, loaded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+                PRIMARY KEY (target, writer, epoch));
+            CREATE TABLE IF NOT EXISTS {targets} (target text PRIMARY KEY, loads bigint NOT NULL);
+            COMMENT ON TABLE {loads} IS 'engine: one row for every batch that was loaded, written with its rows';
+            COMMENT ON TABLE {targets} IS 'engine: how often each table was loaded, so that of two loads at once only one counts'"
+        )
+    }
+
+    async fn is_there(&self, client: &impl GenericClient) -> Result<bool> {
+        let names: [Parameter<'_>; 2] = [(&self.loads, Type::TEXT), (&self.targets, Type::TEXT)];
+        let there = "SELECT to_regclass($1) IS NOT NULL AND to_regclass($2) IS NOT NULL";
+        let rows = client.query_typed(there, &names).await.map_err(error)?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
+
+    /// Whether the target has the batch, or a later one of its writer.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub(super) async fn holds(&self, client: &impl GenericClient, id: &BatchId) -> Result<bool> {
+        if !self.is_there(client).await? {
+            return Ok(false);
+        }
+        let found = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE target = $1 AND writer = $2 AND epoch >= $3)", self.loads);
+        let (writer, epoch) = (id.writer(), epoch(id));
+        let parameters: [Parameter<'_>; 3] = [(&self.target, Type::TEXT), (&writer, Type::TEXT), (&epoch, Type::INT8)];
+        let rows = client.query_typed(&found, &parameters).await.map_err(error)?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
+
+    /// Waits until nobody else loads the target, and says how often it was loaded.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub(super) async fn begin(&self, transaction: &Transaction<'_>) -> Result<i64> {
+        lock(transaction, &format!("{}.{}", quoted(&self.schema), quoted(&self.target))).await?;
+        let count = format!("SELECT loads FROM {} WHERE target = $1", self.targets);
+        let rows = transaction.query_typed(&count, &[(&self.target, Type::TEXT)]).await.map_err(error)?;
+        let row =
+            rows.first().ok_or_else(|| Error::transient(format!("the line of '{}' in {} is gone", self.target, self.targets)))?;
+        Ok(row.get(0))
+    }
+
+    /// Says that the batch is in, as the last thing before COMMIT.
+    ///
+    /// # Errors
+    /// [`Error::Transient`] when somebody else has loaded the target since [`Self::begin`].
+    pub(super) async fn record(&self, transaction: &Transaction<'_>, batch: &Batch, receipt: &Receipt, loads: i64) -> Result<()> {
+        let line =
+            format!("INSERT INTO {} (target, writer, epoch, mode, rows, bytes) VALUES ($1, $2, $3, $4, $5, $6)", self.loads);
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (writer, mode) = (batch.id.writer(), batch.mode.to_string());
+        let (epoch, rows, bytes) = (epoch(&batch.id), signed(receipt.rows), signed(receipt.bytes));
+        let parameters: [Parameter<'_>; 6] = [
+            (&self.target, Type::TEXT),
+            (&writer, Type::TEXT),
+            (&epoch, Type::INT8),
+            (&mode, Type::TEXT),
+            (&rows, Type::INT8),
+            (&bytes, Type::INT8),
+        ];
+        transaction.execute_typed(&line, &parameters).await.map_err(error)?;
+        let swap = format!("UPDATE {} SET loads = loads + 1 WHERE target = $1 AND loads = $2", self.targets);
+        let parameters: [Parameter<'_>; 2] = [(&self.target, Type::TEXT), (&loads, Type::INT8)];
+        match transaction.execute_typed(&swap, &parameters).await.map_err(error)? {
+            1 => Ok(()),
+            _ => Err(Error::transient(format!("somebody else loaded '{}' meanwhile", self.target))),
+        }
+    }
+}
+
+fn epoch(id: &BatchId) -> i64 {
+    i64::try_from(id.epoch).unwrap_or(i64::MAX)
+}
+
+/// Waits for a lock that ends with the transaction.
+pub(super) async fn lock(transaction: &Transaction<'_>, what: &str) -> Result<()> {
+    let digest = Sha256::digest(format!("engine {what}"));
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    let key = i64::from_be_bytes(first);
+    transaction.query_typed("SELECT pg_catalog.pg_advisory_xact_lock($1)", &[(&key, Type::INT8)]).await.map_err(error)?;
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! The sink: what a query would do to a table, whether a batch is in it, and the tries that bring it there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+
+use super::ddl::{self, check_name, meet, resolve};
+use super::ledger::Ledger;
+use super::load::Load;
+use super::target::Target;
+use crate::clock::Clock;
+use crate::context::{Context, TableSpec};
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::postgres::{Client, ConnectionConfig};
+use crate::registry::Connector;
+use crate::sink::{Batch, BatchId, Change, Receipt, Sink, SinkPlan, WriteMode};
+use crate::stores::Location;
+use crate::warehouse::{TableName, Warehouse};
+
+/// Tries of one load. A try that fails for a reason that may pass leaves nothing behind.
+const ATTEMPTS: u32 = 6;
+/// The pause after the first of them; each further one is twice as long, and up to as much again by chance.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A table of a PostgreSQL database that is written.
+#[derive(Debug)]
+pub(crate) struct PostgresSink {
+    /// As the pipeline calls it.
+    table: String,
+    name: TableName,
+    ledger: Ledger,
+    config: ConnectionConfig,
+    lake: Location,
+    declared: Option<SchemaRef>,
+    key: Vec<String>,
+    order_by: Vec<String>,
+    clock: Arc<dyn Clock>,
+}
+
+impl PostgresSink {
+    pub(crate) fn open(table: &TableSpec, config: &ConnectionConfig, context: &Context) -> Result<Self> {
+        let options = Options::parse(Warehouse.name(), Warehouse.options(), &table.options)?;
+        let name = TableName::parse(&table.location)?;
+        check_name("schema", &name.schema)?;
+        check_name("table", &name.table)?;
+        if Ledger::is_its_own(&name) {
+            return Err(Error::config_at(
+                &table.location,
+                format!("location '{}' is the ledger of all loads; name another table", table.location),
+            ));
+        }
+        let key = options.list("key");
+        Ok(Self {
+            table: table.name.clone(),
+            ledger: Ledger::new(&name),
+            name,
+            config: config.clone(),
+            lake: context.stores.lake()?,
+            declared: table.columns.clone(),
+            key: if key.is_empty() { table.primary_key.clone() } else { key },
+            order_by: options.list("order_by"),
+            clock: Arc::clone(&context.clock),
+        })
+    }
+
+    async fn attempt(&self, batch: &Batch) -> Result<()> {
+        let mut client = Client::connect(&self.config).await?;
+        let load = Load { name: &self.name, ledger: &self.ledger, lake: &self.lake, batch };
+        let loaded = load.run(client.driver()).await;
+        loaded.map_err(|error| error.context(format!("table '{}' in {}", self.table, self.config.shown())))
+    }
+
+    fn no_key(&self) -> Error {
+        let table = &self.table;
+        Error::config_at(
+            "key",
+            format!(
+                "REPLACE INTO {table} needs to know which columns tell its rows apart: add OPTIONS ('key' 'id'), or a PRIMARY KEY"
+            ),
+        )
+    }
+}
+
+#[async_trait]
+impl Sink for PostgresSink {
+    async fn plan(&self, query: &SchemaRef, mode: WriteMode) -> Result<SinkPlan> {
+        if mode == WriteMode::Upsert && self.key.is_empty() {
+            return Err(self.no_key());
+        }
+        let mut client = Client::connect(&self.config).await?;
+        let target = Target::find(client.driver(), &self.name).await?;
+        let is_new = target.is_none();
+        let target = match (target, &self.declared) {
+            (None, Some(declared)) => Some(ddl::declared(&self.name, declared)?),
+            (target, _) => target,
+        };
+        let wanted = if mode == WriteMode::Upsert { self.key.as_slice() } else { &[] };
+        let columns = meet(&self.name, target.as_ref(), query, &[])?.columns;
+        let key = resolve(&self.name, "key", &columns, wanted)?;
+        let meeting = meet(&self.name, target.as_ref(), query, &key)?;
+        Ok(SinkPlan {
+            schema: meeting.schema(),
+            partition_by: Vec::new(),
+            order_by: resolve(&self.name, "order_by", &columns, &self.order_by)?,
+            key,
+            changes: if is_new { vec![Change::Create] } else { meeting.changes },
+        })
+    }
+
+    async fn committed(&self, batch: &BatchId) -> Result<bool> {
+        let mut client = Client::connect(&self.config).await?;
+        self.ledger.holds(client.driver(), batch).await
+    }
+
+    /// An outcome that is not known, because the connection was lost at COMMIT, is known to the next try: it waits for the end of that
+    /// transaction, and looks into the ledger before it does anything.
+    async fn commit(&self, batch: &Batch) -> Result<Receipt> {
+        let mut pause = PAUSE;
+        for attempt in 1..=ATTEMPTS {
+            match self.attempt(batch).await {
+                Ok(()) => return Ok(batch.receipt()),
+                Err(error) if error.retry() && attempt < ATTEMPTS => {
+                    tracing::warn!(table = self.table, attempt, %error, "a load is tried again");
+                    self.clock.sleep(pause + pause.mul_f64(rand::random())).await;
+                    pause *= 2;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::internal("a load was neither done nor refused"))
+    }
+}

@@ -1,0 +1,10 @@
+//! The sink against a private PostgreSQL.
+
+mod bench;
+mod contract;
+mod cuts;
+mod drift;
+mod encoding;
+mod pool;
+mod readers;
+mod verbs;

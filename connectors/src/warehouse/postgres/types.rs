@@ -1,0 +1,326 @@
+//! Which PostgreSQL type a column of a query becomes, what is staged for a column that is there, and which of them may be widened.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+
+use crate::error::{Error, Result};
+
+/// The digits of the widest decimal that a query can give.
+const MAX_DIGITS: u8 = 38;
+
+/// How values of a column are sent: the types that binary COPY has a form for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    Boolean,
+    SmallInt,
+    Integer,
+    BigInt,
+    Real,
+    Double,
+    /// Digits and scale; any where there is none.
+    Numeric(Option<(i32, i32)>),
+    /// The most characters, where there is a limit.
+    Text(Option<usize>),
+    Bytea,
+    Date,
+    Time,
+    Timestamp,
+    TimestampTz,
+    Json,
+    Jsonb,
+    Uuid,
+    /// Something that this sink has no form for.
+    Other,
+}
+
+/// A type with its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PgType {
+    pub(super) kind: Kind,
+    /// As a statement has it: `numeric(10,2)`.
+    pub(super) name: String,
+}
+
+impl PgType {
+    pub(super) fn new(kind: Kind) -> Self {
+        let name = match &kind {
+            Kind::Boolean => "boolean".to_owned(),
+            Kind::SmallInt => "smallint".to_owned(),
+            Kind::Integer => "integer".to_owned(),
+            Kind::BigInt => "bigint".to_owned(),
+            Kind::Real => "real".to_owned(),
+            Kind::Double => "double precision".to_owned(),
+            Kind::Numeric(None) => "numeric".to_owned(),
+            Kind::Numeric(Some((precision, scale))) => format!("numeric({precision},{scale})"),
+            Kind::Text(None) | Kind::Other => "text".to_owned(),
+            Kind::Text(Some(limit)) => format!("character varying({limit})"),
+            Kind::Bytea => "bytea".to_owned(),
+            Kind::Date => "date".to_owned(),
+            Kind::Time => "time without time zone".to_owned(),
+            Kind::Timestamp => "timestamp without time zone".to_owned(),
+            Kind::TimestampTz => "timestamp with time zone".to_owned(),
+            Kind::Json => "json".to_owned(),
+            Kind::Jsonb => "jsonb".to_owned(),
+            Kind::Uuid => "uuid".to_owned(),
+        };
+        Self { kind, name }
+    }
+
+    /// From the catalog: the type's name there (of `pg_catalog`, or `enum`), its modifier, and how it is written.
+    ///
+    /// Modifiers are those of `numerictypmodin` and `varchartypmodin` in PostgreSQL's source: both count from 4.
+    pub(super) fn of_catalog(name: &str, modifier: i32, shown: &str) -> Self {
+        let limit = usize::try_from(modifier - 4).ok().filter(|_| modifier >= 4);
+        let kind = match name {
+            "bool" => Kind::Boolean,
+            "int2" => Kind::SmallInt,
+            "int4" => Kind::Integer,
+            "int8" => Kind::BigInt,
+            "float4" => Kind::Real,
+            "float8" => Kind::Double,
+            "numeric" if modifier < 4 => Kind::Numeric(None),
+            "numeric" => {
+                let packed = modifier - 4;
+                // The scale has 11 bits, and a sign.
+                Kind::Numeric(Some((packed >> 16, ((packed & 0x7ff) ^ 1024) - 1024)))
+            }
+            "text" | "enum" | "citext" => Kind::Text(None),
+            "varchar" | "bpchar" => Kind::Text(limit),
+            "bytea" => Kind::Bytea,
+            "date" => Kind::Date,
+            "time" => Kind::Time,
+            "timestamp" => Kind::Timestamp,
+            "timestamptz" => Kind::TimestampTz,
+            "json" => Kind::Json,
+            "jsonb" => Kind::Jsonb,
+            "uuid" => Kind::Uuid,
+            _ => Kind::Other,
+        };
+        Self { kind, name: shown.to_owned() }
+    }
+}
+
+/// What a new column is for values of a query's, and what is staged for it.
+///
+/// Whole numbers without a sign become the next wider ones; what is nested becomes `jsonb`.
+///
+/// # Errors
+/// [`Error::Config`] at the column for a type that has no counterpart, with the cast to write.
+pub(super) fn created(column: &str, data_type: &DataType) -> Result<(PgType, DataType)> {
+    let plain = |kind: Kind, staged: DataType| Ok((PgType::new(kind), staged));
+    match data_type {
+        DataType::Boolean => plain(Kind::Boolean, DataType::Boolean),
+        DataType::Int8 | DataType::UInt8 | DataType::Int16 => plain(Kind::SmallInt, DataType::Int16),
+        DataType::UInt16 | DataType::Int32 => plain(Kind::Integer, DataType::Int32),
+        DataType::UInt32 | DataType::Int64 => plain(Kind::BigInt, DataType::Int64),
+        DataType::UInt64 => plain(Kind::Numeric(Some((20, 0))), DataType::Decimal128(20, 0)),
+        DataType::Float16 | DataType::Float32 => plain(Kind::Real, DataType::Float32),
+        DataType::Float64 => plain(Kind::Double, DataType::Float64),
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => {
+            let (precision, scale) = decimal(column, *p, *s)?;
+            plain(Kind::Numeric(Some((precision.into(), scale.into()))), DataType::Decimal128(precision, scale))
+        }
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => plain(Kind::Text(None), DataType::Utf8),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            plain(Kind::Bytea, DataType::Binary)
+        }
+        DataType::Date32 | DataType::Date64 => plain(Kind::Date, DataType::Date32),
+        DataType::Time32(_) | DataType::Time64(_) => plain(Kind::Time, DataType::Time64(TimeUnit::Microsecond)),
+        DataType::Timestamp(_, None) => plain(Kind::Timestamp, microseconds(false)),
+        DataType::Timestamp(_, Some(_)) => plain(Kind::TimestampTz, microseconds(true)),
+        DataType::Dictionary(_, values) => created(column, values),
+        DataType::RunEndEncoded(_, values) => created(column, values.data_type()),
+        nested if nested.is_nested() => plain(Kind::Jsonb, plain_nested(nested)),
+        DataType::Null => Err(refused(column, data_type, "give it a type, as in CAST(NULL AS VARCHAR)")),
+        DataType::Duration(_) => Err(refused(column, data_type, &format!("write CAST({column} AS BIGINT)"))),
+        _ => Err(refused(column, data_type, &format!("write CAST({column} AS VARCHAR)"))),
+    }
+}
+
+/// What is staged for a column that is there, if it takes every value of a query's column.
+pub(super) fn taken(kind: &Kind, query: &DataType) -> Option<DataType> {
+    use DataType::{Float16, Float32, Float64, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32};
+    let query = match query {
+        DataType::Dictionary(_, values) => values.as_ref(),
+        DataType::RunEndEncoded(_, values) => values.data_type(),
+        other => other,
+    };
+    let staged = natural(kind, query);
+    let is_null = matches!(query, DataType::Null);
+    let fits = match (kind, query) {
+        (Kind::Other, _) => false,
+        _ if is_null => true,
+        (Kind::Boolean, DataType::Boolean)
+        | (Kind::SmallInt, Int8 | UInt8 | Int16)
+        | (Kind::Integer, Int8 | UInt8 | Int16 | UInt16 | Int32)
+        | (Kind::BigInt, Int8 | UInt8 | Int16 | UInt16 | Int32 | UInt32 | Int64)
+        | (Kind::Real, Float16 | Float32 | Int8 | UInt8 | Int16 | UInt16)
+        | (Kind::Double, Float16 | Float32 | Float64 | Int8 | UInt8 | Int16 | UInt16 | Int32 | UInt32)
+        | (Kind::Date, DataType::Date32 | DataType::Date64)
+        | (Kind::Time, DataType::Time32(_) | DataType::Time64(_))
+        | (Kind::Timestamp, DataType::Timestamp(_, None))
+        | (Kind::TimestampTz, DataType::Timestamp(..)) => true,
+        (Kind::Numeric(limits), _) => digits(query).is_some_and(|(whole, scale)| match limits {
+            None => true,
+            Some((to_precision, to_scale)) => *to_scale >= scale && to_precision - to_scale >= whole,
+        }),
+        (Kind::Text(_) | Kind::Uuid, _) => is_text(query),
+        (Kind::Json | Kind::Jsonb, _) => is_text(query) || query.is_nested(),
+        (Kind::Bytea, _) => {
+            matches!(query, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
+        }
+        _ => false,
+    };
+    staged.filter(|_| fits)
+}
+
+/// The type that a column could be altered to, so that it takes a query's values beside its own and loses none of them.
+pub(super) fn widened(from: &Kind, query: &DataType) -> Option<PgType> {
+    let rank = |kind: &Kind| match kind {
+        Kind::SmallInt => Some(1),
+        Kind::Integer => Some(2),
+        Kind::BigInt => Some(3),
+        Kind::Real => Some(11),
+        Kind::Double => Some(12),
+        _ => None,
+    };
+    let wider = [Kind::Integer, Kind::BigInt, Kind::Double].into_iter().find(|wider| {
+        let same_family = rank(from).zip(rank(wider)).is_some_and(|(from, to)| from < to && from / 10 == to / 10);
+        same_family && taken(wider, query).is_some()
+    });
+    match (wider, from, digits(query)) {
+        (Some(wider), ..) => Some(PgType::new(wider)),
+        (None, Kind::Numeric(Some((precision, scale))), Some((whole, query_scale))) => {
+            let (whole, scale) = ((precision - scale).max(whole), (*scale).max(query_scale));
+            Some(PgType::new(Kind::Numeric(Some((whole + scale, scale)))))
+        }
+        _ => None,
+    }
+}
+
+/// Digits before the point, and behind it, of exact numbers.
+fn digits(data_type: &DataType) -> Option<(i32, i32)> {
+    Some(match data_type {
+        DataType::Int8 | DataType::UInt8 => (3, 0),
+        DataType::Int16 | DataType::UInt16 => (5, 0),
+        DataType::Int32 | DataType::UInt32 => (10, 0),
+        DataType::Int64 => (19, 0),
+        DataType::UInt64 => (20, 0),
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => {
+            (i32::from(*p) - i32::from(*s), i32::from(*s))
+        }
+        _ => return None,
+    })
+}
+
+/// What is staged for values of a kind.
+fn natural(kind: &Kind, query: &DataType) -> Option<DataType> {
+    Some(match kind {
+        Kind::Boolean => DataType::Boolean,
+        Kind::SmallInt => DataType::Int16,
+        Kind::Integer => DataType::Int32,
+        Kind::BigInt => DataType::Int64,
+        Kind::Real => DataType::Float32,
+        Kind::Double => DataType::Float64,
+        Kind::Numeric(limits) => {
+            let (whole, scale) = digits(query).unwrap_or((1, 0));
+            let scale = limits.map_or(scale, |(_, to)| to.max(scale)).max(0);
+            let precision = u8::try_from(whole.max(0) + scale).ok().filter(|precision| *precision <= MAX_DIGITS)?;
+            DataType::Decimal128(precision.max(1), i8::try_from(scale).ok()?)
+        }
+        Kind::Json | Kind::Jsonb if query.is_nested() => plain_nested(query),
+        Kind::Text(_) | Kind::Uuid | Kind::Json | Kind::Jsonb => DataType::Utf8,
+        Kind::Bytea => DataType::Binary,
+        Kind::Date => DataType::Date32,
+        Kind::Time => DataType::Time64(TimeUnit::Microsecond),
+        Kind::Timestamp => microseconds(false),
+        Kind::TimestampTz => microseconds(true),
+        Kind::Other => return None,
+    })
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+fn microseconds(zoned: bool) -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, zoned.then(|| "UTC".into()))
+}
+
+/// The same without what Parquet or JSON have no word for: views, dictionaries, lists of fixed size.
+fn plain_nested(data_type: &DataType) -> DataType {
+    let inner = |field: &Arc<Field>| Arc::new(Field::new(field.name(), plain_nested(field.data_type()), field.is_nullable()));
+    match data_type {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => DataType::List(inner(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect::<Fields>()),
+        DataType::Map(entries, sorted) => DataType::Map(inner(entries), *sorted),
+        DataType::Dictionary(_, values) => plain_nested(values),
+        DataType::RunEndEncoded(_, values) => plain_nested(values.data_type()),
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
+        other => other.clone(),
+    }
+}
+
+fn decimal(column: &str, precision: u8, scale: i8) -> Result<(u8, i8)> {
+    let widened = if scale < 0 { precision.saturating_add(scale.unsigned_abs()) } else { precision };
+    if widened > MAX_DIGITS {
+        let advice = format!("write CAST({column} AS DECIMAL({MAX_DIGITS}, {}))", scale.max(0));
+        return Err(refused(column, &DataType::Decimal256(precision, scale), &advice));
+    }
+    Ok((widened, scale.max(0)))
+}
+
+fn refused(column: &str, data_type: &DataType, advice: &str) -> Error {
+    Error::config_at(column, format!("column '{column}' is {data_type}, which the warehouse has no type for; {advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modifiers_of_the_catalog_are_read() {
+        // numeric(10,2), numeric(5,-3) and varchar(20), as PostgreSQL 15 has them in pg_attribute.atttypmod.
+        for (name, modifier, kind) in [
+            ("numeric", 655_366, Kind::Numeric(Some((10, 2)))),
+            ("numeric", ((5 << 16) | (-3 & 0x7ff)) + 4, Kind::Numeric(Some((5, -3)))),
+            ("numeric", -1, Kind::Numeric(None)),
+            ("varchar", 24, Kind::Text(Some(20))),
+            ("varchar", -1, Kind::Text(None)),
+            ("point", -1, Kind::Other),
+        ] {
+            assert_eq!(PgType::of_catalog(name, modifier, "").kind, kind, "{name} {modifier}");
+        }
+    }
+
+    #[test]
+    fn a_column_takes_what_loses_nothing() {
+        assert_eq!(taken(&Kind::BigInt, &DataType::UInt32), Some(DataType::Int64));
+        assert_eq!(taken(&Kind::Integer, &DataType::Int64), None);
+        assert_eq!(taken(&Kind::Double, &DataType::Int64), None);
+        assert_eq!(taken(&Kind::Numeric(Some((12, 4))), &DataType::Decimal128(10, 2)), Some(DataType::Decimal128(12, 4)));
+        assert_eq!(taken(&Kind::Numeric(Some((12, 4))), &DataType::Decimal128(12, 2)), None);
+        assert_eq!(taken(&Kind::Numeric(None), &DataType::UInt64), Some(DataType::Decimal128(20, 0)));
+        assert_eq!(taken(&Kind::Timestamp, &microseconds(true)), None);
+        assert_eq!(taken(&Kind::Uuid, &DataType::Utf8View), Some(DataType::Utf8));
+        assert_eq!(taken(&Kind::Other, &DataType::Utf8), None);
+        assert_eq!(taken(&Kind::Date, &DataType::Null), Some(DataType::Date32));
+    }
+
+    #[test]
+    fn only_wider_types_of_one_family_are_widened_to() {
+        let name = |from: Kind, query: DataType| widened(&from, &query).map(|to| to.name);
+        assert_eq!(name(Kind::SmallInt, DataType::Int32).as_deref(), Some("integer"));
+        assert_eq!(name(Kind::Integer, DataType::Int64).as_deref(), Some("bigint"));
+        assert_eq!(name(Kind::Real, DataType::Float64).as_deref(), Some("double precision"));
+        assert_eq!(name(Kind::Integer, DataType::Float64), None);
+        assert_eq!(name(Kind::Numeric(Some((10, 2))), DataType::Decimal128(12, 3)).as_deref(), Some("numeric(12,3)"));
+        assert_eq!(name(Kind::Text(Some(5)), DataType::Int64), None);
+    }
+}

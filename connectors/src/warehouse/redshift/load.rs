@@ -1,0 +1,449 @@
+//! The statements that bring staged files into a table, in their order.
+//!
+//! What COPY puts into a temporary table locks nothing that others read; the transaction that follows is short. No statement here
+//! commits by itself but those of a `fast` overwrite: TRUNCATE does ("TRUNCATE", `r_TRUNCATE`), and so does ALTER TABLE APPEND
+//! (`r_ALTER_TABLE_APPEND`).
+
+use crate::sink::WriteMode;
+use crate::warehouse::redshift::columns::{Form, LoadColumn};
+use crate::warehouse::redshift::names::{Relation, literal, quoted, quoted_list};
+use crate::warehouse::redshift::options::{Deletes, Overwrite, TableOptions, Upsert};
+use crate::warehouse::redshift::types::{ColumnType, MAX_VARCHAR};
+
+/// The temporary table of a session.
+const STAGE: &str = "\"_engine_stage\"";
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Statement {
+    /// Run as it is.
+    Run(String),
+    /// A COPY, of which the rows are counted.
+    Copy(String),
+}
+
+/// What one load does.
+#[derive(Debug, Default)]
+pub(crate) struct Statements {
+    /// Before the transaction, in its session.
+    pub(crate) prepare: Vec<Statement>,
+    /// Between BEGIN and the ledger.
+    pub(crate) transaction: Vec<Statement>,
+    /// When all is committed; a failure changes nothing.
+    pub(crate) after: Vec<String>,
+}
+
+/// A load.
+#[derive(Debug)]
+pub(crate) struct Load<'a> {
+    pub(crate) table: &'a Relation,
+    pub(crate) columns: &'a [LoadColumn],
+    /// The key's columns, as the table calls them.
+    pub(crate) key: &'a [String],
+    pub(crate) mode: WriteMode,
+    pub(crate) options: &'a TableOptions,
+    /// The manifest's URL; `None` when there are no rows.
+    pub(crate) manifest: Option<&'a str>,
+    /// A role's ARN, several separated by commas, or `default`.
+    pub(crate) iam_role: &'a str,
+    /// The statements that give others the rights to the table that they have, for a table that takes its name.
+    pub(crate) grants: &'a [String],
+}
+
+impl Load<'_> {
+    /// All of its statements.
+    pub(crate) fn statements(&self) -> Statements {
+        match self.mode {
+            WriteMode::Append => self.append(),
+            WriteMode::Overwrite => self.overwrite(),
+            WriteMode::Upsert => self.upsert(),
+        }
+    }
+
+    fn append(&self) -> Statements {
+        let is_plain = self.columns.iter().all(|column| column.form == Form::Plain && !column.marker);
+        if is_plain {
+            return Statements { transaction: vec![self.copy(&self.table.quoted())], ..Statements::default() };
+        }
+        self.staged(vec![self.insert("")])
+    }
+
+    fn overwrite(&self) -> Statements {
+        let delete = format!("DELETE FROM {}", self.table.quoted());
+        match (self.options.overwrite, self.manifest) {
+            (_, None) => Statements { transaction: vec![Statement::Run(delete)], ..Statements::default() },
+            (Overwrite::Atomic, _) => self.staged(vec![delete, self.insert("")]),
+            (Overwrite::Fast, _) => self.overwrite_fast(),
+            (Overwrite::Swap, _) => self.overwrite_by_swap(),
+        }
+    }
+
+    /// Every step can be done again: the table and what is beside it are made anew each time.
+    fn overwrite_fast(&self) -> Statements {
+        let (table, stage) = (self.table.quoted(), new_table(self.table).quoted());
+        let mut prepare = self.filled(&stage);
+        prepare.push(Statement::Run(format!("TRUNCATE {table}")));
+        prepare.push(Statement::Run(format!("ALTER TABLE {table} APPEND FROM {stage}")));
+        Statements { prepare, transaction: Vec::new(), after: leftovers(self.table, self.options, self.mode) }
+    }
+
+    fn overwrite_by_swap(&self) -> Statements {
+        let (table, new, old) = (self.table, new_table(self.table), old_table(self.table));
+        let mut transaction = vec![
+            Statement::Run(format!("ALTER TABLE {} RENAME TO {}", table.quoted(), quoted(&old.table))),
+            Statement::Run(format!("ALTER TABLE {} RENAME TO {}", new.quoted(), quoted(&table.table))),
+        ];
+        transaction.extend(self.grants.iter().cloned().map(Statement::Run));
+        Statements { prepare: self.filled(&new.quoted()), transaction, after: leftovers(table, self.options, self.mode) }
+    }
+
+    /// Makes the permanent table `stage`, with the rows.
+    fn filled(&self, stage: &str) -> Vec<Statement> {
+        let leftovers = leftovers(self.table, self.options, self.mode);
+        let mut prepare: Vec<Statement> = leftovers.into_iter().map(Statement::Run).collect();
+        prepare.push(Statement::Run(format!("CREATE TABLE {stage} (LIKE {} INCLUDING DEFAULTS)", self.table.quoted())));
+        if self.columns.iter().any(|column| column.form != Form::Plain) {
+            prepare.extend(self.stage());
+            prepare.push(Statement::Run(self.insert_into(stage, "")));
+        } else {
+            prepare.push(self.copy(stage));
+        }
+        prepare
+    }
+
+    fn upsert(&self) -> Statements {
+        let table = self.table.quoted();
+        let same_key = self.same_key();
+        let delete = |more: &str| format!("DELETE FROM {table} USING {STAGE} WHERE {same_key}{more}");
+        let Some(deleted) = self.deleted() else {
+            return self.staged(match self.options.upsert {
+                Upsert::DeleteInsert => vec![delete(""), self.insert("")],
+                Upsert::Merge => vec![self.merge()],
+                Upsert::Insert => {
+                    vec![self.insert(&format!(" WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {same_key})"))]
+                }
+            });
+        };
+        match (self.options.deletes, self.options.upsert) {
+            (Deletes::Soft, _) => {
+                let mark = self.columns.iter().find(|column| self.is_marker(column)).map(|column| quoted(&column.name));
+                let mark = mark.unwrap_or_default();
+                self.staged(vec![
+                    delete(&format!(" AND NOT {deleted}")),
+                    self.insert(&format!(" WHERE NOT {deleted}")),
+                    format!("UPDATE {table} SET {mark} = {STAGE}.{mark} FROM {STAGE} WHERE {same_key} AND {deleted}"),
+                ])
+            }
+            (Deletes::Hard, Upsert::Merge) => self.staged(vec![
+                delete(&format!(" AND {deleted}")),
+                format!("DELETE FROM {STAGE} WHERE {deleted}"),
+                self.merge(),
+            ]),
+            (Deletes::Hard, _) => self.staged(vec![delete(""), self.insert(&format!(" WHERE NOT {deleted}"))]),
+        }
+    }
+
+    /// COPY into a temporary table, then `transaction`.
+    fn staged(&self, transaction: Vec<String>) -> Statements {
+        Statements {
+            prepare: self.stage(),
+            transaction: transaction.into_iter().map(Statement::Run).collect(),
+            after: vec![format!("DROP TABLE IF EXISTS {STAGE}")],
+        }
+    }
+
+    /// `LIKE` gives the temporary table the distribution of the other, so that rows of one key are on one node; a table made by
+    /// `AS SELECT` has its own.
+    fn stage(&self) -> Vec<Statement> {
+        let mut statements = vec![
+            Statement::Run(format!("DROP TABLE IF EXISTS {STAGE}")),
+            Statement::Run(format!("CREATE TEMP TABLE {STAGE} (LIKE {})", self.table.quoted())),
+        ];
+        for column in self.columns {
+            let is_extra = column.marker && !column.exists;
+            let extra = column.copied_type().or_else(|| is_extra.then(|| marker_type(column)));
+            if let Some(extra) = extra {
+                let name = quoted(&column.copied_name());
+                statements.push(Statement::Run(format!("ALTER TABLE {STAGE} ADD COLUMN {name} {extra}")));
+            }
+        }
+        statements.push(self.copy(STAGE));
+        statements
+    }
+
+    /// STATUPDATE needs the table's owner, and statistics are kept by Redshift itself ("COPY", `r_COPY`).
+    fn copy(&self, into: &str) -> Statement {
+        let names: Vec<String> = self.columns.iter().map(LoadColumn::copied_name).collect();
+        let columns = quoted_list(names.iter().map(String::as_str));
+        let from = literal(self.manifest.unwrap_or_default());
+        let role = if self.iam_role.eq_ignore_ascii_case("default") { "default".to_owned() } else { literal(self.iam_role) };
+        let is_nested = self.columns.iter().any(|column| column.file_type.is_nested());
+        let nested = if is_nested { " SERIALIZETOJSON" } else { "" };
+        Statement::Copy(format!(
+            "COPY {into} ({columns}) FROM {from} IAM_ROLE {role} FORMAT PARQUET{nested} MANIFEST STATUPDATE OFF"
+        ))
+    }
+
+    fn insert(&self, filter: &str) -> String {
+        self.insert_into(&self.table.quoted(), filter)
+    }
+
+    fn insert_into(&self, table: &str, filter: &str) -> String {
+        let names = quoted_list(self.stored().map(|column| column.name.as_str()));
+        let values: Vec<String> = self.stored().map(|column| column.value(STAGE)).collect();
+        format!("INSERT INTO {table} ({names}) SELECT {} FROM {STAGE}{filter}", values.join(", "))
+    }
+
+    /// No alias, a table as the source, one MATCHED and one NOT MATCHED: what MERGE takes ("MERGE", `r_MERGE`).
+    fn merge(&self) -> String {
+        let is_key = |column: &&LoadColumn| self.key.contains(&column.name);
+        let set = |column: &LoadColumn| format!("{} = {}", quoted(&column.name), column.value(STAGE));
+        let mut sets: Vec<String> = self.stored().filter(|column| !is_key(column)).map(set).collect();
+        if sets.is_empty() {
+            sets = self.stored().take(1).map(set).collect();
+        }
+        let names = quoted_list(self.stored().map(|column| column.name.as_str()));
+        let values: Vec<String> = self.stored().map(|column| column.value(STAGE)).collect();
+        format!(
+            "MERGE INTO {} USING {STAGE} ON {} WHEN MATCHED THEN UPDATE SET {} WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({})",
+            self.table.quoted(),
+            self.same_key(),
+            sets.join(", "),
+            values.join(", ")
+        )
+    }
+
+    /// The columns that the table has.
+    fn stored(&self) -> impl Iterator<Item = &LoadColumn> {
+        self.columns.iter().filter(|column| !column.marker)
+    }
+
+    fn same_key(&self) -> String {
+        let table = self.table.quoted();
+        let same = |name: &String| format!("{table}.{} = {STAGE}.{}", quoted(name), quoted(name));
+        self.key.iter().map(same).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// The condition for a row of the temporary table to be a deletion.
+    fn deleted(&self) -> Option<String> {
+        let column = self.columns.iter().find(|column| self.is_marker(column))?;
+        let value = column.value(STAGE);
+        Some(match column.target {
+            ColumnType::Boolean => format!("COALESCE({value}, FALSE)"),
+            _ => format!("UPPER(COALESCE({value}, '')) IN ('D', 'DELETE')"),
+        })
+    }
+
+    fn is_marker(&self, column: &LoadColumn) -> bool {
+        let deleted = self.options.deleted.as_deref();
+        column.marker || deleted.is_some_and(|name| name.eq_ignore_ascii_case(&column.name))
+    }
+}
+
+/// The statements that remove the tables that a load makes beside its own, and that a killed one leaves.
+pub(crate) fn leftovers(table: &Relation, options: &TableOptions, mode: WriteMode) -> Vec<String> {
+    let drop = |table: Relation| format!("DROP TABLE IF EXISTS {}", table.quoted());
+    match (mode, options.overwrite) {
+        (WriteMode::Overwrite, Overwrite::Fast) => vec![drop(new_table(table))],
+        (WriteMode::Overwrite, Overwrite::Swap) => vec![drop(new_table(table)), drop(old_table(table))],
+        _ => Vec::new(),
+    }
+}
+
+/// The table that is filled to take the place of another.
+fn new_table(table: &Relation) -> Relation {
+    table.beside("", "__engine_new")
+}
+
+/// The table whose place was taken.
+fn old_table(table: &Relation) -> Relation {
+    table.beside("", "__engine_old")
+}
+
+fn marker_type(column: &LoadColumn) -> ColumnType {
+    match &column.target {
+        ColumnType::Varchar(_) => ColumnType::Varchar(MAX_VARCHAR),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+
+    use super::*;
+    use crate::options::Options;
+    use crate::warehouse::redshift::columns::load_columns;
+    use crate::warehouse::redshift::options::OPTIONS;
+
+    /// The statements of a load, one a line, the transaction between BEGIN and COMMIT.
+    fn script(mode: WriteMode, extra: &[(&str, DataType)], given: &[(&str, &str)]) -> String {
+        let table = Relation::parse("s.t").unwrap();
+        let mut fields = vec![Field::new("k", DataType::Int64, true), Field::new("v", DataType::Utf8, true)];
+        fields.extend(extra.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)));
+        let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let options = TableOptions::read(&Options::parse("WAREHOUSE", OPTIONS, &given).unwrap()).unwrap();
+        let marker = options.deleted.as_deref().filter(|_| options.deletes == Deletes::Hard);
+        let columns = load_columns(&table, &Schema::new(fields), None, marker).unwrap();
+        let load = Load {
+            table: &table,
+            columns: &columns,
+            key: &["k".to_owned()],
+            mode,
+            options: &options,
+            manifest: Some("s3://b/m.json"),
+            iam_role: "arn:aws:iam::1:role/r",
+            grants: &["GRANT SELECT ON \"s\".\"t\" TO ROLE r".to_owned()],
+        };
+        let Statements { prepare, transaction, after } = load.statements();
+        let text = |statement| match statement {
+            Statement::Run(text) | Statement::Copy(text) => text,
+        };
+        let mut lines: Vec<String> = prepare.into_iter().map(text).collect();
+        lines.push("BEGIN".to_owned());
+        lines.extend(transaction.into_iter().map(text));
+        lines.push("COMMIT".to_owned());
+        lines.extend(after);
+        lines.join("\n").replace("\"_engine_stage\"", "STAGE").replace("\"s\".\"t\"", "T").replace('"', "")
+    }
+
+    const COPY: &str = "FROM 's3://b/m.json' IAM_ROLE 'arn:aws:iam::1:role/r' FORMAT PARQUET MANIFEST STATUPDATE OFF";
+    const STAGED: &str = "DROP TABLE IF EXISTS STAGE\nCREATE TEMP TABLE STAGE (LIKE T)\n";
+
+    #[test]
+    fn append_copies_inside_the_transaction() {
+        assert_eq!(script(WriteMode::Append, &[], &[]), format!("BEGIN\nCOPY T (k, v) {COPY}\nCOMMIT"));
+    }
+
+    #[test]
+    fn append_with_a_time_goes_through_text() {
+        let time = [("at", DataType::Time64(TimeUnit::Microsecond))];
+        assert_eq!(
+            script(WriteMode::Append, &time, &[]),
+            format!(
+                "{STAGED}ALTER TABLE STAGE ADD COLUMN at__text VARCHAR(16)\nCOPY STAGE (k, v, at__text) {COPY}\nBEGIN\n\
+                 INSERT INTO T (k, v, at) SELECT STAGE.k, STAGE.v, CAST(STAGE.at__text AS TIME) FROM STAGE\nCOMMIT\n\
+                 DROP TABLE IF EXISTS STAGE"
+            )
+        );
+    }
+
+    #[test]
+    fn nested_columns_are_serialized() {
+        let list = DataType::List(std::sync::Arc::new(Field::new("item", DataType::Int64, true)));
+        assert!(script(WriteMode::Append, &[("tags", list)], &[]).contains("FORMAT PARQUET SERIALIZETOJSON MANIFEST"));
+    }
+
+    #[test]
+    fn overwrite_deletes_and_inserts_in_one_transaction() {
+        assert_eq!(
+            script(WriteMode::Overwrite, &[], &[]),
+            format!(
+                "{STAGED}COPY STAGE (k, v) {COPY}\nBEGIN\nDELETE FROM T\nINSERT INTO T (k, v) SELECT STAGE.k, STAGE.v FROM STAGE\n\
+                 COMMIT\nDROP TABLE IF EXISTS STAGE"
+            )
+        );
+    }
+
+    #[test]
+    fn fast_overwrite_moves_blocks_outside_of_any_transaction() {
+        assert_eq!(
+            script(WriteMode::Overwrite, &[], &[("overwrite", "fast")]),
+            format!(
+                "DROP TABLE IF EXISTS s.t__engine_new\nCREATE TABLE s.t__engine_new (LIKE T INCLUDING DEFAULTS)\n\
+                 COPY s.t__engine_new (k, v) {COPY}\nTRUNCATE T\nALTER TABLE T APPEND FROM s.t__engine_new\nBEGIN\nCOMMIT\n\
+                 DROP TABLE IF EXISTS s.t__engine_new"
+            )
+        );
+    }
+
+    #[test]
+    fn swap_renames_and_grants_in_one_transaction() {
+        assert_eq!(
+            script(WriteMode::Overwrite, &[], &[("overwrite", "swap")]),
+            format!(
+                "DROP TABLE IF EXISTS s.t__engine_new\nDROP TABLE IF EXISTS s.t__engine_old\n\
+                 CREATE TABLE s.t__engine_new (LIKE T INCLUDING DEFAULTS)\nCOPY s.t__engine_new (k, v) {COPY}\nBEGIN\n\
+                 ALTER TABLE T RENAME TO t__engine_old\nALTER TABLE s.t__engine_new RENAME TO t\nGRANT SELECT ON T TO ROLE r\nCOMMIT\n\
+                 DROP TABLE IF EXISTS s.t__engine_new\nDROP TABLE IF EXISTS s.t__engine_old"
+            )
+        );
+    }
+
+    #[test]
+    fn upsert_deletes_by_key_and_inserts() {
+        assert_eq!(
+            script(WriteMode::Upsert, &[], &[]),
+            format!(
+                "{STAGED}COPY STAGE (k, v) {COPY}\nBEGIN\nDELETE FROM T USING STAGE WHERE T.k = STAGE.k\n\
+                 INSERT INTO T (k, v) SELECT STAGE.k, STAGE.v FROM STAGE\nCOMMIT\nDROP TABLE IF EXISTS STAGE"
+            )
+        );
+    }
+
+    #[test]
+    fn merge_has_no_alias_and_both_branches() {
+        let script = script(WriteMode::Upsert, &[], &[("upsert", "merge")]);
+        let merge = "MERGE INTO T USING STAGE ON T.k = STAGE.k WHEN MATCHED THEN UPDATE SET v = STAGE.v \
+                     WHEN NOT MATCHED THEN INSERT (k, v) VALUES (STAGE.k, STAGE.v)";
+        assert!(script.contains(&format!("BEGIN\n{merge}\nCOMMIT")), "{script}");
+    }
+
+    #[test]
+    fn insert_only_leaves_keys_that_are_there() {
+        let script = script(WriteMode::Upsert, &[], &[("upsert", "insert")]);
+        let insert =
+            "INSERT INTO T (k, v) SELECT STAGE.k, STAGE.v FROM STAGE WHERE NOT EXISTS (SELECT 1 FROM T WHERE T.k = STAGE.k)";
+        assert!(script.contains(&format!("BEGIN\n{insert}\nCOMMIT")), "{script}");
+    }
+
+    #[test]
+    fn hard_deletes_are_not_inserted_again_and_their_mark_is_not_stored() {
+        let marker = [("_deleted", DataType::Boolean)];
+        assert_eq!(
+            script(WriteMode::Upsert, &marker, &[("deleted", "_deleted")]),
+            format!(
+                "{STAGED}ALTER TABLE STAGE ADD COLUMN _deleted BOOLEAN\nCOPY STAGE (k, v, _deleted) {COPY}\nBEGIN\n\
+                 DELETE FROM T USING STAGE WHERE T.k = STAGE.k\n\
+                 INSERT INTO T (k, v) SELECT STAGE.k, STAGE.v FROM STAGE WHERE NOT COALESCE(STAGE._deleted, FALSE)\nCOMMIT\n\
+                 DROP TABLE IF EXISTS STAGE"
+            )
+        );
+        let script = script(WriteMode::Upsert, &[("_op", DataType::Utf8)], &[("deleted", "_op"), ("upsert", "merge")]);
+        let deleted = "UPPER(COALESCE(STAGE._op, '')) IN ('D', 'DELETE')";
+        assert!(script.contains(&format!("T.k = STAGE.k AND {deleted}\nDELETE FROM STAGE WHERE {deleted}\nMERGE")), "{script}");
+    }
+
+    #[test]
+    fn soft_deletes_mark_the_row_that_is_there() {
+        let script = script(WriteMode::Upsert, &[("_op", DataType::Utf8)], &[("deleted", "_op"), ("deletes", "soft")]);
+        let deleted = "UPPER(COALESCE(STAGE._op, '')) IN ('D', 'DELETE')";
+        assert!(
+            script.contains(&format!(
+                "BEGIN\nDELETE FROM T USING STAGE WHERE T.k = STAGE.k AND NOT {deleted}\n\
+                 INSERT INTO T (k, v, _op) SELECT STAGE.k, STAGE.v, STAGE._op FROM STAGE WHERE NOT {deleted}\n\
+                 UPDATE T SET _op = STAGE._op FROM STAGE WHERE T.k = STAGE.k AND {deleted}\nCOMMIT"
+            )),
+            "{script}"
+        );
+    }
+
+    #[test]
+    fn overwrite_by_nothing_empties_the_table() {
+        let table = Relation::parse("s.t").unwrap();
+        let options = TableOptions::read(&Options::default()).unwrap();
+        let load = Load {
+            table: &table,
+            columns: &[],
+            key: &[],
+            mode: WriteMode::Overwrite,
+            options: &options,
+            manifest: None,
+            iam_role: "default",
+            grants: &[],
+        };
+        let Statements { prepare, transaction, after } = load.statements();
+        assert_eq!((prepare.len(), after.len()), (0, 0));
+        assert_eq!(transaction, [Statement::Run("DELETE FROM \"s\".\"t\"".to_owned())]);
+    }
+}

@@ -1,0 +1,232 @@
+//! The options of a table in Redshift.
+
+use crate::error::{Error, Result};
+use crate::options::{OptionSpec, Options};
+use crate::warehouse::redshift::names::quoted;
+
+/// What a table may say beside its key and order.
+pub(crate) const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "dist",
+        default: "auto",
+        help: "Redshift, new tables: where rows are kept: 'auto', 'even', 'all', or the column that rows of one node share",
+    },
+    OptionSpec {
+        name: "sort",
+        default: "auto",
+        help: "Redshift, new tables: the columns that rows are sorted by, separated by commas, or 'auto'",
+    },
+    OptionSpec {
+        name: "grants",
+        default: "none",
+        help: "Redshift, new tables: who may SELECT, separated by commas: 'role:analysts, group:bi, user:eve, public'",
+    },
+    OptionSpec {
+        name: "overwrite",
+        default: "atomic",
+        help: "Redshift, INSERT OVERWRITE: 'atomic' deletes and inserts in one transaction and keeps grants and views; 'swap' fills a \
+               new table and gives it the name and the grants, and is refused where views are bound; 'fast' truncates and moves \
+               blocks, in seconds, and readers can see an empty table in between",
+    },
+    OptionSpec {
+        name: "upsert",
+        default: "delete+insert",
+        help: "Redshift, REPLACE INTO: 'delete+insert'; 'merge' updates the query's columns and keeps the others; 'insert' adds new keys \
+               and leaves those that are there as they are",
+    },
+    OptionSpec {
+        name: "deleted",
+        default: "none",
+        help: "Redshift, REPLACE INTO: a column that says which rows are deleted: true, or 'D' or 'DELETE' as text",
+    },
+    OptionSpec {
+        name: "deletes",
+        default: "hard",
+        help: "Redshift: what becomes of deleted rows: 'hard' removes them, 'soft' keeps them as they were, with the column 'deleted' set",
+    },
+    OptionSpec {
+        name: "too_long",
+        default: "fail",
+        help: "Redshift: text that no column can hold, or with a NUL in it: 'fail' stops, 'truncate' cuts it between two letters",
+    },
+];
+
+/// Where the rows of a new table are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Distribution {
+    Auto,
+    Even,
+    All,
+    Key(String),
+}
+
+/// How an overwrite is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overwrite {
+    /// DELETE and INSERT in one transaction.
+    Atomic,
+    /// A new table takes the name.
+    Swap,
+    /// TRUNCATE, and ALTER TABLE APPEND.
+    Fast,
+}
+
+/// How an upsert is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upsert {
+    /// Rows with a key of the batch go, all rows of the batch come.
+    DeleteInsert,
+    /// MERGE.
+    Merge,
+    /// Rows with a key that is there are passed over.
+    Insert,
+}
+
+/// What becomes of rows that are marked as deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deletes {
+    /// They are removed.
+    Hard,
+    /// They stay, marked.
+    Soft,
+}
+
+/// What becomes of text that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TooLong {
+    Fail,
+    Truncate,
+}
+
+/// The options of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableOptions {
+    pub(crate) distribution: Distribution,
+    /// Columns; empty for `AUTO`.
+    pub(crate) sort: Vec<String>,
+    /// As they stand behind `TO`.
+    pub(crate) grants: Vec<String>,
+    pub(crate) overwrite: Overwrite,
+    pub(crate) upsert: Upsert,
+    /// The column that says which rows are deleted.
+    pub(crate) deleted: Option<String>,
+    pub(crate) deletes: Deletes,
+    pub(crate) too_long: TooLong,
+}
+
+impl TableOptions {
+    /// From `OPTIONS (...)`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] at the option that makes no sense.
+    pub(crate) fn read(options: &Options) -> Result<Self> {
+        let chosen = |name: &str, choices: &[&'static str]| Ok::<_, Error>(options.choice(name, choices)?.unwrap_or(choices[0]));
+        let read = Self {
+            distribution: match options.text("dist").map(str::trim) {
+                None => Distribution::Auto,
+                Some(word) if word.eq_ignore_ascii_case("auto") => Distribution::Auto,
+                Some(word) if word.eq_ignore_ascii_case("even") => Distribution::Even,
+                Some(word) if word.eq_ignore_ascii_case("all") => Distribution::All,
+                Some(column) => Distribution::Key(column.to_owned()),
+            },
+            sort: match options.list("sort").as_slice() {
+                [word] if word.eq_ignore_ascii_case("auto") => Vec::new(),
+                columns => columns.to_vec(),
+            },
+            grants: options.list("grants").iter().map(|name| grantee(name)).collect::<Result<_>>()?,
+            overwrite: match chosen("overwrite", &["atomic", "swap", "fast"])? {
+                "swap" => Overwrite::Swap,
+                "fast" => Overwrite::Fast,
+                _ => Overwrite::Atomic,
+            },
+            upsert: match chosen("upsert", &["delete+insert", "merge", "insert"])? {
+                "merge" => Upsert::Merge,
+                "insert" => Upsert::Insert,
+                _ => Upsert::DeleteInsert,
+            },
+            deleted: options.text("deleted").map(|column| column.trim().to_owned()),
+            deletes: match chosen("deletes", &["hard", "soft"])? {
+                "soft" => Deletes::Soft,
+                _ => Deletes::Hard,
+            },
+            too_long: match chosen("too_long", &["fail", "truncate"])? {
+                "truncate" => TooLong::Truncate,
+                _ => TooLong::Fail,
+            },
+        };
+        read.check(options)
+    }
+
+    fn check(self, options: &Options) -> Result<Self> {
+        let refuse = |subject: &str, message: &str| Err(Error::config_at(subject, message));
+        if options.text("deletes").is_some() && self.deleted.is_none() {
+            return refuse(
+                "deletes",
+                "option 'deletes' needs the column that says which rows are deleted: add 'deleted' '_deleted'",
+            );
+        }
+        if self.deleted.is_some() && self.upsert == Upsert::Insert {
+            return refuse("deleted", "option 'deleted' has no meaning with 'upsert' 'insert', which leaves rows as they are");
+        }
+        if self.deletes == Deletes::Soft && self.upsert == Upsert::Merge {
+            return refuse("deletes", "'deletes' 'soft' goes with 'upsert' 'delete+insert'; leave 'upsert' out");
+        }
+        Ok(self)
+    }
+}
+
+/// `role:analysts` as it stands behind `TO`.
+fn grantee(text: &str) -> Result<String> {
+    if text.eq_ignore_ascii_case("public") {
+        return Ok("PUBLIC".to_owned());
+    }
+    match text.split_once(':').map(|(kind, name)| (kind.trim().to_ascii_lowercase(), name.trim())) {
+        Some((kind, name)) if kind == "user" && !name.is_empty() => Ok(quoted(name)),
+        Some((kind, name)) if ["role", "group"].contains(&kind.as_str()) && !name.is_empty() => {
+            Ok(format!("{} {}", kind.to_ascii_uppercase(), quoted(name)))
+        }
+        _ => {
+            let message = format!("option 'grants' has '{text}', expected role:NAME, group:NAME, user:NAME or public");
+            Err(Error::config_at("grants", message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(given: &[(&str, &str)]) -> Result<TableOptions> {
+        let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        TableOptions::read(&Options::parse("WAREHOUSE", OPTIONS, &given)?)
+    }
+
+    #[test]
+    fn defaults_are_those_that_lose_nothing() {
+        let options = read(&[]).unwrap();
+        assert_eq!(options.distribution, Distribution::Auto);
+        assert_eq!((options.overwrite, options.upsert), (Overwrite::Atomic, Upsert::DeleteInsert));
+        assert_eq!((options.deletes, options.too_long), (Deletes::Hard, TooLong::Fail));
+    }
+
+    #[test]
+    fn grants_are_quoted() {
+        let options = read(&[("grants", "role:analysts, group:BI, user:e\"ve, public")]).unwrap();
+        assert_eq!(options.grants, ["ROLE \"analysts\"", "GROUP \"BI\"", "\"e\"\"ve\"", "PUBLIC"]);
+        let error = read(&[("grants", "analysts")]).unwrap_err();
+        assert_eq!(error.subject(), Some("grants"));
+        assert!(error.to_string().contains("expected role:NAME"), "{error}");
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        for (given, subject) in [
+            (&[("deletes", "soft")][..], "deletes"),
+            (&[("deleted", "_op"), ("upsert", "insert")], "deleted"),
+            (&[("deleted", "_op"), ("deletes", "soft"), ("upsert", "merge")], "deletes"),
+            (&[("overwrite", "atomicc")], "overwrite"),
+        ] {
+            assert_eq!(read(given).unwrap_err().subject(), Some(subject), "{given:?}");
+        }
+    }
+}

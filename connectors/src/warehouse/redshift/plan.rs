@@ -1,0 +1,187 @@
+//! What a batch would do to a table, and what cannot be done to any.
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use crate::error::{Error, Result};
+use crate::sink::{Change, SinkPlan, WriteMode};
+use crate::warehouse::redshift::catalog::TableColumn;
+use crate::warehouse::redshift::drift::meet;
+use crate::warehouse::redshift::names::{Relation, columns as column_names, folded};
+use crate::warehouse::redshift::options::{Deletes, TableOptions};
+use crate::warehouse::redshift::types::ColumnType;
+
+/// A table that is written, as the pipeline declares it.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    /// As the pipeline calls it.
+    pub(crate) table: String,
+    pub(crate) name: Relation,
+    pub(crate) columns: Option<SchemaRef>,
+    pub(crate) key: Vec<String>,
+    pub(crate) order_by: Vec<String>,
+    pub(crate) options: TableOptions,
+}
+
+impl Declared {
+    /// The column whose rows are left out of the table where it says that they are deleted.
+    pub(crate) fn marker(&self, mode: WriteMode) -> Option<&str> {
+        let is_hard = mode == WriteMode::Upsert && self.options.deletes == Deletes::Hard;
+        self.options.deleted.as_deref().filter(|_| is_hard)
+    }
+
+    /// What rows of `query`'s columns would do to a table that has the columns `existing`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] at the option or column that is wrong.
+    pub(crate) fn plan(&self, existing: Option<&[TableColumn]>, query: &SchemaRef, mode: WriteMode) -> Result<SinkPlan> {
+        let (schema, mut changes) = match (existing, &self.columns) {
+            (None, Some(declared)) => {
+                let (declared, created) = meet(&self.name, None, declared)?;
+                (meet(&self.name, Some(&as_columns(&self.name, &declared)?), query)?.0, created)
+            }
+            (existing, _) => meet(&self.name, existing, query)?,
+        };
+        if let Some(marker) = self.marker(mode) {
+            let marker = folded(marker);
+            changes.retain(|change| !matches!(change, Change::AddColumn { name, .. } if *name == marker));
+        }
+        let is_upsert = mode == WriteMode::Upsert;
+        if is_upsert {
+            self.check_deleted(&schema)?;
+        }
+        Ok(SinkPlan {
+            key: if is_upsert { self.key(&schema)? } else { Vec::new() },
+            order_by: self.order_by.iter().map(|name| self.column(&schema, "order_by", name)).collect::<Result<_>>()?,
+            partition_by: Vec::new(),
+            schema,
+            changes,
+        })
+    }
+
+    fn key(&self, schema: &Schema) -> Result<Vec<String>> {
+        if self.key.is_empty() {
+            let message = format!(
+                "REPLACE INTO {} needs to know which columns tell its rows apart: add OPTIONS ('key' 'id'), or a PRIMARY KEY",
+                self.table
+            );
+            return Err(Error::config_at("key", message));
+        }
+        let mut key = Vec::with_capacity(self.key.len());
+        for wanted in &self.key {
+            let name = self.column(schema, "key", wanted)?;
+            let data_type = schema.field_with_name(&name)?.data_type();
+            if !is_comparable(data_type) {
+                let message = format!(
+                    "key column '{name}' of table '{}' is {data_type}, which is not compared for equality safely; cast it, as in \
+                     CAST({name} AS VARCHAR), or choose another key",
+                    self.table
+                );
+                return Err(Error::config_at(name, message));
+            }
+            key.push(name);
+        }
+        Ok(key)
+    }
+
+    fn check_deleted(&self, schema: &Schema) -> Result<()> {
+        let Some(deleted) = &self.options.deleted else { return Ok(()) };
+        let name = self.column(schema, "deleted", deleted)?;
+        match schema.field_with_name(&name)?.data_type() {
+            DataType::Boolean | DataType::Utf8 => Ok(()),
+            other => {
+                let message =
+                    format!("column '{name}', which says what rows are deleted, is {other}; expected a boolean or a text");
+                Err(Error::config_at(name, message))
+            }
+        }
+    }
+
+    /// The column called `wanted`, as the query calls it.
+    fn column(&self, schema: &Schema, role: &str, wanted: &str) -> Result<String> {
+        let found = schema.fields().iter().find(|field| field.name().eq_ignore_ascii_case(wanted));
+        found.map(|field| field.name().clone()).ok_or_else(|| {
+            let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+            let message = format!(
+                "{role} column '{wanted}' of table '{}' is not in the query, which has: {}",
+                self.table,
+                columns.join(", ")
+            );
+            Error::config_at(wanted, message)
+        })
+    }
+}
+
+/// Floats that print alike differ; a TIME is copied as text; nested values are not compared.
+fn is_comparable(data_type: &DataType) -> bool {
+    let is_float = matches!(data_type, DataType::Float32 | DataType::Float64);
+    !(is_float || data_type.is_nested() || matches!(data_type, DataType::Time64(_)))
+}
+
+/// Declared columns as if they were there.
+fn as_columns(table: &Relation, declared: &Schema) -> Result<Vec<TableColumn>> {
+    let column = |(name, field): (String, &std::sync::Arc<Field>)| TableColumn {
+        name,
+        column_type: ColumnType::for_staged(field.data_type()),
+        nullable: true,
+        has_default: false,
+    };
+    Ok(column_names(table, declared)?.into_iter().zip(declared.fields()).map(column).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::options::Options;
+    use crate::warehouse::redshift::options::OPTIONS;
+
+    fn declared(key: &[&str], given: &[(&str, &str)]) -> Declared {
+        let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Declared {
+            table: "posts".into(),
+            name: Relation::parse("public.posts").unwrap(),
+            columns: None,
+            key: key.iter().map(|name| (*name).to_owned()).collect(),
+            order_by: Vec::new(),
+            options: TableOptions::read(&Options::parse("WAREHOUSE", OPTIONS, &given).unwrap()).unwrap(),
+        }
+    }
+
+    fn query() -> SchemaRef {
+        Arc::new(Schema::new(vec![
+            Field::new("Id", DataType::Int64, true),
+            Field::new("score", DataType::Float64, true),
+            Field::new("_deleted", DataType::Boolean, true),
+        ]))
+    }
+
+    #[test]
+    fn key_is_found_in_any_case_and_has_to_compare() {
+        let plan = declared(&["ID"], &[]).plan(None, &query(), WriteMode::Upsert).unwrap();
+        assert_eq!(plan.key, ["Id"]);
+        for (key, part) in [("score", "is Float64, which is not compared"), ("nr", "which has: Id, score, _deleted")] {
+            let error = declared(&[key], &[]).plan(None, &query(), WriteMode::Upsert).unwrap_err();
+            assert_eq!(error.subject(), Some(key));
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert_eq!(declared(&[], &[]).plan(None, &query(), WriteMode::Upsert).unwrap_err().subject(), Some("key"));
+    }
+
+    #[test]
+    fn column_that_marks_hard_deletes_is_not_added() {
+        let there = ["id", "score"].map(|name| TableColumn {
+            name: name.into(),
+            column_type: if name == "id" { ColumnType::BigInt } else { ColumnType::Double },
+            nullable: true,
+            has_default: false,
+        });
+        let changes = |given: &[(&str, &str)]| {
+            declared(&["id"], given).plan(Some(&there), &query(), WriteMode::Upsert).unwrap().changes.len()
+        };
+        assert_eq!(changes(&[("deleted", "_deleted")]), 0);
+        assert_eq!(changes(&[("deleted", "_deleted"), ("deletes", "soft")]), 1);
+        let error = declared(&["id"], &[("deleted", "score")]).plan(None, &query(), WriteMode::Upsert).unwrap_err();
+        assert_eq!(error.subject(), Some("score"));
+    }
+}

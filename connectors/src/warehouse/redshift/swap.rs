@@ -1,0 +1,69 @@
+//! What has to be known of a table before another takes its name: who may do what with it, and which views follow it.
+//!
+//! A view is bound to a table, not to its name: after a swap it shows the old rows for ever, and keeps the old table from being
+//! dropped ("CREATE VIEW", `r_CREATE_VIEW`). Privileges belong to the table as well.
+
+use crate::warehouse::redshift::fault::Fault;
+use crate::warehouse::redshift::names::{Relation, literal, quoted};
+use crate::warehouse::redshift::session::{Session, TextRow};
+
+/// The views that are bound to `table`, as `schema.view`.
+///
+/// # Errors
+/// What the database says.
+pub(crate) async fn bound_views(session: &Session, table: &Relation) -> Result<Vec<String>, Fault> {
+    let query = format!(
+        "SELECT DISTINCT views_of.nspname || '.' || views.relname FROM pg_depend AS bound \
+         JOIN pg_rewrite AS rules ON rules.oid = bound.objid \
+         JOIN pg_class AS views ON views.oid = rules.ev_class \
+         JOIN pg_namespace AS views_of ON views_of.oid = views.relnamespace \
+         JOIN pg_class AS tables ON tables.oid = bound.refobjid \
+         JOIN pg_namespace AS tables_of ON tables_of.oid = tables.relnamespace \
+         WHERE tables_of.nspname = {} AND tables.relname = {} AND views.oid <> tables.oid ORDER BY 1",
+        literal(&table.schema),
+        literal(&table.table)
+    );
+    Ok(session.rows(&query).await?.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+}
+
+/// The statements that give others the same rights to a table of the same name ("SVV_RELATION_PRIVILEGES",
+/// `r_SVV_RELATION_PRIVILEGES`).
+///
+/// # Errors
+/// What the database says.
+pub(crate) async fn grants(session: &Session, table: &Relation) -> Result<Vec<String>, Fault> {
+    let query = format!(
+        "SELECT privilege_type, identity_type, identity_name, admin_option FROM svv_relation_privileges WHERE namespace_name = {} AND \
+         relation_name = {} AND identity_name <> current_user ORDER BY identity_type, identity_name, privilege_type",
+        literal(&table.schema),
+        literal(&table.table)
+    );
+    Ok(session.rows(&query).await?.iter().map(|row| grant(table, row)).collect())
+}
+
+fn grant(table: &Relation, row: &TextRow) -> String {
+    let text = |index: usize| row.get(index).and_then(Option::as_deref).unwrap_or_default();
+    let (privilege, kind, name) = (text(0).to_uppercase(), text(1).to_ascii_lowercase(), text(2));
+    let grantee = match kind.as_str() {
+        "role" => format!("ROLE {}", quoted(name)),
+        "group" => format!("GROUP {}", quoted(name)),
+        "public" => "PUBLIC".to_owned(),
+        _ => quoted(name),
+    };
+    let is_admin = ["t", "true"].iter().any(|word| text(3).eq_ignore_ascii_case(word));
+    format!("GRANT {privilege} ON {} TO {grantee}{}", table.quoted(), if is_admin { " WITH GRANT OPTION" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grants_are_written_as_they_were_given() {
+        let table = Relation::parse("s.t").unwrap();
+        let grants = |values: [&str; 4]| grant(&table, &values.map(|value| Some(value.to_owned())).to_vec());
+        assert_eq!(grants(["SELECT", "role", "analysts", "f"]), "GRANT SELECT ON \"s\".\"t\" TO ROLE \"analysts\"");
+        assert_eq!(grants(["INSERT", "user", "eve", "true"]), "GRANT INSERT ON \"s\".\"t\" TO \"eve\" WITH GRANT OPTION");
+        assert_eq!(grants(["select", "public", "public", "f"]), "GRANT SELECT ON \"s\".\"t\" TO PUBLIC");
+    }
+}

@@ -1,0 +1,72 @@
+//! Tables whose columns are not those of the query any more.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array};
+
+use crate::error::Error;
+use crate::sink::{Change, WriteMode};
+use crate::warehouse::redshift::tests::cluster::{Cluster, holds, load, numbers, pairs, plan, rows, texts};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_that_drift_are_added_widened_or_refused() {
+    let Some(cluster) = Cluster::start().await else { return };
+    let table = cluster.table("drifting", &[]);
+    load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "short")])).await.unwrap();
+
+    let long = "x".repeat(1_000);
+    let more = rows(vec![("id", numbers(&[2])), ("v", texts(&[&long])), ("Added", texts(&["new"]))]);
+    let planned = plan(&cluster, &table, &more.schema(), WriteMode::Append).await.unwrap();
+    assert!(matches!(&planned.changes[..], [Change::AddColumn { name, .. }] if name == "added"), "{:?}", planned.changes);
+    load(&cluster, &table, 2, WriteMode::Append, &more).await.unwrap();
+    // One that vanishes is NULL.
+    load(&cluster, &table, 3, WriteMode::Append, &rows(vec![("id", numbers(&[3]))])).await.unwrap();
+    holds(&cluster, "drifting", "id, LEN(v), added", &["1|5|-", "2|1000|new", "3|-|-"]).await;
+
+    let floats = rows(vec![("id", Arc::new(Float64Array::from(vec![1.5])) as ArrayRef)]);
+    let error = plan(&cluster, &table, &floats.schema(), WriteMode::Append).await.unwrap_err();
+    assert_eq!(error.subject(), Some("id"));
+    assert!(
+        error.to_string().contains("ALTER TABLE \"public\".\"drifting\" ADD COLUMN \"id__new\" DOUBLE PRECISION;"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn column_that_cannot_be_widened_names_the_statements_to_run() {
+    let Some(cluster) = Cluster::start().await else { return };
+    cluster.sql("CREATE TABLE fixed (id BIGINT, v VARCHAR(5) DEFAULT 'x')").await;
+    let table = cluster.table("fixed", &[]);
+    let error = load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "too long")])).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("column 'v' of table 'public.fixed' is too narrow for a value of 8 bytes"), "{text}");
+    assert!(text.contains("ALTER TABLE \"public\".\"fixed\" ADD COLUMN \"v__new\" VARCHAR(16); UPDATE"), "{text}");
+    holds(&cluster, "fixed", "id", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn value_that_fits_nowhere_fails_before_anything_is_made() {
+    let Some(cluster) = Cluster::start().await else { return };
+    let table = cluster.table("strict", &[]);
+    let long = "ä".repeat(40_000);
+    let error = load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "ok"), (2, &long)])).await.unwrap_err();
+    assert!(matches!(error, Error::Data { .. }), "{error}");
+    assert!(error.to_string().starts_with("table 'public.strict', column 'v', row 2 of the epoch (id = 2): 'ää"), "{error}");
+    assert_eq!(cluster.sql("SELECT table_name FROM svv_columns WHERE table_name = 'strict'").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schema_that_is_not_there_is_made_by_who_may() {
+    let Some(mut cluster) = Cluster::start().await else { return };
+    let mut table = cluster.table("t", &[]);
+    table.location = "\"New Schema\".t".into();
+    load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "a")])).await.unwrap();
+    holds(&cluster, "\"new schema\".t", "id, v", &["1|a"]).await;
+
+    cluster.sql("CREATE USER limited PASSWORD 'Limited123'").await;
+    cluster.log_in("limited", "Limited123");
+    table.location = "nowhere.t".into();
+    let error = load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "a")])).await.unwrap_err();
+    assert!(matches!(error, Error::Auth { .. }), "{error}");
+    assert!(error.to_string().contains("run CREATE SCHEMA \"nowhere\" AUTHORIZATION \"limited\""), "{error}");
+}
