@@ -6,7 +6,7 @@
 
 use sha2::{Digest, Sha256};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, GenericClient, Transaction};
+use tokio_postgres::{Client, GenericClient, IsolationLevel, Transaction};
 
 use super::ddl::{qualified, quoted};
 use super::error::error;
@@ -47,7 +47,7 @@ impl Ledger {
     /// When the role may not.
     pub(super) async fn prepare(&self, client: &mut Client) -> Result<()> {
         if !self.is_there(client).await? {
-            let transaction = client.transaction().await.map_err(error)?;
+            let transaction = begin(client).await?;
             lock(&transaction, &self.schema).await?;
             let namespace = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1";
             let found = transaction.query_typed(namespace, &[(&self.schema, Type::TEXT)]).await.map_err(error)?;
@@ -141,6 +141,12 @@ impl Ledger {
 
 fn epoch(id: &BatchId) -> i64 {
     i64::try_from(id.epoch).unwrap_or(i64::MAX)
+}
+
+/// Begins a transaction whose statements each see what is committed by then: what was waited for is seen, whatever isolation the database
+/// has by default.
+pub(super) async fn begin(client: &mut Client) -> Result<Transaction<'_>> {
+    client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await.map_err(error)
 }
 
 /// Waits for a lock that ends with the transaction.

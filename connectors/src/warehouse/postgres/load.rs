@@ -10,12 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{SinkExt, TryStreamExt};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
-use tokio_postgres::{Client, IsolationLevel, Transaction};
+use tokio_postgres::{Client, Transaction};
 
 use super::ddl::{Column, Meeting, add_key, create, list, meet, qualified};
 use super::encode::{Encoder, cast_to};
 use super::error::error;
-use super::ledger::{Ledger, lock};
+use super::ledger::{Ledger, begin, lock};
 use super::target::Target;
 use super::upsert::{STAGE, create_stage, merge};
 use crate::error::{Error, Result};
@@ -52,8 +52,7 @@ impl Load<'_> {
     pub(super) async fn run(&self, client: &mut Client) -> Result<()> {
         self.ledger.prepare(client).await?;
         self.grow(client).await?;
-        let transaction =
-            client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await.map_err(error)?;
+        let transaction = begin(client).await?;
         let loads = self.ledger.begin(&transaction).await?;
         if self.ledger.holds(&transaction, &self.batch.id).await? {
             return transaction.rollback().await.map_err(error);
@@ -81,7 +80,7 @@ impl Load<'_> {
         if self.meeting(Some(&target))?.alterations.is_empty() {
             return Ok(());
         }
-        let transaction = client.transaction().await.map_err(error)?;
+        let transaction = begin(client).await?;
         lock(&transaction, &qualified(self.name)).await?;
         let target = Target::find(&transaction, self.name).await?;
         transaction.batch_execute(ALTER_PATIENCE).await.map_err(error)?;

@@ -1,9 +1,10 @@
 //! A database, a lake, and batches on their way from one into the other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{Field, FieldRef, Schema};
 use testkit::postgres::Postgres;
 
 use crate::Result;
@@ -16,6 +17,9 @@ use crate::warehouse::{Warehouse, WarehouseConfig};
 
 /// The database of a [`Bench`].
 pub(super) const DATABASE: &str = "shop";
+
+/// Folders that were staged into.
+static STAGES: AtomicU64 = AtomicU64::new(0);
 
 /// What one test needs.
 pub(super) struct Bench {
@@ -46,16 +50,13 @@ impl Bench {
     /// Rows staged as the engine does it.
     pub(super) async fn batch(&self, table: &TableSpec, epoch: u64, mode: WriteMode, rows: &RecordBatch) -> Result<Batch> {
         let plan = self.plan(table, rows, mode).await?;
-        let columns: Vec<ArrayRef> = plan
-            .schema
-            .fields()
-            .iter()
-            .map(|field| arrow::compute::cast(rows.column_by_name(field.name()).unwrap(), field.data_type()).unwrap())
-            .collect();
+        let cast = |(column, field): (&ArrayRef, &FieldRef)| arrow::compute::cast(column, field.data_type()).unwrap();
+        let columns: Vec<ArrayRef> = rows.columns().iter().zip(plan.schema.fields()).map(cast).collect();
         let staged = RecordBatch::try_new(Arc::clone(&plan.schema), columns)?;
         // In pieces, so that there are several batches.
         let pieces = (0..staged.num_rows()).step_by(100).map(|at| staged.slice(at, 100.min(staged.num_rows() - at))).collect();
-        let files = stage(&self.context, &format!("{}/{epoch}", table.name), &plan.schema, &[], pieces).await?;
+        let folder = STAGES.fetch_add(1, Ordering::Relaxed).to_string();
+        let files = stage(&self.context, &folder, &plan.schema, &[], pieces).await?;
         let id = BatchId { pipeline: "p".into(), incarnation: "i".into(), flow: table.name.clone(), epoch };
         Ok(Batch { id, mode, schema: plan.schema, partition_by: Vec::new(), key: plan.key, files })
     }
@@ -71,10 +72,10 @@ impl Bench {
     }
 }
 
-/// A table whose name is the last part of its location.
+/// A table that is called by the letters of its location.
 pub(super) fn spec(location: &str, key: &str) -> TableSpec {
     TableSpec {
-        name: location.rsplit('.').next().unwrap_or(location).trim_matches('"').to_owned(),
+        name: location.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect(),
         connector: "WAREHOUSE".into(),
         location: location.into(),
         partition_by: Vec::new(),
