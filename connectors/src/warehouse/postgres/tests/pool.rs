@@ -12,18 +12,12 @@ use crate::warehouse::WarehouseConfig;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_verb_works_behind_a_pool_that_gives_connections_for_a_transaction() {
     let Some(mut bench) = Bench::start() else { return };
-<<<<<<< HEAD
-    let Some(pool) = Pool::start(bench.server.port()) else { return };
-    let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{DATABASE}?sslmode=disable", pool.port);
-    bench.context.warehouse = WarehouseConfig { url: Some(url), ..WarehouseConfig::default() };
-=======
     let pool = match PgBouncer::start(&bench.server, 2) {
         Ok(pool) => pool,
         Err(error @ testkit::Error::Missing { .. }) => return eprintln!("skipped: {error}"),
         Err(error) => panic!("{error}"),
     };
-    bench.context.warehouse = WarehouseConfig { url: Some(pool.url(DATABASE)), password: None };
->>>>>>> h-W
+    bench.context.warehouse = WarehouseConfig { url: Some(pool.url(DATABASE)), ..WarehouseConfig::default() };
     let bench = Arc::new(bench);
     let mut writers = tokio::task::JoinSet::new();
     // More of them than the pool has connections.
