@@ -139,15 +139,7 @@ pub struct BoundedTable {
 
 /// All connectors. A new one adds its line here.
 pub fn connectors() -> [&'static dyn Connector; 7] {
-    [
-        &reddit::Reddit,
-        &files::Csv,
-        &files::Json,
-        &postgres::Postgres,
-        &lake::Delta,
-        &lake::Parquet,
-        &warehouse::Warehouse,
-    ]
+    [&reddit::Reddit, &files::Csv, &files::Json, &postgres::Postgres, &lake::Delta, &lake::Parquet, &warehouse::Warehouse]
 }
 
 /// The connector called `name`, in any case.
