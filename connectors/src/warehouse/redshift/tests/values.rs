@@ -33,7 +33,7 @@ async fn every_type_comes_back_as_it_was() {
         ("tags", Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(vec![Some(vec![Some(1), Some(2)]), None]))),
     ]);
     load(&cluster, &table, 1, WriteMode::Append, &all).await.unwrap();
-    let columns = "id, small, whole, huge, price, wide, ratio, flag, \"user\", at, at_zone, clock, tags";
+    let columns = "id, small, whole, huge, price, wide, ratio, flag, \"user\", at, at_zone, clock, JSON_SERIALIZE(tags)";
     holds(
         &cluster,
         "types",
