@@ -160,7 +160,7 @@ async fn main() -> Result<()> {
     let context = Context {
         stores: Arc::new(Stores::new(&folder.path().to_string_lossy(), S3Config::default())?),
         reddit: RedditConfig::default(),
-        warehouse: WarehouseConfig { url: Some(url.clone()), password: None },
+        warehouse: WarehouseConfig { url: Some(url.clone()), ..WarehouseConfig::default() },
         sizes: StagingSizes::default(),
         runtime: RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(64 << 20))).build_arc()?,
         clock: Arc::new(SystemClock),

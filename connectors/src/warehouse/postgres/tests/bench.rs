@@ -34,7 +34,7 @@ impl Bench {
         let server = Postgres::start_or_skip()?;
         let url = server.create_database(DATABASE).unwrap();
         let (folder, mut context) = local_lake();
-        context.warehouse = WarehouseConfig { url: Some(url), password: None };
+        context.warehouse = WarehouseConfig { url: Some(url), ..WarehouseConfig::default() };
         Some(Self { server, context, _folder: folder })
     }
 

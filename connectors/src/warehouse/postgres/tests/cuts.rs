@@ -19,7 +19,7 @@ fn relayed() -> Option<(Bench, Cutter)> {
     let mut bench = Bench::start()?;
     let cutter = Cutter::start(&format!("127.0.0.1:{}", bench.server.port())).unwrap();
     let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{DATABASE}?sslmode=disable", cutter.port());
-    bench.context.warehouse = WarehouseConfig { url: Some(url), password: None };
+    bench.context.warehouse = WarehouseConfig { url: Some(url), ..WarehouseConfig::default() };
     Some((bench, cutter))
 }
 

@@ -17,7 +17,7 @@ async fn every_verb_works_behind_a_pool_that_gives_connections_for_a_transaction
         Err(error @ testkit::Error::Missing { .. }) => return eprintln!("skipped: {error}"),
         Err(error) => panic!("{error}"),
     };
-    bench.context.warehouse = WarehouseConfig { url: Some(pool.url(DATABASE)), password: None };
+    bench.context.warehouse = WarehouseConfig { url: Some(pool.url(DATABASE)), ..WarehouseConfig::default() };
     let bench = Arc::new(bench);
     let mut writers = tokio::task::JoinSet::new();
     // More of them than the pool has connections.
