@@ -52,7 +52,7 @@ async fn mistakes_of_a_table_name_what_is_wrong() {
 #[tokio::test]
 async fn a_warehouse_that_cannot_be_written_says_which_can() {
     let (_folder, mut context) = local_lake();
-    context.warehouse = WarehouseConfig { url: Some("redshift://u@h/db".into()), ..WarehouseConfig::default() };
+    context.warehouse = WarehouseConfig { url: Some("redshift://u@h/db".into()), password: None };
     let error = Warehouse.sink(&spec("a.b", &[]), &context).await.unwrap_err().to_string();
     assert!(error.contains("does not write to Redshift") && error.contains("postgres://"), "{error}");
 }
