@@ -68,7 +68,7 @@ fn batch(start: i64, end: i64, more: i64) -> Result<RecordBatch> {
     let score = Arc::new((start..end).map(|n| n % 5_000 + more).collect::<Int64Array>());
     let ratio =
         Arc::new((0..end - start).map(|n| f64::from(u8::try_from(n % 100).unwrap_or(0)) / 100.0).collect::<Float64Array>());
-    let at: TimestampMicrosecondArray = (start..end).map(|n| 1_700_000_000_000_000 + n * 1_000_000).collect();
+    let at: TimestampMicrosecondArray = (start..end).map(|n| Some(1_700_000_000_000_000 + n * 1_000_000)).collect();
     let is_self = Arc::new((start..end).map(|n| Some(n % 2 == 0)).collect::<BooleanArray>());
     let columns = vec![
         texts(&|n| format!("t3_{n:08x}")),
