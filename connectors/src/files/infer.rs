@@ -290,19 +290,7 @@ fn lower_case(observed: ObservedSchema) -> ObservedSchema {
 /// With names of letters, digits and underscores. Columns whose names differ by case, spaces and punctuation are one: it is called
 /// as it was first written, so that `VendorID` and `vendor_id` are the one or the other.
 fn folded(observed: ObservedSchema) -> ObservedSchema {
-    renamed(observed, |name| {
-        let mut plain = String::new();
-        for c in name.trim().chars() {
-            match c {
-                c if c.is_alphanumeric() || c == '_' => plain.extend(c.to_lowercase()),
-                _ if plain.ends_with('_') || plain.is_empty() => {}
-                _ => plain.push('_'),
-            }
-        }
-        let plain = plain.trim_end_matches('_');
-        let called = if plain.is_empty() { name.to_lowercase() } else { plain.to_owned() };
-        (key(name, Format::Csv), called)
-    })
+    renamed(observed, |name| (key(name, Format::Csv), header::plain(name)))
 }
 
 /// What the ways of writing one name have in common.

@@ -28,7 +28,7 @@ async fn adapting(
         match read(&source, offset, HUGE).await {
             Ok(read) => return (source, read, changes),
             Err(Error::SchemaChanged { message }) => changes.push(message),
-            Err(error) => panic!("{error}"),
+            Err(error) => Err(error).unwrap(),
         }
     }
 }

@@ -64,8 +64,8 @@ impl Header {
     }
 
     /// The names that a table made of this file would have: those of `renames` in place of the file's, and different in letters or
-    /// digits. Of names that differ by punctuation only, all but the first get a number: first a new name, then in the order of
-    /// the alphabet, so that the order of the columns makes no difference.
+    /// digits. Of names that differ by punctuation only, all but the first get a number: first comes a new name, then one that needs
+    /// no change to be a table's, then the order of the alphabet, so that the order of the columns makes no difference.
     #[must_use]
     pub fn distinct(&self, renames: &Renames) -> Vec<String> {
         let mut names = self.renamed(renames).names;
@@ -73,7 +73,10 @@ impl Header {
         let mut taken: HashSet<String> = folds.iter().cloned().collect();
         let mut sorted: Vec<usize> = (0..names.len()).collect();
         let is_own = |index: usize| renames.target(&self.names[index]).is_none();
-        sorted.sort_by_cached_key(|&index| (folds[index].as_str(), is_own(index), names[index].to_lowercase()));
+        sorted.sort_by_cached_key(|&index| {
+            let small = names[index].to_lowercase();
+            (folds[index].as_str(), is_own(index), plain(&names[index]) != small, small)
+        });
         for index in sorted.windows(2).filter(|pair| folds[pair[0]] == folds[pair[1]]).map(|pair| pair[1]) {
             let mut numbered = (2_u32..).map(|count| format!("{}_{count}", names[index]));
             if let Some(name) = numbered.find(|name| !taken.contains(&folded(name))) {
@@ -223,6 +226,20 @@ pub(crate) fn folded(name: &str) -> String {
     // Made small first: what is a letter may be a letter and a dot then.
     let letters: String = name.chars().flat_map(char::to_lowercase).filter(|character| character.is_alphanumeric()).collect();
     if letters.is_empty() { name } else { letters }
+}
+
+/// A name as a table's column is called: letters, digits and underscores, small. Of a name without any, itself.
+pub(crate) fn plain(name: &str) -> String {
+    let mut plain = String::new();
+    for character in name.trim().chars() {
+        match character {
+            character if character.is_alphanumeric() || character == '_' => plain.extend(character.to_lowercase()),
+            _ if plain.ends_with('_') || plain.is_empty() => {}
+            _ => plain.push('_'),
+        }
+    }
+    let plain = plain.trim_end_matches('_');
+    if plain.is_empty() { name.to_lowercase() } else { plain.to_owned() }
 }
 
 #[cfg(test)]
