@@ -30,7 +30,7 @@ fn passes(count: u64) -> Vec<u64> {
 const SIDE_BY_SIDE: usize = 2;
 
 /// Every point and each of its passes at which a run is killed, in turn, by workers that each have what `start` gives.
-fn at_each_pass<T>(
+fn at_each_pass<T: Send>(
     counts: &BTreeMap<String, u64>,
     start: impl Fn() -> T + Sync,
     try_one: impl Fn(&mut T, &str, u64, &str) + Sync,
