@@ -144,7 +144,7 @@ impl Shared {
                     wait = (wait * 2).min(WAITS.1);
                 }
                 Err(error) => {
-                    self.state().ended = Some(error.to_string());
+                    self.state().ended = Some(error);
                     self.ring();
                     return;
                 }

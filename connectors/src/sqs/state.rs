@@ -19,7 +19,7 @@ pub(super) struct State {
     pub(super) receives: bool,
     pub(super) keeps: bool,
     /// Why nothing is received any more.
-    pub(super) ended: Option<String>,
+    pub(super) ended: Option<Error>,
     complaints: BTreeSet<String>,
     pub(super) has_told_of_others: bool,
 }
@@ -27,7 +27,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn has_new(&self, reader: u64) -> Result<bool> {
         if let Some(reason) = &self.ended {
-            return Err(Error::config(reason.clone()));
+            return Err(reason.same());
         }
         let mut names = self.held.values().flat_map(|held| &held.names);
         Ok(names.any(|(other, name)| *other == reader && name.seen == Seen::NotYet))
