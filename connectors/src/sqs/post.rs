@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::inbox::Inbox;
-use super::message::{Held, Name, Reader, Seen};
+use super::message::{Name, Reader, Seen};
 use crate::error::{Error, Result};
 
 /// After the first message, the others of a burst are waited for: until none came for this long,
@@ -101,16 +101,13 @@ impl Post {
     /// # Errors
     /// When the queue does not allow it.
     pub(crate) async fn release(&self) -> Result<()> {
-        let receipts: Vec<String> = {
-            let mut state = self.inbox.shared.state();
-            let ours = |held: &Held| held.names.iter().any(|(reader, _)| *reader == self.number);
-            let gone = state.held.extract_if(.., |_, held| ours(held));
-            gone.map(|(_, held)| held.receipt).collect()
-        };
+        let shared = &self.inbox.shared;
+        let gone = shared.let_go(|_, held| held.names.iter().any(|(reader, _)| *reader == self.number));
+        let receipts: Vec<String> = gone.into_iter().map(|held| held.receipt).collect();
         if receipts.is_empty() {
             return Ok(());
         }
-        self.inbox.shared.queue.hide(&receipts, Duration::ZERO).await.map(drop)
+        shared.queue.hide(&receipts, Duration::ZERO).await.map(drop)
     }
 }
 
@@ -118,7 +115,8 @@ impl Drop for Post {
     fn drop(&mut self) {
         let mut state = self.inbox.shared.state();
         state.readers.remove(&self.number);
+        drop(state);
         // Nobody keeps them hidden any more, nor deletes them.
-        state.held.retain(|_, held| held.names.iter().all(|(reader, _)| *reader != self.number));
+        self.inbox.shared.let_go(|_, held| held.names.iter().any(|(reader, _)| *reader == self.number));
     }
 }
