@@ -280,15 +280,24 @@ impl Stores {
         builder
     }
 
-    /// The messages of the queue at `url`: one inbox for all tables of this process, while one of them uses it. The first one's
-    /// `visibility` counts.
+    /// The messages of the queue at `url`: one inbox for all tables of this process, while one of them uses it. Asks nobody.
     ///
     /// # Errors
-    /// [`Error::Config`] when there are no credentials to ask it with.
+    /// [`Error::Config`] when another of these tables has messages hidden for another time.
     pub(crate) fn inbox(&self, url: &QueueUrl, visibility: Duration) -> Result<Arc<Inbox>> {
         let mut inboxes = self.inboxes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(inbox) = inboxes.get(url.as_str()).and_then(Weak::upgrade) {
-            return Ok(inbox);
+            if inbox.visibility() == visibility {
+                return Ok(inbox);
+            }
+            let message = format!(
+                "option 'visibility' is {} s, and {} s with another table that queue '{}' tells: a queue's messages are hidden for one \
+                 time; give both tables the same",
+                visibility.as_secs(),
+                inbox.visibility().as_secs(),
+                url.name()
+            );
+            return Err(Error::config_at("visibility", message));
         }
         let queue = Queue::new(url, self.s3.queue_endpoint.as_deref(), &self.region(), self.credentials()?);
         let inbox = Arc::new(Inbox::new(queue, visibility));

@@ -106,7 +106,8 @@ macro_rules! common_options {
                 name: "visibility",
                 default: "'60s'",
                 help: "with notifications 'sqs:...': how long a message is hidden from others at once; it is hidden again while work on it \
-                       goes on, so that this is how long the next run waits for what a killed one held",
+                       goes on, so that this is how long the next run waits for what a killed one held; tables that share a queue have \
+                       it in common",
             },
             $($own),*
         ]

@@ -55,6 +55,16 @@ impl Inbox {
         Self { shared: Arc::new(Shared { queue, visibility, most_held, state, news, room }), work: Mutex::default() }
     }
 
+    /// The queue's name.
+    pub(crate) fn name(&self) -> &str {
+        self.shared.queue.name()
+    }
+
+    /// How long a message stays hidden from others at once.
+    pub(crate) fn visibility(&self) -> Duration {
+        self.shared.visibility
+    }
+
     /// Receives from now on, until the inbox is dropped.
     ///
     /// # Errors

@@ -425,6 +425,26 @@ async fn a_run_that_does_not_follow_takes_from_the_queue_what_its_listing_has_co
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_share_a_queue_and_hide_its_messages_for_different_times_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let context = context(folder.path().to_str().unwrap(), S3Config::default());
+    let home = context.locate("lake://home").unwrap();
+    let open = async |visibility: &[(&str, &str)]| {
+        let queue = ("notifications", "sqs:https://sqs.eu-west-1.amazonaws.com/123456789012/news");
+        let options: Vec<_> = [queue].iter().chain(visibility).copied().collect();
+        let table = spec("JSON", "s3://somewhere/in/", id_name(), &options);
+        connector("JSON").unwrap().source(&table, home.clone(), &context).await
+    };
+    let first = open(&[]).await.unwrap();
+    let same = open(&[("visibility", "1min")]).await.unwrap();
+    let error = open(&[("visibility", "30s")]).await.unwrap_err();
+    assert_eq!(error.subject(), Some("visibility"));
+    assert!(error.to_string().starts_with("option 'visibility' is 30 s, and 60 s with another table"), "{error}");
+    drop((first, same));
+    open(&[("visibility", "30s")]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_of_aws_is_asked_where_the_settings_say() {
     let Some(moto) = moto().await else { return };
     moto.create_bucket(BUCKET).await.unwrap();
