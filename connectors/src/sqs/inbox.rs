@@ -189,7 +189,7 @@ impl Shared {
         for (message, reason) in broken {
             self.leave(&message, &reason).await;
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Keeps a message for who wants it; when nobody does, says by which id and receipt it is deleted.
@@ -256,10 +256,10 @@ impl Shared {
         gone
     }
 
-    /// Deletes messages, by their ids and receipts.
-    pub(super) async fn delete(&self, messages: Vec<(String, String)>) -> Result<()> {
+    /// Deletes messages, by their ids and receipts. Says how many.
+    pub(super) async fn delete(&self, messages: Vec<(String, String)>) -> Result<usize> {
         if messages.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let (ids, receipts): (Vec<String>, Vec<String>) = messages.into_iter().unzip();
         point(BEFORE_MESSAGES_DELETED);
@@ -270,11 +270,12 @@ impl Shared {
             Ok(refused) => refused,
             Err(error) if error.retry() => {
                 tracing::warn!(queue, %error, "messages were not deleted; they are tried again, or come again and load nothing twice");
-                return Ok(());
+                return Ok(0);
             }
             Err(error) => return Err(error),
         };
-        tracing::debug!(queue, messages = ids.len() - refused.len(), "deleted");
+        let count = ids.len() - refused.len();
+        tracing::debug!(queue, messages = count, "deleted");
         let kept: BTreeSet<usize> = refused.iter().filter(|refused| !refused.is_gone).map(|refused| refused.index).collect();
         for Refused { index, reason, .. } in &refused {
             tracing::warn!(queue, message_id = ids.get(*index), reason, "a message was not deleted; it loads nothing twice");
@@ -282,7 +283,7 @@ impl Shared {
         let gone = ids.iter().enumerate().filter(|(index, _)| !kept.contains(index));
         let gone: BTreeSet<&str> = gone.map(|(_, id)| id.as_str()).collect();
         self.let_go(|id, _| gone.contains(id));
-        Ok(())
+        Ok(count)
     }
 
     /// Hides what is held again and again, before its time is over.

@@ -14,6 +14,8 @@ pub(super) struct State {
     pub(super) held: BTreeMap<String, Held>,
     pub(super) readers: BTreeMap<u64, Arc<dyn Reader>>,
     pub(super) last_reader: u64,
+    /// Those of the readers that want no more of what is held.
+    released: BTreeSet<u64>,
     /// Messages that came.
     pub(super) arrivals: u64,
     pub(super) receives: bool,
@@ -36,6 +38,21 @@ impl State {
     pub(super) fn names_of(&mut self, reader: u64) -> impl Iterator<Item = &mut Name> {
         let names = self.held.values_mut().flat_map(|held| &mut held.names);
         names.filter(move |(other, _)| *other == reader).map(|(_, name)| name)
+    }
+
+    /// `reader` wants no more of what is held. Says whether none does; then they begin anew.
+    pub(super) fn all_released(&mut self, reader: u64) -> bool {
+        self.released.insert(reader);
+        let all = self.readers.keys().all(|reader| self.released.contains(reader));
+        if all {
+            self.released.clear();
+        }
+        all
+    }
+
+    pub(super) fn forget(&mut self, reader: u64) {
+        self.readers.remove(&reader);
+        self.released.remove(&reader);
     }
 
     /// Whether it is the first time that `message` is complained about, as far as is remembered.

@@ -425,6 +425,32 @@ async fn a_run_that_does_not_follow_takes_from_the_queue_what_its_listing_has_co
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_share_a_queue_each_take_from_it_what_their_listings_have_covered() {
+    let Some(bench) = Bench::notified().await else { return };
+    let mut readers = Vec::new();
+    for name in ["a", "b"] {
+        for id in 0..12 {
+            bench.put_id(&format!("{name}/{id}.json"), id).await;
+        }
+        readers.push(Reader { source: bench.table(name, &format!("s3://{BUCKET}/{name}/"), &[]).await, offset: None });
+    }
+    for reader in &mut readers {
+        assert_eq!(reader.next().await, (0..12).collect::<Vec<_>>());
+    }
+    let end = async |readers: &[Reader]| {
+        for reader in readers {
+            reader.source.retain(&[reader.offset.as_ref().unwrap()]).await.unwrap();
+        }
+        bench.queue.counts().await.unwrap()
+    };
+    assert_eq!(end(&readers).await, (0, 0));
+    bench.put_id("a/late.json", 99).await;
+    assert_eq!(end(&readers).await, (1, 0), "what came late waits for the next run");
+    assert_eq!(readers[0].next().await, [99]);
+    assert_eq!(end(&readers).await, (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_that_share_a_queue_and_hide_its_messages_for_different_times_are_refused() {
     let folder = TempDir::new().unwrap();
     let context = context(folder.path().to_str().unwrap(), S3Config::default());

@@ -116,11 +116,11 @@ impl QueueNews {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(progress.mark(), listed);
     }
 
-    /// Deletes the messages that name nothing that is not in all of `live`.
+    /// Deletes the messages that name nothing that is not in all of `live`. Says how many.
     ///
     /// # Errors
     /// When the ledger cannot be read or the queue does not allow it.
-    pub(crate) async fn settle(&self, ledger: &Ledger, live: Vec<Progress>) -> Result<()> {
+    pub(crate) async fn settle(&self, ledger: &Ledger, live: Vec<Progress>) -> Result<usize> {
         let marks: BTreeSet<String> = live.iter().map(Progress::mark).collect();
         let is_amid = {
             let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,11 +128,11 @@ impl QueueNews {
             listed.len() < marks.len()
         };
         *self.live.lock().unwrap_or_else(PoisonError::into_inner) = if is_amid { Vec::new() } else { live.clone() };
+        let post = self.post();
         // What messages name may come later in a listing; that is looked at when it is read.
         if is_amid {
-            return Ok(());
+            return Ok(0);
         }
-        let post = self.post();
         let mut settled = post.names();
         let paths: BTreeSet<String> = settled.iter().map(|name| name.path.clone()).collect();
         if !paths.is_empty() {
@@ -144,36 +144,41 @@ impl QueueNews {
         post.settle(&settled).await
     }
 
-    /// Of a run that does not follow: takes from the queue what is in all sinks, as far as it was told. What is not goes back. The
-    /// listing is what such a run goes by: of a queue that cannot be read, it only says so.
+    /// Of a run that does not follow: takes from the queue what is in all sinks, as far as it was told. What is not goes back when
+    /// all tables of the queue have taken theirs. The listing is what such a run goes by: of a queue that cannot be read, it only
+    /// says so.
     pub(crate) async fn sweep(&self, ledger: &Ledger) {
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if self.listens.load(Ordering::SeqCst) || live.is_empty() {
+        if self.listens.load(Ordering::SeqCst) {
             return;
         }
-        if let Err(error) = self.take_covered(ledger, &live).await {
+        let taken = self.take_covered(ledger).await;
+        if let Err(error) = taken.and(self.post().release().await) {
             tracing::warn!(table = self.table.name, queue = self.name(), %error, "messages of the queue wait for the next run");
         }
     }
 
-    async fn take_covered(&self, ledger: &Ledger, live: &[Progress]) -> Result<()> {
-        let post = self.post();
-        let mut all = 0;
-        while all < MOST_SWEPT {
-            match self.inbox.fetch(ROUND).await? {
-                0 => break,
-                came => all += came,
-            }
-            for progress in distinct(live) {
+    async fn take_covered(&self, ledger: &Ledger) -> Result<()> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut received, mut deleted) = (0, 0);
+        while !live.is_empty() {
+            // First what is held already: whoever receives gets the messages of all tables of the queue.
+            for progress in distinct(&live) {
                 self.look(ledger, progress).await?;
             }
-            self.settle(ledger, live.to_vec()).await?;
+            deleted += self.settle(ledger, live.clone()).await?;
+            if received >= MOST_SWEPT {
+                break;
+            }
+            match self.inbox.fetch(ROUND).await? {
+                0 => break,
+                came => received += came,
+            }
         }
-        if all > 0 {
-            let (table, queue, left) = (&self.table.name, self.name(), post.names().len());
-            tracing::info!(table, queue, received = all, left, "messages of objects that are in the sinks were deleted");
+        if received + deleted > 0 {
+            let (table, queue, left) = (&self.table.name, self.name(), self.post().names().len());
+            tracing::info!(table, queue, received, deleted, left, "messages of objects that are in the sinks were deleted");
         }
-        post.release().await
+        Ok(())
     }
 }
 
