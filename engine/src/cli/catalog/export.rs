@@ -56,7 +56,7 @@ pub(super) async fn export(target: Target, session: &Session, printer: &mut Prin
         arguments.tables.iter().map(|name| named(&known, name)).collect::<Result<Vec<&Table>>>()?
     };
     let by_place = by_place(&wanted, arguments.database.as_deref())?;
-    let glue = Glue::connect(&session.context, session.settings.text("glue.endpoint")).await?;
+    let glue = Glue::connect(&session.context, session.settings.text("glue.endpoint"))?;
     let mut made = BTreeSet::new();
     let mut outcomes = Vec::new();
     for ((database, _), table) in by_place {
