@@ -47,10 +47,9 @@ pub(super) struct Storage {
 impl Described {
     /// As `table`, whose files are at `location`, is to be.
     pub(super) fn wanted(table: &Table, format: &Format, location: &str) -> Self {
-        let partitions = table.registration.partitioning.fields();
-        let is_partition = |field: &Field| partitions.iter().any(|partition| partition.name() == field.name());
         let schema = table.full_schema();
-        let is_key = |field: &Field| format.has_partitions && is_partition(field);
+        let partitions = if format.has_partitions { table.registration.partitioning.fields() } else { Vec::new() };
+        let is_key = |field: &&Field| partitions.iter().any(|partition| partition.name() == field.name());
         let column = |field: &Field, hive_type: String| {
             let said = table.column_comments.get(field.name()).cloned();
             // What is text there is told what it is here.
@@ -61,17 +60,16 @@ impl Described {
             };
             GlueColumn { name: field.name().to_lowercase(), hive_type, comment }
         };
-        let fields = || schema.fields().iter().map(AsRef::as_ref);
+        let columns = schema.fields().iter().map(AsRef::as_ref).filter(|field| !is_key(field));
+        // In the order of their values, which is that of the folders and not that of a query which writes the table.
+        let keys = partitions.iter().filter_map(|partition| schema.field_with_name(partition.name()).ok());
         let mut parameters = format.parameters.clone();
         parameters.insert(MARK.to_owned(), named(table.name()));
         Self {
             name: plain_name(&table.name().table),
             description: table.registration.comment.clone(),
-            columns: fields().filter(|field| !is_key(field)).map(|field| column(field, format.column_type(field))).collect(),
-            partition_keys: fields()
-                .filter(|field| is_key(field))
-                .map(|field| column(field, hive_type(field.data_type())))
-                .collect(),
+            columns: columns.map(|field| column(field, format.column_type(field))).collect(),
+            partition_keys: keys.map(|field| column(field, hive_type(field.data_type()))).collect(),
             parameters,
             storage: Storage {
                 location: location.to_owned(),

@@ -18,6 +18,14 @@ INSERT INTO bands SELECT id, to_timestamp(created_utc) AS at, CASE WHEN score > 
 ";
 
 fn bench(moto: &Moto) -> Bench {
+    let bench = empty(moto);
+    bench.write("p.sql", WRITES);
+    bench.good(&["run", "p.sql"]);
+    bench
+}
+
+/// A lake in which nothing is yet.
+fn empty(moto: &Moto) -> Bench {
     let mut bench = Bench::new();
     block_on(moto.create_bucket(BUCKET)).unwrap();
     for (name, value) in [
@@ -31,8 +39,6 @@ fn bench(moto: &Moto) -> Bench {
         bench.set(name, value);
     }
     bench.secret("very-secret-testing");
-    bench.write("p.sql", WRITES);
-    bench.good(&["run", "p.sql"]);
     bench
 }
 
@@ -40,6 +46,26 @@ fn bench(moto: &Moto) -> Bench {
 fn ask(moto: &Moto, action: &str, request: Value) -> Value {
     let text = block_on(moto.json("AWSGlue", action, &request.to_string())).unwrap();
     serde_json::from_str(&text).unwrap()
+}
+
+fn table(moto: &Moto, database: &str, name: &str) -> Value {
+    ask(moto, "GetTable", json!({"DatabaseName": database, "Name": name}))["Table"].clone()
+}
+
+/// The partitions of a table: values and place of each, in order.
+fn partitions(moto: &Moto, database: &str, name: &str) -> Vec<(Vec<String>, String)> {
+    let answer = ask(moto, "GetPartitions", json!({"DatabaseName": database, "TableName": name}));
+    let partition = |partition: &Value| {
+        let values = partition["Values"].as_array().unwrap().iter().map(|value| value.as_str().unwrap().to_owned()).collect();
+        (values, partition["StorageDescriptor"]["Location"].as_str().unwrap().to_owned())
+    };
+    let mut partitions: Vec<_> = answer["Partitions"].as_array().unwrap().iter().map(partition).collect();
+    partitions.sort();
+    partitions
+}
+
+fn names(columns: &Value) -> Vec<&str> {
+    columns.as_array().unwrap().iter().map(|column| column["Name"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -57,7 +83,7 @@ fn tables_are_created_then_left_alone_then_updated_where_they_differ() {
     let again = bench.good(&["catalog", "export", "glue"]);
     assert_eq!(again, "reddit.bands is as it is to be; partitions: 2 as they are to be\nreddit.posts is as it is to be\n");
 
-    let posts = &ask(&moto, "GetTable", json!({"DatabaseName": "reddit", "Name": "posts"}))["Table"];
+    let posts = table(&moto, "reddit", "posts");
     assert_eq!(posts["Description"], "Posts, the newest state of each.");
     assert_eq!(posts["Parameters"]["table_type"], "DELTA");
     assert_eq!(posts["Parameters"]["spark.sql.sources.provider"], "delta");
@@ -67,23 +93,12 @@ fn tables_are_created_then_left_alone_then_updated_where_they_differ() {
     assert_eq!(columns, [["id", "string"], ["score", "bigint"], ["price", "decimal(12,2)"]]);
     assert_eq!(posts["StorageDescriptor"]["Location"], format!("s3://{BUCKET}/x/reddit/posts/"));
 
-    let bands = &ask(&moto, "GetTable", json!({"DatabaseName": "reddit", "Name": "bands"}))["Table"];
+    let bands = table(&moto, "reddit", "bands");
     let serde = &bands["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"];
     assert_eq!(serde, "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe");
     assert_eq!(bands["PartitionKeys"][0]["Name"], "band");
-    let partitions = &ask(&moto, "GetPartitions", json!({"DatabaseName": "reddit", "TableName": "bands"}))["Partitions"];
-    let mut places: Vec<(String, String)> = partitions
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|partition| {
-            let place = partition["StorageDescriptor"]["Location"].as_str().unwrap().to_owned();
-            (partition["Values"][0].as_str().unwrap().to_owned(), place)
-        })
-        .collect();
-    places.sort();
-    let place = |band: &str| (band.to_owned(), format!("s3://{BUCKET}/x/reddit/bands/band={band}/"));
-    assert_eq!(places, [place("high"), place("low")]);
+    let place = |band: &str| (vec![band.to_owned()], format!("s3://{BUCKET}/x/reddit/bands/band={band}/"));
+    assert_eq!(partitions(&moto, "reddit", "bands"), [place("high"), place("low")]);
 
     bench.write("p.sql", WRITES.replace("AS band FROM", "AS band, score AS points FROM").replace("'low' END", "NULL END"));
     bench.good(&["run", "p.sql", "--from-scratch", "--yes"]);
@@ -117,6 +132,30 @@ fn a_table_of_somebody_else_and_one_that_is_not_on_s3_are_left_out() {
     let done: Vec<[&Value; 2]> = json.as_array().unwrap().iter().map(|table| [&table["glue"], &table["action"]]).collect();
     let expected = json!([["two_3.bands", "create"], ["two_3.here", "skip"], ["two_3.posts", "create"]]);
     assert_eq!(json!(done), expected);
+}
+
+#[test]
+fn partition_keys_stand_in_the_order_of_their_values() {
+    let moto = block_on(Moto::start()).unwrap();
+    let bench = empty(&moto);
+    bench.write(
+        "days.sql",
+        "CREATE EXTERNAL TABLE posts STORED AS REDDIT LOCATION 'r/rust/new';\n\
+         CREATE EXTERNAL TABLE days STORED AS PARQUET LOCATION 'lake://reddit/days' PARTITIONED BY (day, band);\n\
+         INSERT INTO days SELECT id, CASE WHEN score > 20 THEN 'high' ELSE 'low' END AS band,\n\
+         to_date(to_timestamp(created_utc)) AS day, score FROM posts;\n",
+    );
+    bench.good(&["run", "days.sql"]);
+    bench.good(&["catalog", "export", "glue"]);
+    let days = table(&moto, "reddit", "days");
+    let key = |index: usize| ["Name", "Type"].map(|what| days["PartitionKeys"][index][what].as_str().unwrap());
+    assert_eq!([key(0), key(1)], [["day", "date"], ["band", "string"]]);
+    assert_eq!(names(&days["StorageDescriptor"]["Columns"]), ["id", "score"]);
+    let partitions = partitions(&moto, "reddit", "days");
+    assert!(!partitions.is_empty());
+    for (values, place) in partitions {
+        assert_eq!(place, format!("s3://{BUCKET}/x/reddit/days/day={}/band={}/", values[0], values[1]));
+    }
 }
 
 #[test]
