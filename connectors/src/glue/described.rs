@@ -94,9 +94,15 @@ impl Described {
         }
     }
 
-    /// Whether it is, in Glue, another table that only has the name of `wanted`.
-    pub(super) fn is_foreign(&self, wanted: &Self) -> bool {
-        !self.parameters.contains_key(MARK) && place(&self.storage.location) != place(&wanted.storage.location)
+    /// What it is, in Glue, if it is another table that only has the name of `wanted`.
+    pub(super) fn foreign(&self, wanted: &Self) -> Option<String> {
+        let place = &self.storage.location;
+        match self.parameters.get(MARK) {
+            Some(mark) if Some(mark) == wanted.parameters.get(MARK) => None,
+            Some(mark) => Some(format!("Glue has {mark} under that name; choose another --database")),
+            None if place.trim_end_matches('/') == wanted.storage.location.trim_end_matches('/') => None,
+            None => Some(format!("Glue has another table of that name, at {place}")),
+        }
     }
 
     /// What of `there` is not as in this one, in words.
@@ -199,10 +205,6 @@ pub(super) fn incomplete(error: impl std::fmt::Display) -> Error {
 
 fn named(name: &TableName) -> String {
     format!("lake.{name}")
-}
-
-fn place(location: &str) -> &str {
-    location.trim_end_matches('/')
 }
 
 fn sorted(map: Option<&HashMap<String, String>>) -> BTreeMap<String, String> {

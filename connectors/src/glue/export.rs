@@ -103,9 +103,8 @@ impl Glue {
         }
         let wanted = Described::wanted(table, &format, &location);
         let there = self.there(database, &wanted.name).await?;
-        if there.as_ref().is_some_and(|there| there.is_foreign(&wanted)) {
-            let place = there.map(|there| there.storage.location).unwrap_or_default();
-            return skipped(name, format!("Glue has another table of that name, at {place}"));
+        if let Some(foreign) = there.as_ref().and_then(|there| there.foreign(&wanted)) {
+            return skipped(name, foreign);
         }
         let action = self.write_table(database, &wanted, there.as_ref(), plan).await?;
         let partitioning = &table.registration.partitioning;

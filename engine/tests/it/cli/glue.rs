@@ -159,6 +159,19 @@ fn partition_keys_stand_in_the_order_of_their_values() {
 }
 
 #[test]
+fn a_table_that_another_of_ours_was_exported_as_is_left_alone() {
+    let moto = block_on(Moto::start()).unwrap();
+    let bench = bench(&moto);
+    bench.write("mart.sql", WRITES.replace("lake://reddit/", "lake://mart/"));
+    bench.good(&["run", "mart.sql"]);
+    bench.good(&["catalog", "export", "glue", "reddit.bands", "--database", "analytics"]);
+    let before = (table(&moto, "analytics", "bands"), partitions(&moto, "analytics", "bands"));
+    let ended = bench.engine(&["catalog", "export", "glue", "mart.bands", "--database", "analytics"]);
+    assert_eq!(ended.stdout, "left out analytics.bands: Glue has lake.reddit.bands under that name; choose another --database\n");
+    assert_eq!((table(&moto, "analytics", "bands"), partitions(&moto, "analytics", "bands")), before);
+}
+
+#[test]
 fn a_glue_that_does_not_answer_is_told_with_what_to_check() {
     let moto = block_on(Moto::start()).unwrap();
     let mut bench = bench(&moto);
