@@ -13,6 +13,7 @@ use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 use crate::aws::{Request, StoreCredentials};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::replay::Purpose;
 
 /// Tries of one request.
 const ATTEMPTS: u32 = 4;
@@ -23,20 +24,24 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Glue {
     pub(super) client: Client,
+    pub(super) purpose: Purpose,
 }
 
 impl fmt::Debug for Glue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Glue").finish_non_exhaustive()
+        f.debug_struct("Glue").field("purpose", &self.purpose).finish_non_exhaustive()
     }
 }
 
 impl Glue {
     /// With the credentials and the region of `[s3]`; `endpoint` in place of AWS' own. Asks nothing yet.
     ///
+    /// # Purpose
+    /// To [`Purpose::Look`], nothing is written: what is returned is what would be.
+    ///
     /// # Errors
     /// [`Error::Config`] for a setting of `[s3]` that is wrong.
-    pub fn connect(context: &Context, endpoint: Option<&str>) -> Result<Self> {
+    pub fn connect(context: &Context, endpoint: Option<&str>, purpose: Purpose) -> Result<Self> {
         let mut config = aws_sdk_glue::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(context.stores.region()))
@@ -46,7 +51,11 @@ impl Glue {
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
-        Ok(Self { client: Client::from_conf(config.build()) })
+        Ok(Self { client: Client::from_conf(config.build()), purpose })
+    }
+
+    pub(super) fn writes(&self) -> bool {
+        self.purpose == Purpose::Commit
     }
 }
 

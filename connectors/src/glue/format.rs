@@ -52,7 +52,7 @@ impl Format {
         }
     }
 
-    fn parquet() -> Self {
+    pub(super) fn parquet() -> Self {
         Self {
             input: "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
             output: "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",

@@ -42,6 +42,10 @@ fn empty(moto: &Moto) -> Bench {
     bench
 }
 
+fn put(moto: &Moto, key: &str, text: &str) {
+    block_on(moto.put_object(BUCKET, key, text)).unwrap();
+}
+
 /// What Glue answers.
 fn ask(moto: &Moto, action: &str, request: Value) -> Value {
     let text = block_on(moto.json("AWSGlue", action, &request.to_string())).unwrap();
@@ -126,7 +130,7 @@ fn a_table_of_somebody_else_and_one_that_is_not_on_s3_are_left_out() {
     bench.good(&["run", "local.sql"]);
     let ended = bench.good(&["catalog", "export", "glue"]);
     assert!(ended.contains("left out reddit.posts: Glue has another table of that name, at s3://elsewhere/posts/"), "{ended}");
-    assert!(ended.contains("left out local.here: it is at file://") && ended.contains("Athena reads S3 only"), "{ended}");
+    assert!(ended.contains("left out local.here: it is at /") && ended.contains("Athena reads S3 only"), "{ended}");
     assert!(ended.contains("created reddit.bands"), "{ended}");
     let json: Value = serde_json::from_str(&bench.good(&["catalog", "export", "glue", "--json", "--database", "Two-3"])).unwrap();
     let done: Vec<[&Value; 2]> = json.as_array().unwrap().iter().map(|table| [&table["glue"], &table["action"]]).collect();
@@ -169,6 +173,30 @@ fn a_table_that_another_of_ours_was_exported_as_is_left_alone() {
     let ended = bench.engine(&["catalog", "export", "glue", "mart.bands", "--database", "analytics"]);
     assert_eq!(ended.stdout, "left out analytics.bands: Glue has lake.reddit.bands under that name; choose another --database\n");
     assert_eq!((table(&moto, "analytics", "bands"), partitions(&moto, "analytics", "bands")), before);
+}
+
+/// A crawl finds them; names of folders are as people make them.
+const AWKWARD: &str = "my%20folder/%C3%A9%3Dx";
+
+#[test]
+fn what_athena_would_not_see_is_said_and_is_no_partition() {
+    let moto = block_on(Moto::start()).unwrap();
+    let bench = empty(&moto);
+    for (name, id) in [("2026/11/a", 1), ("2026/10/a", 2), ("2026/b", 3), ("old", 4)] {
+        put(&moto, &format!("{AWKWARD}/orders/{name}.json"), &format!("{{\"id\":{id}}}\n"));
+    }
+    put(&moto, &format!("{AWKWARD}/zones/z.json"), "{\"zone\":\"a\",\"name\":\"b\"}\n");
+    bench.good(&["crawl", "s3://lake/my folder/é=x", "--into", "raw"]);
+    // It came later.
+    put(&moto, &format!("{AWKWARD}/orders/tmp/x.json"), "{\"id\":5}\n");
+    let ended = bench.good(&["catalog", "export", "glue"]);
+    let folder = format!("s3://{BUCKET}/my folder/é=x/orders/");
+    let unseen = format!("Athena does not see 3 of the files, as '{folder}2026/b.json': it lies above the folders of partitions");
+    assert!(ended.contains("created raw.orders: 3 columns; partitions: 2 new\n") && ended.contains(&unseen), "{ended}");
+    assert!(ended.contains("created raw.zones: 2 columns\n"), "{ended}");
+    let places: Vec<String> = partitions(&moto, "raw", "orders").into_iter().map(|(_, place)| place).collect();
+    assert_eq!(places, [format!("{folder}2026/10/"), format!("{folder}2026/11/")]);
+    assert_eq!(table(&moto, "raw", "orders")["StorageDescriptor"]["Location"], folder);
 }
 
 #[test]
