@@ -7,7 +7,7 @@ use catalog::store::Table;
 
 use super::client::{Glue, failed};
 use super::described::{Described, Storage, incomplete};
-use super::format::Format;
+use super::format::{Format, is_of_files};
 use super::partitions::{Partitions, root};
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
@@ -102,11 +102,15 @@ impl Glue {
         stores: &Stores,
         outcome: &mut Outcome,
     ) -> Result<Action> {
+        if !is_of_files(&spec.connector) {
+            let why = format!("tables of {} are not files, and Athena does not read them", spec.connector);
+            return Ok(Action::Skipped(why));
+        }
         let (location, is_part) = root(&spec.location, stores)?;
         if !location.starts_with("s3://") {
             return Ok(Action::Skipped(format!("it is at {location}, and Athena reads S3 only")));
         }
-        let format = match Format::of(spec) {
+        let format = match Format::of(spec, stores).await {
             Ok(format) => format,
             Err(Error::Config { message, .. }) => return Ok(Action::Skipped(message)),
             Err(error) => return Err(error),

@@ -200,6 +200,57 @@ fn what_athena_would_not_see_is_said_and_is_no_partition() {
 }
 
 #[test]
+fn csv_is_exported_as_its_files_are_written() {
+    let moto = block_on(Moto::start()).unwrap();
+    let bench = empty(&moto);
+    // Names of columns that no two tables have: else they would be one.
+    let put = |table: &str, file: &str, delimiter: &str, columns: [&str; 3]| {
+        let cell = |name: &str, row: u64| if name.ends_with("id") { row.to_string() } else { format!("{name} {row}") };
+        let row = |row: u64| columns.map(|name| cell(name, row)).join(delimiter);
+        let rows: Vec<String> = (1..20).map(row).collect();
+        let header = columns.join(delimiter);
+        put(&moto, &format!("raw/{table}/{file}"), &format!("{header}\n{}\n", rows.join("\n")));
+    };
+    put("tabs", "a.tsv", "\t", ["tab_id", "colour", "shape"]);
+    put("semicolons", "a.csv", ";", ["semi_id", "street", "town"]);
+    put("both", "a.csv", ";", ["both_id", "left", "right"]);
+    put("both", "b.csv", ",", ["both_id", "left", "right"]);
+    put("turned", "a.csv", ",", ["turned_id", "first", "second"]);
+    put("turned", "b.csv", ",", ["second", "turned_id", "first"]);
+    bench.good(&["crawl", "s3://lake/raw"]);
+    let ended = bench.good(&["catalog", "export", "glue"]);
+    for (name, separator) in [("tabs", "\t"), ("semicolons", ";")] {
+        assert!(ended.contains(&format!("created raw.{name}: 3 columns\n")), "{ended}");
+        let made = table(&moto, "raw", name);
+        assert_eq!(made["StorageDescriptor"]["SerdeInfo"]["Parameters"]["separatorChar"], separator, "{name}");
+        assert_eq!(made["Parameters"]["skip.header.line.count"], "1", "{name}");
+    }
+    let both = "left out raw.both: its files are not all written alike: 's3://lake/raw/both/a.csv' with delimiter `;`";
+    assert!(ended.contains(both), "{ended}");
+    let turned = "left out raw.turned: Athena takes columns by their position, and those of 's3://lake/raw/turned/b.csv'";
+    assert!(ended.contains(turned), "{ended}");
+}
+
+#[test]
+fn a_table_that_cannot_be_exported_does_not_keep_others_from_it() {
+    let moto = block_on(Moto::start()).unwrap();
+    let bench = empty(&moto);
+    put(&moto, "raw/broken/a.csv", "id,name\n1,x\n2,y\n3,z\n");
+    put(&moto, "raw/whole/a.json", "{\"zone\":1,\"colour\":\"red\"}\n");
+    bench.good(&["crawl", "s3://lake/raw"]);
+    // It came later.
+    put(&moto, "raw/broken/b.csv", "PK\u{3}\u{4}");
+    let ended = bench.engine(&["catalog", "export", "glue"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stdout.contains("not exported raw.broken: 's3://lake/raw/broken/b.csv' is a zip archive"), "{ended:?}");
+    assert!(ended.stdout.contains("created raw.whole: 2 columns"), "{ended:?}");
+    let ended = bench.engine(&["catalog", "export", "glue", "--json"]);
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let done: Vec<[&Value; 2]> = json.as_array().unwrap().iter().map(|table| [&table["glue"], &table["action"]]).collect();
+    assert_eq!((ended.code, json!(done)), (1, json!([["raw.broken", "failed"], ["raw.whole", "none"]])));
+}
+
+#[test]
 fn a_glue_that_does_not_answer_is_told_with_what_to_check() {
     let moto = block_on(Moto::start()).unwrap();
     let mut bench = bench(&moto);
