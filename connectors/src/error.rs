@@ -125,6 +125,23 @@ impl Error {
         }
     }
 
+    /// The same for another who waits for what failed, without its cause.
+    pub(crate) fn same(&self) -> Self {
+        match self {
+            Self::Config { message, subject } => Self::Config { message: message.clone(), subject: subject.clone() },
+            Self::Auth { message } => Self::Auth { message: message.clone() },
+            Self::NotFound { message } => Self::NotFound { message: message.clone() },
+            Self::RateLimited { message, retry_after } => {
+                Self::RateLimited { message: message.clone(), retry_after: *retry_after }
+            }
+            Self::Transient { message, .. } => Self::Transient { message: message.clone(), source: None },
+            Self::Data { message } => Self::Data { message: message.clone() },
+            Self::SchemaChanged { message } => Self::SchemaChanged { message: message.clone() },
+            Self::Storage { message, .. } => Self::Storage { message: message.clone(), source: None },
+            Self::Internal { message } => Self::Internal { message: message.clone() },
+        }
+    }
+
     /// The same error with where it happened put in front of its message.
     #[must_use]
     pub fn context(mut self, place: impl std::fmt::Display) -> Self {

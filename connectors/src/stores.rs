@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, AwsCredentialProvider, S3ConditionalPut};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider, S3ConditionalPut};
 use object_store::http::HttpBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -196,20 +196,6 @@ impl Stores {
         Ok(Location { url, store, path })
     }
 
-    /// The credentials of `[s3]` (keys that are set, of the environment, of a role) and its region, for other services of AWS.
-    ///
-    /// # Errors
-    /// [`Error::Auth`] when there are none.
-    pub(crate) async fn aws_credentials(&self) -> Result<(Arc<AwsCredential>, String)> {
-        let found = self.credentials()?.get_credential().await;
-        let found = found.map_err(|error| Error::Auth {
-            message: format!(
-                "there are no credentials for AWS: {error}; set [s3] access_key_id and secret_access_key, or AWS_ACCESS_KEY_ID"
-            ),
-        })?;
-        Ok((found, self.region()))
-    }
-
     fn open_url(&self, mut url: Url) -> Result<Location> {
         let trimmed = url.path().trim_end_matches('/').to_owned();
         url.set_path(&trimmed);
@@ -280,15 +266,24 @@ impl Stores {
         builder
     }
 
-    /// The messages of the queue at `url`: one inbox for all tables of this process, while one of them uses it. The first one's
-    /// `visibility` counts.
+    /// The messages of the queue at `url`: one inbox for all tables of this process, while one of them uses it. Asks nobody.
     ///
     /// # Errors
-    /// [`Error::Config`] when there are no credentials to ask it with.
+    /// [`Error::Config`] when another of these tables has messages hidden for another time.
     pub(crate) fn inbox(&self, url: &QueueUrl, visibility: Duration) -> Result<Arc<Inbox>> {
         let mut inboxes = self.inboxes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(inbox) = inboxes.get(url.as_str()).and_then(Weak::upgrade) {
-            return Ok(inbox);
+            if inbox.visibility() == visibility {
+                return Ok(inbox);
+            }
+            let message = format!(
+                "option 'visibility' is {} s, and {} s with another table that queue '{}' tells: a queue's messages are hidden for one \
+                 time; give both tables the same",
+                visibility.as_secs(),
+                inbox.visibility().as_secs(),
+                url.name()
+            );
+            return Err(Error::config_at("visibility", message));
         }
         let queue = Queue::new(url, self.s3.queue_endpoint.as_deref(), &self.region(), self.credentials()?);
         let inbox = Arc::new(Inbox::new(queue, visibility));
@@ -296,12 +291,16 @@ impl Stores {
         Ok(inbox)
     }
 
-    fn region(&self) -> String {
+    /// The region of `[s3]`, for other services of AWS.
+    pub(crate) fn region(&self) -> String {
         self.s3_builder().get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(|| DEFAULT_REGION.to_owned())
     }
 
-    /// What requests to S3 are signed with.
-    fn credentials(&self) -> Result<AwsCredentialProvider> {
+    /// What requests to S3 are signed with, and those to other services of AWS: keys that are set, of the environment, of a role.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a setting of `[s3]` that is wrong.
+    pub(crate) fn credentials(&self) -> Result<AwsCredentialProvider> {
         // A store has to have a bucket; its credentials are those of any other.
         let store = self.s3_builder().with_bucket_name("none").build();
         let store = store.map_err(|error| Error::config(format!("[s3]: {error}")))?;

@@ -115,7 +115,8 @@ macro_rules! common_options {
                 name: "visibility",
                 default: "'60s'",
                 help: "with notifications 'sqs:...': how long a message is hidden from others at once; it is hidden again while work on it \
-                       goes on, so that this is how long the next run waits for what a killed one held",
+                       goes on, so that this is how long the next run waits for what a killed one held; tables that share a queue have \
+                       it in common",
             },
             $($own),*
         ]
@@ -250,7 +251,23 @@ pub(crate) enum Text {
     Csv(Arc<CsvOptions>),
 }
 
+/// What a table says in its `OPTIONS`, checked; apart from that, the forms of its columns.
+fn options(table: &TableSpec, specs: &[OptionSpec]) -> Result<(Vec<(String, String)>, Options)> {
+    // DataFusion's own names of the options of files are understood too.
+    let named = table.options.iter().map(|(name, value)| (own_name(name), value.clone()));
+    let (forms, given): (Vec<_>, Vec<_>) = named.partition(|(name, _)| name.to_ascii_lowercase().starts_with(forms::PREFIX));
+    Ok((forms, Options::parse(&table.connector, specs, &given)?))
+}
+
 impl Text {
+    /// As the options of `table`, whose files are of `format`, say.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an option that is wrong.
+    pub(crate) fn of(table: &TableSpec, format: Format, specs: &[OptionSpec]) -> Result<Self> {
+        Self::parse(format, &options(table, specs)?.1)
+    }
+
     fn parse(format: Format, options: &Options) -> Result<Self> {
         match format {
             Format::Csv => csv_options(options).map(|csv| Self::Csv(Arc::new(csv))),
@@ -327,10 +344,7 @@ impl FileTable {
         format: Format,
         specs: &[OptionSpec],
     ) -> Result<Self> {
-        // DataFusion's own names of the options of files are understood too.
-        let named = table.options.iter().map(|(name, value)| (own_name(name), value.clone()));
-        let (forms, given): (Vec<_>, Vec<_>) = named.partition(|(name, _)| name.to_ascii_lowercase().starts_with(forms::PREFIX));
-        let options = Options::parse(&table.connector, specs, &given)?;
+        let (forms, options) = options(table, specs)?;
         let faults = Faults::parse(&options)?;
         let on_change = match options.choice("on_change", &["fail", "reprocess", "ignore"])? {
             Some("reprocess") => OnChange::Reprocess,

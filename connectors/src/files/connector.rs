@@ -130,6 +130,6 @@ async fn open(
     options: &[OptionSpec],
 ) -> Result<Arc<dyn Source>> {
     let table = Arc::new(FileTable::open(table, &home, context, format, options).await?);
-    let news = Arc::new(News::new(&table, context));
+    let news = Arc::new(News::new(&table, context)?);
     Ok(Arc::new(FileSource { table, ledger: Ledger::new(home.join("ledger")), parked: Parking::default(), news }))
 }

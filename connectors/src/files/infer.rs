@@ -158,7 +158,11 @@ impl Files<'_> {
         all
     }
 
-    async fn chosen(&self) -> Result<Vec<Object>> {
+    /// Some of the first files, some of the last, some between.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(super) async fn chosen(&self) -> Result<Vec<Object>> {
         let none = futures::stream::empty().boxed();
         let mut files = pending(self.place, none, self.format, OnChange::Ignore, Skipped::default()).await?;
         let (mut first, mut middle, mut last) = (Vec::new(), Vec::new(), VecDeque::new());

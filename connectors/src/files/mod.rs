@@ -37,7 +37,9 @@ mod row_image;
 mod slice;
 mod source;
 mod value;
+pub(crate) mod written;
 
+pub(crate) use config::Text;
 pub use connector::{Csv, Json};
 pub(crate) use connector::{PARQUET_OPTIONS, open_parquet};
 pub use ledger::{IngestedObject, ingested};

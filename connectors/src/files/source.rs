@@ -103,7 +103,7 @@ impl Source for FileSource {
                 tracing::warn!(table = self.table.name, queue = queue.name(), %error, "messages are deleted later");
                 Ok(())
             }
-            settled => settled,
+            settled => settled.map(drop),
         }
     }
 

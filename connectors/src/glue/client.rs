@@ -7,11 +7,13 @@ use aws_sdk_glue::Client;
 use aws_sdk_glue::config::http::HttpResponse;
 use aws_sdk_glue::config::retry::RetryConfig;
 use aws_sdk_glue::config::timeout::TimeoutConfig;
-use aws_sdk_glue::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_glue::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_glue::config::{BehaviorVersion, Region};
+use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 
+use crate::aws::{Request, StoreCredentials};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::replay::Purpose;
 
 /// Tries of one request.
 const ATTEMPTS: u32 = 4;
@@ -22,32 +24,38 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Glue {
     pub(super) client: Client,
+    pub(super) purpose: Purpose,
 }
 
 impl fmt::Debug for Glue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Glue").finish_non_exhaustive()
+        f.debug_struct("Glue").field("purpose", &self.purpose).finish_non_exhaustive()
     }
 }
 
 impl Glue {
     /// With the credentials and the region of `[s3]`; `endpoint` in place of AWS' own. Asks nothing yet.
     ///
+    /// # Purpose
+    /// To [`Purpose::Look`], nothing is written: what is returned is what would be.
+    ///
     /// # Errors
-    /// [`Error::Auth`] when there are no credentials.
-    pub async fn connect(context: &Context, endpoint: Option<&str>) -> Result<Self> {
-        let (found, region) = context.stores.aws_credentials().await?;
-        let credentials = Credentials::new(&found.key_id, &found.secret_key, found.token.clone(), None, "[s3]");
+    /// [`Error::Config`] for a setting of `[s3]` that is wrong.
+    pub fn connect(context: &Context, endpoint: Option<&str>, purpose: Purpose) -> Result<Self> {
         let mut config = aws_sdk_glue::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region))
-            .credentials_provider(credentials)
+            .region(Region::new(context.stores.region()))
+            .credentials_provider(StoreCredentials(context.stores.credentials()?))
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ANSWER_LIMIT).build());
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
-        Ok(Self { client: Client::from_conf(config.build()) })
+        Ok(Self { client: Client::from_conf(config.build()), purpose })
+    }
+
+    pub(super) fn writes(&self) -> bool {
+        self.purpose == Purpose::Commit
     }
 }
 
@@ -56,20 +64,6 @@ pub(super) fn failed<E>(what: &str, right: &str, error: &SdkError<E, HttpRespons
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let service = error.as_service_error();
-    let code = service.and_then(ProvideErrorMetadata::code).unwrap_or_default();
-    let said = service.and_then(ProvideErrorMetadata::message).unwrap_or(code);
-    match code {
-        "AccessDeniedException" | "UnrecognizedClientException" | "InvalidSignatureException" | "ExpiredTokenException" => {
-            Error::Auth { message: format!("Glue does not {what}: {said}; the credentials of [s3] need the right {right}") }
-        }
-        "InvalidInputException" | "ResourceNumberLimitExceededException" | "AlreadyExistsException" => {
-            Error::config(format!("Glue does not {what}: {said}"))
-        }
-        _ if service.is_some() => Error::transient(format!("Glue does not {what}: {code} {said}")),
-        _ => Error::transient(format!(
-            "Glue was asked to {what} and did not answer: {}; check the network, [s3] region and [glue] endpoint",
-            DisplayErrorContext(error)
-        )),
-    }
+    let (what, right) = (format!("{what} in Glue"), format!("the right {right}"));
+    Request { what: &what, right: &right, endpoint: "[glue] endpoint" }.failed(error)
 }

@@ -15,6 +15,11 @@ use crate::error::{Error, Result};
 /// The parameter by which an exported table is known.
 const MARK: &str = "engine.table";
 
+/// The longest that Glue takes, in bytes: <https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog-tables.html>.
+const LONGEST_COMMENT: usize = 255;
+/// See [`LONGEST_COMMENT`].
+const LONGEST_DESCRIPTION: usize = 2048;
+
 /// A table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Described {
@@ -47,10 +52,9 @@ pub(super) struct Storage {
 impl Described {
     /// As `table`, whose files are at `location`, is to be.
     pub(super) fn wanted(table: &Table, format: &Format, location: &str) -> Self {
-        let partitions = table.registration.partitioning.fields();
-        let is_partition = |field: &Field| partitions.iter().any(|partition| partition.name() == field.name());
         let schema = table.full_schema();
-        let is_key = |field: &Field| format.has_partitions && is_partition(field);
+        let partitions = if format.has_partitions { table.registration.partitioning.fields() } else { Vec::new() };
+        let is_key = |field: &&Field| partitions.iter().any(|partition| partition.name() == field.name());
         let column = |field: &Field, hive_type: String| {
             let said = table.column_comments.get(field.name()).cloned();
             // What is text there is told what it is here.
@@ -59,19 +63,19 @@ impl Described {
                 (Some(said), Some(hidden)) => Some(format!("{said} ({hidden})")),
                 (said, hidden) => said.or(hidden),
             };
+            let comment = comment.map(|comment| cut(&comment, LONGEST_COMMENT));
             GlueColumn { name: field.name().to_lowercase(), hive_type, comment }
         };
-        let fields = || schema.fields().iter().map(AsRef::as_ref);
+        let columns = schema.fields().iter().map(AsRef::as_ref).filter(|field| !is_key(field));
+        // In the order of their values, which is that of the folders and not that of a query which writes the table.
+        let keys = partitions.iter().filter_map(|partition| schema.field_with_name(partition.name()).ok());
         let mut parameters = format.parameters.clone();
         parameters.insert(MARK.to_owned(), named(table.name()));
         Self {
             name: plain_name(&table.name().table),
-            description: table.registration.comment.clone(),
-            columns: fields().filter(|field| !is_key(field)).map(|field| column(field, format.column_type(field))).collect(),
-            partition_keys: fields()
-                .filter(|field| is_key(field))
-                .map(|field| column(field, hive_type(field.data_type())))
-                .collect(),
+            description: table.registration.comment.as_deref().map(|comment| cut(comment, LONGEST_DESCRIPTION)),
+            columns: columns.map(|field| column(field, format.column_type(field))).collect(),
+            partition_keys: keys.map(|field| column(field, hive_type(field.data_type()))).collect(),
             parameters,
             storage: Storage {
                 location: location.to_owned(),
@@ -96,9 +100,15 @@ impl Described {
         }
     }
 
-    /// Whether it is, in Glue, another table that only has the name of `wanted`.
-    pub(super) fn is_foreign(&self, wanted: &Self) -> bool {
-        !self.parameters.contains_key(MARK) && place(&self.storage.location) != place(&wanted.storage.location)
+    /// What it is, in Glue, if it is another table that only has the name of `wanted`.
+    pub(super) fn foreign(&self, wanted: &Self) -> Option<String> {
+        let place = &self.storage.location;
+        match self.parameters.get(MARK) {
+            Some(mark) if Some(mark) == wanted.parameters.get(MARK) => None,
+            Some(mark) => Some(format!("Glue has {mark} under that name; choose another --database")),
+            None if place.trim_end_matches('/') == wanted.storage.location.trim_end_matches('/') => None,
+            None => Some(format!("Glue has another table of that name, at {place}")),
+        }
     }
 
     /// What of `there` is not as in this one, in words.
@@ -203,10 +213,96 @@ fn named(name: &TableName) -> String {
     format!("lake.{name}")
 }
 
-fn place(location: &str) -> &str {
-    location.trim_end_matches('/')
+/// On one line, in `most` bytes.
+fn cut(text: &str, most: usize) -> String {
+    const CUT: char = '…';
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.len() <= most {
+        return line;
+    }
+    format!("{}{CUT}", &line[..line.floor_char_boundary(most - CUT.len_utf8())])
 }
 
 fn sorted(map: Option<&HashMap<String, String>>) -> BTreeMap<String, String> {
     map.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Schema};
+    use catalog::drift::Policy;
+    use catalog::partitions::Partitioning;
+    use catalog::store::{Registration, Statistics, TableOptions};
+
+    use super::*;
+
+    /// A table that a pipeline writes, with its columns in the order of the query.
+    fn table(name: &str, columns: &[&str]) -> Table {
+        let field = |name: &&str| Field::new(*name, DataType::Utf8, true);
+        let partitions = [Field::new("day", DataType::Utf8, true), Field::new("country", DataType::Utf8, true)];
+        let registration = Registration {
+            name: TableName::new("mart", name),
+            connector: "PARQUET".into(),
+            location: "s3://b/x".into(),
+            options: TableOptions::default(),
+            schema: Schema::new(columns.iter().map(field).collect::<Vec<_>>()),
+            partitioning: Partitioning::parse("day={day}/country={country}", &partitions).unwrap(),
+            key: Vec::new(),
+            policy: Policy::Evolve,
+            comment: Some("Sales,\nby day".into()),
+            registered_by: "test".into(),
+        };
+        let at = chrono::DateTime::UNIX_EPOCH;
+        let column_comments = BTreeMap::from([("id".to_owned(), "é".repeat(200))]);
+        Table { registration, version: 1, column_comments, statistics: Statistics::default(), created_at: at, updated_at: at }
+    }
+
+    fn wanted(name: &str, columns: &[&str], location: &str) -> Described {
+        Described::wanted(&table(name, columns), &Format::parquet(), location)
+    }
+
+    #[test]
+    fn partition_keys_are_in_the_order_of_the_folders_and_comments_as_long_as_glue_takes() {
+        let sales = wanted("Sales", &["id", "country", "day", "n"], "s3://b/x/");
+        let names = |columns: &[GlueColumn]| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&sales.partition_keys), ["day", "country"]);
+        assert_eq!(names(&sales.columns), ["id", "n"]);
+        assert_eq!((sales.name.as_str(), sales.description.as_deref()), ("sales", Some("Sales, by day")));
+        assert_eq!(sales.columns[0].comment, Some(format!("{}…", "é".repeat(126))));
+    }
+
+    #[test]
+    fn a_table_is_ours_by_its_mark_or_its_place() {
+        let ours = wanted("t", &["id"], "s3://b/x/");
+        let unmarked = |location: &str| {
+            let mut there = wanted("t", &["id"], location);
+            there.parameters.remove(MARK);
+            there
+        };
+        for (there, expected) in [
+            (wanted("t", &["id"], "s3://b/elsewhere/"), None),
+            (unmarked("s3://b/x"), None),
+            (unmarked("s3://b/y"), Some("Glue has another table of that name, at s3://b/y")),
+            (wanted("u", &["id"], "s3://b/x/"), Some("Glue has lake.mart.u under that name; choose another --database")),
+        ] {
+            assert_eq!(there.foreign(&ours).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn what_differs_is_named_and_what_only_glue_has_is_no_difference() {
+        let ours = wanted("t", &["id", "n"], "s3://b/x/");
+        let mut there = ours.clone();
+        there.parameters.insert("owner".into(), "somebody".into());
+        assert!(ours.differences(&there).is_empty());
+        assert_eq!(ours.input(Some(&there)).unwrap().parameters().unwrap()["owner"], "somebody");
+        there.columns.swap(0, 1);
+        assert_eq!(ours.differences(&there), ["order of columns"]);
+        there.columns[0].hive_type = "int".into();
+        there.columns[1].name = "old".into();
+        there.partition_keys.swap(0, 1);
+        there.storage.location = "s3://b/y/".into();
+        let expected = ["column id is new", "column old goes", "column n becomes string", "partition keys", "location"];
+        assert_eq!(ours.differences(&there), expected);
+    }
 }

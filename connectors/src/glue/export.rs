@@ -7,11 +7,12 @@ use catalog::store::Table;
 
 use super::client::{Glue, failed};
 use super::described::{Described, Storage, incomplete};
-use super::format::Format;
-use super::partitions::{Partitions, partitions, root};
+use super::format::{Format, is_of_files};
+use super::partitions::{Partitions, root};
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
 use crate::files::object::Format as FileFormat;
+use crate::stores::Stores;
 
 /// Partitions of one request: the most that Glue takes.
 const BATCH: usize = 100;
@@ -25,8 +26,10 @@ pub enum Action {
     Update(Vec<String>),
     /// It was there as it is to be.
     Unchanged,
-    /// It is not exported, and why.
+    /// It is not one to export, and why.
     Skipped(String),
+    /// It could not be exported, and why. What of it was written before stays.
+    Failed(String),
 }
 
 /// What was, or would be, done to a table's partitions.
@@ -56,17 +59,17 @@ pub struct Outcome {
 }
 
 impl Glue {
-    /// Makes a database if there is none of the name; says whether there was none. With `plan`, makes nothing.
+    /// Makes a database if there is none of the name; says whether there was none.
     ///
     /// # Errors
     /// When Glue refuses or does not answer.
-    pub async fn make_database(&self, name: &str, plan: bool) -> Result<bool> {
+    pub async fn make_database(&self, name: &str) -> Result<bool> {
         match self.client.get_database().name(name).send().await {
             Ok(_) => return Ok(false),
             Err(error) if error.as_service_error().is_some_and(|error| error.is_entity_not_found_exception()) => {}
             Err(error) => return Err(failed(&format!("show database {name}"), "glue:GetDatabase", &error)),
         }
-        if !plan {
+        if self.writes() {
             let input = DatabaseInput::builder().name(name).build().map_err(incomplete)?;
             let made = self.client.create_database().database_input(input).send().await;
             made.map_err(|error| failed(&format!("create database {name}"), "glue:CreateDatabase", &error))?;
@@ -74,53 +77,60 @@ impl Glue {
         Ok(true)
     }
 
-    /// Writes what of `table`, which `spec` declares with options resolved, is not in `database` as it is to be. With `plan`, writes
-    /// nothing.
+    /// Writes what of `table`, which `spec` declares with options resolved, is not in `database` as it is to be. What is wrong with
+    /// this table is its outcome, and no error: it need not keep others from being exported.
     ///
     /// # Errors
-    /// When its files cannot be listed; when Glue refuses or does not answer. What was written stays, and is not written again.
-    pub async fn export(
+    /// When Glue or the table's store does not answer: they will not for the next table either. What was written stays, and is not
+    /// written again.
+    pub async fn export(&self, table: &Table, spec: &TableSpec, database: &str, context: &Context) -> Result<Outcome> {
+        let name = format!("{database}.{}", super::plain_name(&table.name().table));
+        let mut outcome = Outcome { table: name, action: Action::Unchanged, partitions: None, notes: Vec::new() };
+        outcome.action = match self.write(table, spec, database, &context.stores, &mut outcome).await {
+            Ok(action) => action,
+            Err(error) if error.retry() || matches!(error, Error::Internal { .. }) => return Err(error),
+            Err(error) => Action::Failed(error.to_string()),
+        };
+        Ok(outcome)
+    }
+
+    async fn write(
         &self,
         table: &Table,
         spec: &TableSpec,
         database: &str,
-        context: &Context,
-        plan: bool,
-    ) -> Result<Outcome> {
-        let skipped = |name: &str, why: String| {
-            let table = format!("{database}.{}", super::plain_name(name));
-            Ok(Outcome { table, action: Action::Skipped(why), partitions: None, notes: Vec::new() })
-        };
-        let name = &table.name().table;
-        let format = match Format::of(spec) {
+        stores: &Stores,
+        outcome: &mut Outcome,
+    ) -> Result<Action> {
+        if !is_of_files(&spec.connector) {
+            let why = format!("tables of {} are not files, and Athena does not read them", spec.connector);
+            return Ok(Action::Skipped(why));
+        }
+        let (location, is_part) = root(&spec.location, stores)?;
+        if !location.starts_with("s3://") {
+            return Ok(Action::Skipped(format!("it is at {location}, and Athena reads S3 only")));
+        }
+        let format = match Format::of(spec, stores).await {
             Ok(format) => format,
-            Err(Error::Config { message, .. }) => return skipped(name, message),
+            Err(Error::Config { message, .. }) => return Ok(Action::Skipped(message)),
             Err(error) => return Err(error),
         };
-        let location = root(spec, context)?;
-        if !location.starts_with("s3://") {
-            return skipped(name, format!("it is at {location}, and Athena reads S3 only"));
-        }
         let wanted = Described::wanted(table, &format, &location);
         let there = self.there(database, &wanted.name).await?;
-        if there.as_ref().is_some_and(|there| there.is_foreign(&wanted)) {
-            let place = there.map(|there| there.storage.location).unwrap_or_default();
-            return skipped(name, format!("Glue has another table of that name, at {place}"));
+        if let Some(foreign) = there.as_ref().and_then(|there| there.foreign(&wanted)) {
+            return Ok(Action::Skipped(foreign));
         }
-        let action = self.write_table(database, &wanted, there.as_ref(), plan).await?;
-        let partitioning = &table.registration.partitioning;
-        let counts = if format.has_partitions && !wanted.partition_keys.is_empty() {
-            let found = partitions(partitioning, spec, file_format(spec), context).await?;
-            let is_new = there.is_none();
-            Some(self.write_partitions(database, &wanted, found, is_new, plan).await?)
-        } else {
-            None
-        };
-        let mut notes = format.notes;
-        if spec.location.contains(['*', '?', '[', '{']) {
-            notes.push(format!("Athena takes no pattern: every file below {location} is read"));
+        outcome.notes = format.notes;
+        if is_part {
+            outcome.notes.push(format!("Athena takes neither file nor pattern: it reads every file below {location}"));
         }
-        Ok(Outcome { table: format!("{database}.{}", wanted.name), action, partitions: counts, notes })
+        let action = self.write_table(database, &wanted, there.as_ref()).await?;
+        if !wanted.partition_keys.is_empty() {
+            let found = Partitions::of(&table.registration.partitioning, spec, file_format(spec), stores).await?;
+            outcome.notes.extend(found.note());
+            outcome.partitions = Some(self.write_partitions(database, &wanted, found.folders).await?);
+        }
+        Ok(action)
     }
 
     async fn there(&self, database: &str, name: &str) -> Result<Option<Described>> {
@@ -131,10 +141,10 @@ impl Glue {
         }
     }
 
-    async fn write_table(&self, database: &str, wanted: &Described, there: Option<&Described>, plan: bool) -> Result<Action> {
+    async fn write_table(&self, database: &str, wanted: &Described, there: Option<&Described>) -> Result<Action> {
         let what = |verb: &str| format!("{verb} table {database}.{}", wanted.name);
         let Some(there) = there else {
-            if !plan {
+            if self.writes() {
                 let request = self.client.create_table().database_name(database).table_input(wanted.input(None)?);
                 request.send().await.map_err(|error| failed(&what("create"), "glue:CreateTable", &error))?;
             }
@@ -144,7 +154,7 @@ impl Glue {
         if differences.is_empty() {
             return Ok(Action::Unchanged);
         }
-        if !plan {
+        if self.writes() {
             let request = self.client.update_table().database_name(database).table_input(wanted.input(Some(there))?);
             request.send().await.map_err(|error| failed(&what("update"), "glue:UpdateTable", &error))?;
         }
@@ -155,15 +165,12 @@ impl Glue {
         &self,
         database: &str,
         wanted: &Described,
-        found: Partitions,
-        is_new: bool,
-        plan: bool,
+        folders: BTreeMap<Vec<String>, String>,
     ) -> Result<PartitionCounts> {
-        // What is only planned is not there to be asked for its partitions.
-        let mut there = if is_new && plan { BTreeMap::new() } else { self.partitions_of(database, &wanted.name).await? };
+        let mut there = self.partitions_of(database, &wanted.name).await?;
         let mut counts = PartitionCounts::default();
         let (mut created, mut updated) = (Vec::new(), Vec::new());
-        for (values, location) in found {
+        for (values, location) in folders {
             let storage = Storage { location, ..wanted.storage.clone() };
             match there.remove(&values) {
                 None => created.push((values, storage)),
@@ -172,21 +179,27 @@ impl Glue {
             }
         }
         (counts.created, counts.updated, counts.others) = (created.len(), updated.len(), there.len());
-        if !plan {
+        if self.writes() {
             self.create_partitions(database, wanted, &created).await?;
             self.update_partitions(database, wanted, &updated).await?;
         }
         Ok(counts)
     }
 
-    /// Where the partitions of a table are, and how they are read, by their values.
+    /// Where the partitions of a table are, and how they are read, by their values. A table that is only planned has none.
     async fn partitions_of(&self, database: &str, table: &str) -> Result<BTreeMap<Vec<String>, Storage>> {
         let request = self.client.get_partitions().database_name(database).table_name(table).exclude_column_schema(true);
         let mut pages = request.into_paginator().send();
         let mut partitions = BTreeMap::new();
         while let Some(page) = pages.next().await {
-            let page =
-                page.map_err(|error| failed(&format!("list partitions of {database}.{table}"), "glue:GetPartitions", &error))?;
+            let page = match page {
+                Ok(page) => page,
+                Err(error) if error.as_service_error().is_some_and(|error| error.is_entity_not_found_exception()) => break,
+                Err(error) => {
+                    let what = format!("list partitions of {database}.{table}");
+                    return Err(failed(&what, "glue:GetPartitions", &error));
+                }
+            };
             for partition in page.partitions() {
                 partitions.insert(partition.values().to_vec(), Storage::there(partition.storage_descriptor()));
             }

@@ -15,7 +15,7 @@ use super::state::State;
 use crate::error::{Error, Result};
 use crate::faults::{AFTER_MESSAGES_DELETED, BEFORE_MESSAGES_DELETED, MESSAGES_RECEIVED, point};
 
-/// Messages that are held; with more, none are received until some are deleted.
+/// Messages that are held at most, but for those of the last request.
 const MOST_HELD: usize = 10_000;
 /// The first and the longest wait after a request that failed and may be tried again.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -35,6 +35,8 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     /// How long a message stays hidden from others, from when it was received or last hidden again.
     visibility: Duration,
+    /// With so many messages held, none are received until some are let go.
+    most_held: usize,
     state: Mutex<State>,
     /// Counts what happens: messages came, or receiving has ended.
     pub(super) news: watch::Sender<u64>,
@@ -45,8 +47,22 @@ pub(super) struct Shared {
 impl Inbox {
     /// Of a queue from which nothing is received yet.
     pub(crate) fn new(queue: Queue, visibility: Duration) -> Self {
-        let shared = Shared { queue, visibility, state: Mutex::default(), news: watch::Sender::new(0), room: Notify::new() };
-        Self { shared: Arc::new(shared), work: Mutex::default() }
+        Self::holding(queue, visibility, MOST_HELD)
+    }
+
+    fn holding(queue: Queue, visibility: Duration, most_held: usize) -> Self {
+        let (state, news, room) = (Mutex::default(), watch::Sender::new(0), Notify::new());
+        Self { shared: Arc::new(Shared { queue, visibility, most_held, state, news, room }), work: Mutex::default() }
+    }
+
+    /// The queue's name.
+    pub(crate) fn name(&self) -> &str {
+        self.shared.queue.name()
+    }
+
+    /// How long a message stays hidden from others at once.
+    pub(crate) fn visibility(&self) -> Duration {
+        self.shared.visibility
     }
 
     /// Receives from now on, until the inbox is dropped.
@@ -133,7 +149,7 @@ impl Shared {
     async fn receive_for_ever(self: Arc<Self>) {
         let mut wait = WAITS.0;
         loop {
-            while self.state().held.len() >= MOST_HELD {
+            while self.state().held.len() >= self.most_held {
                 self.room.notified().await;
             }
             match self.receive(LONG_POLL).await {
@@ -144,7 +160,7 @@ impl Shared {
                     wait = (wait * 2).min(WAITS.1);
                 }
                 Err(error) => {
-                    self.state().ended = Some(error.to_string());
+                    self.state().ended = Some(error);
                     self.ring();
                     return;
                 }
@@ -233,10 +249,17 @@ impl Shared {
         }
     }
 
-    /// Deletes messages, by their ids and receipts.
-    pub(super) async fn delete(&self, messages: Vec<(String, String)>) -> Result<()> {
+    /// Takes messages out of what is held: there is room for others.
+    pub(super) fn let_go(&self, mut is_gone: impl FnMut(&str, &Held) -> bool) -> Vec<Held> {
+        let gone = self.state().held.extract_if(.., |id, held| is_gone(id, held)).map(|(_, held)| held).collect();
+        self.room.notify_one();
+        gone
+    }
+
+    /// Deletes messages, by their ids and receipts. Says how many.
+    pub(super) async fn delete(&self, messages: Vec<(String, String)>) -> Result<usize> {
         if messages.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let (ids, receipts): (Vec<String>, Vec<String>) = messages.into_iter().unzip();
         point(BEFORE_MESSAGES_DELETED);
@@ -247,24 +270,20 @@ impl Shared {
             Ok(refused) => refused,
             Err(error) if error.retry() => {
                 tracing::warn!(queue, %error, "messages were not deleted; they are tried again, or come again and load nothing twice");
-                return Ok(());
+                return Ok(0);
             }
             Err(error) => return Err(error),
         };
-        tracing::debug!(queue, messages = ids.len() - refused.len(), "deleted");
+        let count = ids.len() - refused.len();
+        tracing::debug!(queue, messages = count, "deleted");
         let kept: BTreeSet<usize> = refused.iter().filter(|refused| !refused.is_gone).map(|refused| refused.index).collect();
         for Refused { index, reason, .. } in &refused {
             tracing::warn!(queue, message_id = ids.get(*index), reason, "a message was not deleted; it loads nothing twice");
         }
-        let mut state = self.state();
-        for (index, id) in ids.iter().enumerate() {
-            if !kept.contains(&index) {
-                state.held.remove(id);
-            }
-        }
-        drop(state);
-        self.room.notify_one();
-        Ok(())
+        let gone = ids.iter().enumerate().filter(|(index, _)| !kept.contains(index));
+        let gone: BTreeSet<&str> = gone.map(|(_, id)| id.as_str()).collect();
+        self.let_go(|id, _| gone.contains(id));
+        Ok(count)
     }
 
     /// Hides what is held again and again, before its time is over.
@@ -301,12 +320,93 @@ impl Shared {
                 held.hidden_until = asked + self.visibility;
             }
         }
+        drop(state);
+        let mut gone = BTreeSet::new();
         for Refused { index, reason, is_gone } in refused {
             let Some(id) = ids.get(index) else { continue };
             tracing::warn!(queue, message_id = id, reason, "a message could not be kept hidden; others may receive it");
             if is_gone {
-                state.held.remove(id);
+                gone.insert(id.as_str());
             }
+        }
+        self.let_go(|id, _| gone.contains(id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::aws::AwsCredential;
+    use object_store::client::StaticCredentialProvider;
+    use serde_json::json;
+    use testkit::moto::{self, Moto};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::sqs::{Post, QueueUrl};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[derive(Debug)]
+    struct Everything;
+
+    impl Reader for Everything {
+        fn path(&self, _: &str, key: &str) -> Option<String> {
+            Some(key.to_owned())
+        }
+
+        fn version(&self, size: u64, _: &str) -> u64 {
+            size
+        }
+    }
+
+    fn inbox(url: &str, most_held: usize) -> Inbox {
+        let keys = AwsCredential { key_id: "testing".into(), secret_key: "testing".into(), token: None };
+        let credentials = Arc::new(StaticCredentialProvider::new(keys));
+        let queue = Queue::new(&QueueUrl::parse(url).unwrap(), None, "us-east-1", credentials);
+        Inbox::holding(queue, Duration::from_secs(1), most_held)
+    }
+
+    async fn send(queue: &moto::Queue, key: &str) {
+        let object = json!({"key": key, "size": 1, "eTag": "e"});
+        let record = json!({"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "b"}, "object": object}});
+        queue.send(&json!({"Records": [record]}).to_string()).await.unwrap();
+    }
+
+    async fn eventually(post: &Post, keys: &[&str]) {
+        let names = || post.names().into_iter().map(|name| name.path).collect::<Vec<_>>();
+        let named = timeout(PATIENCE, async {
+            while names() != keys {
+                sleep(Duration::from_millis(50)).await;
+            }
+        });
+        assert!(named.await.is_ok(), "{:?} and not {keys:?}", names());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_full_inbox_receives_again_when_its_messages_were_lost() {
+        let moto = Moto::start().await.unwrap();
+        let queue = moto.create_queue("news", &[]).await.unwrap();
+        let inbox = Arc::new(inbox(queue.url(), 3));
+        let post = Post::new(Arc::clone(&inbox), Arc::new(Everything));
+        for key in ["1", "2", "3"] {
+            send(&queue, key).await;
+        }
+        inbox.listen().await.unwrap();
+        eventually(&post, &["1", "2", "3"]).await;
+        // As when the network was away for longer than they were hidden, and another run deleted them.
+        queue.purge().await.unwrap();
+        send(&queue, "4").await;
+        eventually(&post, &["4"]).await;
+    }
+
+    #[tokio::test]
+    async fn why_receiving_has_ended_is_told_as_what_it_is() {
+        let inbox = Arc::new(inbox("http://127.0.0.1:9/1/news", 3));
+        let post = Post::new(Arc::clone(&inbox), Arc::new(Everything));
+        inbox.shared.state().ended = Some(Error::auth("no right to receive"));
+        for _ in 0..2 {
+            let error = post.arrived().await.unwrap_err();
+            assert!(matches!(error, Error::Auth { .. }) && error.to_string() == "no right to receive", "{error:?}");
         }
     }
 }

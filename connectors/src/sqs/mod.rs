@@ -7,7 +7,6 @@
 //! [`Queue`] speaks to AWS, `event` reads what S3, EventBridge and SNS write, [`Inbox`] holds
 //! messages, and a table has its [`Post`] there.
 
-mod credentials;
 mod event;
 mod inbox;
 mod message;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::inbox::Inbox;
-use super::message::{Held, Name, Reader, Seen};
+use super::message::{Name, Reader, Seen};
 use crate::error::{Error, Result};
 
 /// After the first message, the others of a burst are waited for: until none came for this long,
@@ -32,11 +32,6 @@ impl Post {
         state.readers.insert(number, reader);
         drop(state);
         Self { inbox, number }
-    }
-
-    /// The inbox.
-    pub(crate) fn inbox(&self) -> &Inbox {
-        &self.inbox
     }
 
     /// Returns when there are objects that nobody has looked at, and some more of a burst have come. Dropped before, it loses
@@ -76,12 +71,12 @@ impl Post {
     }
 
     /// Names that `settled` says are in all sinks, or need not be, are done with: messages that name nothing else are deleted. The
-    /// others are to be looked at again.
+    /// others are to be looked at again. Says how many messages were deleted.
     ///
     /// # Errors
     /// When the queue does not let messages be deleted. A fault that may pass is only logged: the messages are deleted later, or
     /// come again.
-    pub(crate) async fn settle(&self, settled: &BTreeSet<Name>) -> Result<()> {
+    pub(crate) async fn settle(&self, settled: &BTreeSet<Name>) -> Result<usize> {
         let done: Vec<(String, String)> = {
             let mut state = self.inbox.shared.state();
             for held in state.held.values_mut() {
@@ -96,29 +91,28 @@ impl Post {
         self.inbox.shared.delete(done).await
     }
 
-    /// Gives back what is kept for this table: others may receive it at once.
+    /// This table has taken what it can. When all tables of the inbox have said so, what is left goes back: others may receive it at
+    /// once. One by one they would receive again what the one before gave back, and use up the times that a queue gives out a message.
     ///
     /// # Errors
     /// When the queue does not allow it.
     pub(crate) async fn release(&self) -> Result<()> {
-        let receipts: Vec<String> = {
-            let mut state = self.inbox.shared.state();
-            let ours = |held: &Held| held.names.iter().any(|(reader, _)| *reader == self.number);
-            let gone = state.held.extract_if(.., |_, held| ours(held));
-            gone.map(|(_, held)| held.receipt).collect()
-        };
+        let shared = &self.inbox.shared;
+        if !shared.state().all_released(self.number) {
+            return Ok(());
+        }
+        let receipts: Vec<String> = shared.let_go(|_, _| true).into_iter().map(|held| held.receipt).collect();
         if receipts.is_empty() {
             return Ok(());
         }
-        self.inbox.shared.queue.hide(&receipts, Duration::ZERO).await.map(drop)
+        shared.queue.hide(&receipts, Duration::ZERO).await.map(drop)
     }
 }
 
 impl Drop for Post {
     fn drop(&mut self) {
-        let mut state = self.inbox.shared.state();
-        state.readers.remove(&self.number);
+        self.inbox.shared.state().forget(self.number);
         // Nobody keeps them hidden any more, nor deletes them.
-        state.held.retain(|_, held| held.names.iter().all(|(reader, _)| *reader != self.number));
+        self.inbox.shared.let_go(|_, held| held.names.iter().any(|(reader, _)| *reader == self.number));
     }
 }

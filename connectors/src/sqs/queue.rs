@@ -18,9 +18,9 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::aws::AwsCredentialProvider;
 use serde_json::Value;
 
-use super::credentials::StoreCredentials;
 use super::url::QueueUrl;
-use crate::error::{Error, Result, chain};
+use crate::aws::{Request, StoreCredentials};
+use crate::error::{Error, Result};
 
 /// Messages of one request: the most that SQS takes.
 const BATCH: usize = 10;
@@ -160,37 +160,17 @@ impl Queue {
     }
 
     /// What a request that failed means to who has to repair it.
-    fn failed<E>(&self, what: &str, permission: &str, error: &SdkError<E, HttpResponse>) -> Error
+    fn failed<E>(&self, what: &str, right: &str, error: &SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let place = format!("cannot {what} queue '{}' ({})", self.name, self.url);
-        let SdkError::ServiceError(service) = error else {
-            return Error::transient(format!("{place}: {}", chain(error)));
-        };
-        let code = service.err().code().unwrap_or("no code");
-        let said = service.err().message().unwrap_or("no message");
-        let message = format!("{place}: {said} ({code})");
-        match code.rsplit('.').next().unwrap_or(code) {
-            "QueueDoesNotExist" | "NonExistentQueue" => Error::not_found(format!(
+        let what = format!("{what} queue '{}' ({})", self.name, self.url);
+        let right = format!("{right} on the queue, and kms:Decrypt on its key");
+        match (Request { what: &what, right: &right, endpoint: "[sqs] endpoint" }).failed(error) {
+            Error::NotFound { message } => Error::not_found(format!(
                 "{message}; check the URL in option 'notifications', its region, and that the queue was not deleted"
             )),
-            "AccessDenied" | "AccessDeniedException" | "KmsAccessDenied" | "InvalidSecurity" => {
-                Error::auth(format!("{message}; who runs the engine needs {permission} on the queue, and kms:Decrypt on its key"))
-            }
-            "InvalidClientTokenId"
-            | "UnrecognizedClientException"
-            | "SignatureDoesNotMatch"
-            | "ExpiredToken"
-            | "ExpiredTokenException"
-            | "MissingAuthenticationToken"
-            | "InvalidAccessKeyId"
-            | "IncompleteSignature" => Error::auth(format!("{message}; the credentials are those of [s3]")),
-            "OverLimit" | "RequestThrottled" | "Throttling" | "ThrottlingException" | "KmsThrottled" => {
-                Error::RateLimited { message, retry_after: None }
-            }
-            _ if service.raw().status().is_client_error() => Error::config(message),
-            _ => Error::transient(message),
+            other => other,
         }
     }
 }

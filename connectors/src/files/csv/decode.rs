@@ -161,6 +161,16 @@ impl CsvDecoder {
         Ok(decoder)
     }
 
+    /// How the file's records are split; not known before its beginning was read.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.reading.as_ref().map(|reading| reading.dialect)
+    }
+
+    /// Whether the columns that are read are where the table has them, as far as the file has them.
+    pub fn is_in_order(&self) -> bool {
+        self.reading.iter().flat_map(|reading| &reading.cells).all(|(place, slot)| place == slot)
+    }
+
     /// Decides from the sample how the file is read.
     fn begin(&mut self) -> Reading {
         let sample = std::mem::take(&mut self.sample);

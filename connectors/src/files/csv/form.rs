@@ -44,6 +44,12 @@ impl Form {
         }
     }
 
+    /// Whether the file is written in UTF-8.
+    #[must_use]
+    pub fn is_utf8(&self) -> bool {
+        self.encoding == UTF_8.name()
+    }
+
     /// How its records are to be split: as they were, but for what is given now.
     ///
     /// # Errors

@@ -34,15 +34,20 @@ pub(super) enum News {
 }
 
 impl News {
-    /// As the table says.
-    pub(super) fn new(table: &Arc<FileTable>, context: &Context) -> Self {
-        match &table.notifications {
+    /// As the table says. Asks nobody.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] when it does not agree with another table on their queue.
+    pub(super) fn new(table: &Arc<FileTable>, context: &Context) -> Result<Self> {
+        Ok(match &table.notifications {
             Notifications::None => Self::Nothing,
             Notifications::Folder { watched, quiet } => {
                 FolderNews::new(table, *watched, *quiet).map_or(Self::Nothing, Self::Folder)
             }
-            Notifications::Queue { url, visibility } => Self::Queue(QueueNews::new(table, &context.stores, url, *visibility)),
-        }
+            Notifications::Queue { url, visibility } => {
+                Self::Queue(QueueNews::new(table, context.stores.inbox(url, *visibility)?))
+            }
+        })
     }
 
     /// Begins to listen.

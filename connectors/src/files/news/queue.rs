@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use object_store::path::Path;
 use tokio::time::Instant;
@@ -17,8 +16,7 @@ use super::super::ledger::{Ledger, Progress};
 use super::super::object::Object;
 use super::named::{Looked, is_settled};
 use crate::error::Result;
-use crate::sqs::{Post, QueueUrl, Reader};
-use crate::stores::Stores;
+use crate::sqs::{Inbox, Post, Reader};
 
 /// Messages that a run that does not follow takes from the queue between two looks at them,
 const ROUND: usize = 1_000;
@@ -29,9 +27,7 @@ const MOST_SWEPT: usize = 20_000;
 #[derive(Debug)]
 pub(crate) struct QueueNews {
     table: Arc<FileTable>,
-    stores: Arc<Stores>,
-    url: QueueUrl,
-    visibility: Duration,
+    inbox: Arc<Inbox>,
     post: OnceLock<Post>,
     listens: AtomicBool,
     /// When the listing began on which what was read is based, by the mark of the progress that it led to.
@@ -63,12 +59,10 @@ impl Reader for TableReader {
 }
 
 impl QueueNews {
-    pub(super) fn new(table: &Arc<FileTable>, stores: &Arc<Stores>, url: &QueueUrl, visibility: Duration) -> Self {
+    pub(super) fn new(table: &Arc<FileTable>, inbox: Arc<Inbox>) -> Self {
         Self {
             table: Arc::clone(table),
-            stores: Arc::clone(stores),
-            url: url.clone(),
-            visibility,
+            inbox,
             post: OnceLock::new(),
             listens: AtomicBool::new(false),
             listed: Mutex::default(),
@@ -78,27 +72,23 @@ impl QueueNews {
 
     /// The queue's name.
     pub(crate) fn name(&self) -> &str {
-        self.url.name()
+        self.inbox.name()
     }
 
-    /// The table's place at the queue. Made late: to check a table, nobody need be asked.
-    fn post(&self) -> Result<&Post> {
-        if let Some(post) = self.post.get() {
-            return Ok(post);
-        }
-        let inbox = self.stores.inbox(&self.url, self.visibility)?;
-        Ok(self.post.get_or_init(|| Post::new(inbox, Arc::new(TableReader(Arc::clone(&self.table))))))
+    /// The table's place at the queue. Made late: for a table that is only looked at, no message waits.
+    fn post(&self) -> &Post {
+        self.post.get_or_init(|| Post::new(Arc::clone(&self.inbox), Arc::new(TableReader(Arc::clone(&self.table)))))
     }
 
     pub(super) async fn listen(&self) -> Result<()> {
-        let post = self.post()?;
-        post.inbox().listen().await.map_err(|error| error.context(format!("table '{}'", self.table.name)))?;
+        self.post();
+        self.inbox.listen().await.map_err(|error| error.context(format!("table '{}'", self.table.name)))?;
         self.listens.store(true, Ordering::SeqCst);
         Ok(())
     }
 
     pub(super) async fn changed(&self) -> Result<()> {
-        self.post()?.arrived().await
+        self.post().arrived().await
     }
 
     /// What is to be read after `progress` without listing all objects, and since when they were not; `None` when it is time to.
@@ -106,15 +96,15 @@ impl QueueNews {
     /// # Errors
     /// When what messages name cannot be looked at.
     pub(crate) async fn named(&self, ledger: &Ledger, progress: &Progress) -> Result<Option<(Looked, Instant)>> {
-        let post = self.post()?;
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner).get(&progress.mark()).copied();
         let Some(listed) = listed.filter(|at| self.listens.load(Ordering::SeqCst) && at.elapsed() < self.table.poll) else {
             return Ok(None);
         };
-        Ok(Some((self.look(post, ledger, progress).await?, listed)))
+        Ok(Some((self.look(ledger, progress).await?, listed)))
     }
 
-    async fn look(&self, post: &Post, ledger: &Ledger, progress: &Progress) -> Result<Looked> {
+    async fn look(&self, ledger: &Ledger, progress: &Progress) -> Result<Looked> {
+        let post = self.post();
         let names = post.names();
         let looked = Looked::at(&self.table, ledger, progress, &names).await?;
         post.looked(&names, &looked.seen);
@@ -126,11 +116,11 @@ impl QueueNews {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(progress.mark(), listed);
     }
 
-    /// Deletes the messages that name nothing that is not in all of `live`.
+    /// Deletes the messages that name nothing that is not in all of `live`. Says how many.
     ///
     /// # Errors
     /// When the ledger cannot be read or the queue does not allow it.
-    pub(crate) async fn settle(&self, ledger: &Ledger, live: Vec<Progress>) -> Result<()> {
+    pub(crate) async fn settle(&self, ledger: &Ledger, live: Vec<Progress>) -> Result<usize> {
         let marks: BTreeSet<String> = live.iter().map(Progress::mark).collect();
         let is_amid = {
             let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,11 +128,11 @@ impl QueueNews {
             listed.len() < marks.len()
         };
         *self.live.lock().unwrap_or_else(PoisonError::into_inner) = if is_amid { Vec::new() } else { live.clone() };
+        let post = self.post();
         // What messages name may come later in a listing; that is looked at when it is read.
         if is_amid {
-            return Ok(());
+            return Ok(0);
         }
-        let post = self.post()?;
         let mut settled = post.names();
         let paths: BTreeSet<String> = settled.iter().map(|name| name.path.clone()).collect();
         if !paths.is_empty() {
@@ -154,36 +144,41 @@ impl QueueNews {
         post.settle(&settled).await
     }
 
-    /// Of a run that does not follow: takes from the queue what is in all sinks, as far as it was told. What is not goes back. The
-    /// listing is what such a run goes by: of a queue that cannot be read, it only says so.
+    /// Of a run that does not follow: takes from the queue what is in all sinks, as far as it was told. What is not goes back when
+    /// all tables of the queue have taken theirs. The listing is what such a run goes by: of a queue that cannot be read, it only
+    /// says so.
     pub(crate) async fn sweep(&self, ledger: &Ledger) {
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if self.listens.load(Ordering::SeqCst) || live.is_empty() {
+        if self.listens.load(Ordering::SeqCst) {
             return;
         }
-        if let Err(error) = self.take_covered(ledger, &live).await {
+        let taken = self.take_covered(ledger).await;
+        if let Err(error) = taken.and(self.post().release().await) {
             tracing::warn!(table = self.table.name, queue = self.name(), %error, "messages of the queue wait for the next run");
         }
     }
 
-    async fn take_covered(&self, ledger: &Ledger, live: &[Progress]) -> Result<()> {
-        let post = self.post()?;
-        let mut all = 0;
-        while all < MOST_SWEPT {
-            match post.inbox().fetch(ROUND).await? {
+    async fn take_covered(&self, ledger: &Ledger) -> Result<()> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut received, mut deleted) = (0, 0);
+        while !live.is_empty() {
+            // First what is held already: whoever receives gets the messages of all tables of the queue.
+            for progress in distinct(&live) {
+                self.look(ledger, progress).await?;
+            }
+            deleted += self.settle(ledger, live.clone()).await?;
+            if received >= MOST_SWEPT {
+                break;
+            }
+            match self.inbox.fetch(ROUND).await? {
                 0 => break,
-                came => all += came,
+                came => received += came,
             }
-            for progress in distinct(live) {
-                self.look(post, ledger, progress).await?;
-            }
-            self.settle(ledger, live.to_vec()).await?;
         }
-        if all > 0 {
-            let (table, queue, left) = (&self.table.name, self.name(), post.names().len());
-            tracing::info!(table, queue, received = all, left, "messages of objects that are in the sinks were deleted");
+        if received + deleted > 0 {
+            let (table, queue, left) = (&self.table.name, self.name(), self.post().names().len());
+            tracing::info!(table, queue, received, deleted, left, "messages of objects that are in the sinks were deleted");
         }
-        post.release().await
+        Ok(())
     }
 }
 

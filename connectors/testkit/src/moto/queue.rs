@@ -186,6 +186,14 @@ impl Queue {
         Ok(messages.iter().filter_map(|message| message["Body"].as_str().map(str::to_owned)).collect())
     }
 
+    /// Deletes all messages, hidden or not.
+    ///
+    /// # Errors
+    /// If moto refuses.
+    pub async fn purge(&self) -> Result<()> {
+        self.ask("PurgeQueue", json!({})).await.map(drop)
+    }
+
     async fn attribute(&self, name: &str) -> Result<String> {
         let answer = self.ask("GetQueueAttributes", json!({"AttributeNames": [name]})).await?;
         let found = answer["Attributes"][name].as_str().map(str::to_owned);

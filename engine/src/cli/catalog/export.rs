@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use catalog::store::Table;
 use clap::Subcommand;
 use connectors::glue::{Action, Glue, Outcome, PartitionCounts, plain_name};
+use connectors::replay::Purpose;
 use serde_json::{Value, json};
 
 use super::super::Status;
@@ -27,7 +28,8 @@ Examples:
 
 Credentials and region are those of [s3]; [glue] endpoint is for another Glue than AWS' own. They need the rights
 glue:GetDatabase, CreateDatabase, GetTable, CreateTable, UpdateTable, GetPartitions, BatchCreatePartition and
-BatchUpdatePartition. Tables that are not on S3 are left out, and said.")]
+BatchUpdatePartition. Tables that are not on S3, and CSV files that Athena would read otherwise than they are, are left
+out, and said. A table that cannot be exported does not keep others from it; the exit code is 1 then.")]
     Glue(GlueArguments),
 }
 
@@ -56,15 +58,20 @@ pub(super) async fn export(target: Target, session: &Session, printer: &mut Prin
         arguments.tables.iter().map(|name| named(&known, name)).collect::<Result<Vec<&Table>>>()?
     };
     let by_place = by_place(&wanted, arguments.database.as_deref())?;
-    let glue = Glue::connect(&session.context, session.settings.text("glue.endpoint")).await?;
+    let purpose = if arguments.plan { Purpose::Look } else { Purpose::Commit };
+    let glue = Glue::connect(&session.context, session.settings.text("glue.endpoint"), purpose)?;
+    let mut status = Status::Done;
     let mut made = BTreeSet::new();
     let mut outcomes = Vec::new();
     for ((database, _), table) in by_place {
-        if made.insert(database.clone()) && glue.make_database(&database, arguments.plan).await? && !arguments.json {
+        if made.insert(database.clone()) && glue.make_database(&database).await? && !arguments.json {
             printer.data(&format!("{} database {database}\n", if arguments.plan { "would create" } else { "created" }));
         }
         let spec = session.resolve(&registered::spec(table, &lake_reference(table.name())))?;
-        let outcome = glue.export(table, &spec, &database, &session.context, arguments.plan).await?;
+        let outcome = glue.export(table, &spec, &database, &session.context).await?;
+        if matches!(outcome.action, Action::Failed(_)) {
+            status = Status::Failed;
+        }
         if !arguments.json {
             printer.data(&as_text(table, &outcome, arguments.plan));
         }
@@ -73,7 +80,7 @@ pub(super) async fn export(target: Target, session: &Session, printer: &mut Prin
     if arguments.json {
         printer.data(&line(&Value::Array(outcomes)));
     }
-    Ok(Status::Done)
+    Ok(status)
 }
 
 /// The tables by the database and name that they get in Glue.
@@ -106,6 +113,7 @@ fn as_text(table: &Table, outcome: &Outcome, plan: bool) -> String {
         (Action::Update(what), true) => format!("would update {name}: {}", what.join(", ")),
         (Action::Unchanged, _) => format!("{name} is as it is to be"),
         (Action::Skipped(why), _) => format!("left out {name}: {why}"),
+        (Action::Failed(why), _) => format!("not exported {name}: {why}"),
     };
     if let Some(PartitionCounts { created, updated, unchanged, others }) = outcome.partitions {
         let counts = [(created, "new"), (updated, "changed"), (unchanged, "as they are to be"), (others, "in Glue only, kept")];
@@ -126,6 +134,7 @@ fn as_json(table: &Table, outcome: &Outcome) -> Value {
         Action::Update(what) => ("update", json!(what)),
         Action::Unchanged => ("none", json!(null)),
         Action::Skipped(why) => ("skip", json!(why)),
+        Action::Failed(why) => ("failed", json!(why)),
     };
     let partitions = outcome.partitions.map(|counts| {
         let PartitionCounts { created, updated, unchanged, others } = counts;
