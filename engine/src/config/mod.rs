@@ -70,22 +70,23 @@ impl Setting {
     }
 }
 
-/// A URL without the passwords that it may have: before its `@`, and behind its `?`.
+/// A URL without the passwords that it may have: before its last `@`, whatever letters they have, and behind its `?`.
 fn masked(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return "********".to_owned() };
-    let (address, query) = rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
-    let address = match address.rsplit_once('@') {
-        Some((user, host)) if user.contains(':') => {
-            format!("{}:********@{host}", user.split(':').next().unwrap_or_default())
-        }
-        _ => address.to_owned(),
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((user, rest)) => match user.split_once(':') {
+            Some((user, _)) => (format!("{user}:********@"), rest),
+            None => (format!("{user}@"), rest),
+        },
+        None => (String::new(), rest),
     };
+    let (address, query) = rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
     let option = |option: &str| match option.split_once('=') {
         Some((name, _)) if name.to_ascii_lowercase().contains("pass") => format!("{name}=********"),
         _ => option.to_owned(),
     };
     let query = query.map(|query| format!("?{}", query.split('&').map(option).collect::<Vec<_>>().join("&")));
-    format!("{scheme}://{address}{}", query.unwrap_or_default())
+    format!("{scheme}://{user}{address}{}", query.unwrap_or_default())
 }
 
 /// The settings in force.
@@ -190,6 +191,7 @@ mod tests {
             ("postgres://u@h:5432/db", "postgres://u@h:5432/db"),
             ("postgres://u:hush@h/db?sslmode=require", "postgres://u:********@h/db?sslmode=require"),
             ("postgres://u:hu@sh@h/db", "postgres://u:********@h/db"),
+            ("postgres://u:h/u?s#h@h/db?sslmode=require", "postgres://u:********@h/db?sslmode=require"),
             ("postgres://h/db?user=u&password=hush", "postgres://h/db?user=u&password=********"),
             ("hush", "********"),
         ] {
