@@ -43,6 +43,10 @@ fn extent(values: &ArrayRef) -> Extent {
                 values.as_string::<i32>().iter().flatten().map(|text| Extent { longest_text: text.len(), bytes: text.len() });
             texts.fold(Extent::default(), Extent::and)
         }
+        DataType::Binary => {
+            let bytes = values.as_binary::<i32>().iter().flatten().map(<[u8]>::len).sum();
+            Extent { longest_text: 0, bytes }
+        }
         DataType::Struct(_) => values.as_struct().columns().iter().map(extent).fold(Extent::default(), Extent::and),
         DataType::List(_) => {
             let list = values.as_list::<i32>();
