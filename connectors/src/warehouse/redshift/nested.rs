@@ -8,35 +8,58 @@ use crate::warehouse::redshift::types::MAX_VARCHAR;
 /// The most bytes of a value.
 const MAX_BYTES: usize = 16 << 20;
 
+/// What nested values take.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extent {
+    /// Bytes of the longest text anywhere in them.
+    longest_text: usize,
+    /// Bytes of all of them together, about.
+    bytes: usize,
+}
+
+impl Extent {
+    fn and(self, other: Self) -> Self {
+        Self { longest_text: self.longest_text.max(other.longest_text), bytes: self.bytes + other.bytes }
+    }
+
+    fn fits(self) -> bool {
+        self.longest_text <= MAX_VARCHAR as usize && self.bytes <= MAX_BYTES
+    }
+}
+
 /// The first row of lists, structs or maps that does not fit.
 pub(crate) fn first_misfit(values: &ArrayRef) -> Option<usize> {
-    // The buffers of all rows together are mostly far smaller than what one may have.
-    let are_small = values.get_array_memory_size() <= MAX_BYTES;
-    if are_small && longest_text(values) <= MAX_VARCHAR as usize {
+    // All rows together mostly take far less than what one may.
+    if extent(values).fits() {
         return None;
     }
-    (0..values.len()).find(|row| !fits(&values.slice(*row, 1)))
+    (0..values.len()).find(|row| !extent(&values.slice(*row, 1)).fits())
 }
 
-fn fits(value: &ArrayRef) -> bool {
-    longest_text(value) <= MAX_VARCHAR as usize && value.to_data().get_slice_memory_size().is_ok_and(|bytes| bytes <= MAX_BYTES)
-}
-
-/// Bytes of the longest text anywhere in the values.
-fn longest_text(values: &ArrayRef) -> usize {
+fn extent(values: &ArrayRef) -> Extent {
     match values.data_type() {
-        DataType::Utf8 => values.as_string::<i32>().iter().flatten().map(str::len).max().unwrap_or_default(),
-        DataType::Struct(_) => values.as_struct().columns().iter().map(longest_text).max().unwrap_or_default(),
+        DataType::Utf8 => {
+            let texts =
+                values.as_string::<i32>().iter().flatten().map(|text| Extent { longest_text: text.len(), bytes: text.len() });
+            texts.fold(Extent::default(), Extent::and)
+        }
+        DataType::Binary => {
+            let bytes = values.as_binary::<i32>().iter().flatten().map(<[u8]>::len).sum();
+            Extent { longest_text: 0, bytes }
+        }
+        DataType::Struct(_) => values.as_struct().columns().iter().map(extent).fold(Extent::default(), Extent::and),
         DataType::List(_) => {
             let list = values.as_list::<i32>();
-            longest_text(&within(list.values(), list.offsets()))
+            extent(&within(list.values(), list.offsets()))
         }
         DataType::Map(..) => {
             let map = values.as_map();
-            let sides = [map.keys(), map.values()];
-            sides.map(|side| longest_text(&within(side, map.offsets()))).into_iter().max().unwrap_or_default()
+            [map.keys(), map.values()]
+                .map(|side| extent(&within(side, map.offsets())))
+                .into_iter()
+                .fold(Extent::default(), Extent::and)
         }
-        _ => 0,
+        other => Extent { longest_text: 0, bytes: values.len() * other.primitive_width().unwrap_or(1) },
     }
 }
 
