@@ -86,13 +86,11 @@ fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, fl
         if let Some(news) = source.and_then(|source| source.describe_news()) {
             writeln!(text, "    new files: with --follow, {news}")?;
         }
-        if let Some(ratio) = source.map(|source| source.max_bad_ratio()).filter(|ratio| *ratio > 0.0) {
-            let aside = quarantine::table(&pipeline.name, name).location;
-            writeln!(text, "    bad records: put aside in {aside}, up to {:.0} % of an epoch", ratio * 100.0)?;
-        }
+        describe_bad(text, pipeline, name, "an epoch")?;
     }
     for name in &flow.bounded {
         writeln!(text, "  table {name}: read whole{}", if flow.class == Class::Complete { ", when it has changed" } else { "" })?;
+        describe_bad(text, pipeline, name, "the table")?;
     }
     writeln!(text, "  sink {}: {} {}", flow.table.name, flow.table.connector, flow.table.location)?;
     if !flow.sink_plan.key.is_empty() {
@@ -122,6 +120,14 @@ fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, fl
             )?,
         }
     }
+    Ok(())
+}
+
+fn describe_bad(text: &mut String, pipeline: &Pipeline, name: &str, whole: &str) -> Result<()> {
+    let ratio = pipeline.source(name).map(|source| source.max_bad_ratio());
+    let Some(ratio) = ratio.filter(|ratio| *ratio > 0.0) else { return Ok(()) };
+    let aside = quarantine::table(&pipeline.name, name).location;
+    writeln!(text, "    bad records: put aside in {aside}, up to {:.0} % of {whole}", ratio * 100.0)?;
     Ok(())
 }
 
