@@ -21,3 +21,5 @@ mod random_kills;
 mod s3;
 #[cfg(test)]
 mod signals;
+#[cfg(test)]
+mod terminal;
