@@ -9,6 +9,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use datafusion::logical_expr::Expr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -125,6 +126,20 @@ pub trait Source: Send + Sync + Debug {
     /// Whether it is read as a whole where it is joined with a source that is not one of these: a table of codes in one file.
     fn is_lookup(&self) -> bool {
         false
+    }
+
+    /// The columns by whose values [`Self::read_whole`] may pass over parts of the source.
+    fn partition_columns(&self) -> &[String] {
+        &[]
+    }
+
+    /// Opens all of the source, without an offset and without need of what the `filters` rule out, which are over
+    /// [`Self::partition_columns`] and hold all of them: rows that they do not rule out are there, others may be.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    async fn read_whole(&self, request: &SliceRequest, _filters: &[Expr]) -> Result<Box<dyn SliceRead>> {
+        self.read(None, request).await
     }
 
     /// Of a source that can be read as a whole: changes whenever its rows do.

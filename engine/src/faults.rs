@@ -1,7 +1,7 @@
 //! Test builds only: kills this process, as `kill -9` does, at the point that `ENGINE_KILL_AT` names.
 //!
 //! `ENGINE_KILL_AT=store-after=5` kills at the fifth change of an object store, after it was made. `ENGINE_COUNT_POINTS=FILE`
-//! writes how often each point was passed, when the process ends by itself.
+//! writes how often each point was passed, when the process ends by itself. `ENGINE_PANIC_AT=staged` panics there.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +46,10 @@ pub fn arm() {
                 kill();
             }
         });
+        assert!(set.is_ok(), "fail point {name}");
+    }
+    if let Ok(name) = std::env::var("ENGINE_PANIC_AT") {
+        let set = fail::cfg(name.clone(), "panic(a panic that was asked for)");
         assert!(set.is_ok(), "fail point {name}");
     }
     if std::env::var_os("ENGINE_COUNT_POINTS").is_some() {

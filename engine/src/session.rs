@@ -50,6 +50,8 @@ pub struct Session {
     /// The folder of the state store and of temporary files.
     pub state_folder: PathBuf,
     environment: Arc<BTreeMap<String, String>>,
+    /// Last, so that what spills is gone when its folder goes.
+    _spill: Option<Arc<SpillFolder>>,
 }
 
 impl Session {
@@ -60,9 +62,13 @@ impl Session {
     pub fn new(settings: Settings, environment: BTreeMap<String, String>, purpose: Purpose) -> Result<Self> {
         let state_folder = state_folder(settings.required("state.url")?)?;
         let memory = usize::try_from(settings.bytes("run.memory")?)?;
-        let mode = match purpose {
-            Purpose::Look => DiskManagerMode::OsTmpDirectory,
-            Purpose::Run => DiskManagerMode::Directories(vec![spill_folder(&state_folder.join("tmp"))?]),
+        let spill = match purpose {
+            Purpose::Look => None,
+            Purpose::Run => Some(Arc::new(SpillFolder::make(&state_folder.join("tmp"))?)),
+        };
+        let mode = match &spill {
+            None => DiskManagerMode::OsTmpDirectory,
+            Some(folder) => DiskManagerMode::Directories(vec![folder.0.clone()]),
         };
         let disk = DiskManagerBuilder::default().with_mode(mode);
         let runtime = RuntimeEnvBuilder::new()
@@ -82,7 +88,7 @@ impl Session {
             runtime,
             clock,
         };
-        Ok(Self { settings, context, state_folder, environment: Arc::new(environment) })
+        Ok(Self { settings, context, state_folder, environment: Arc::new(environment), _spill: spill })
     }
 
     /// Threads of a query.
@@ -164,23 +170,38 @@ fn state_folder(url: &str) -> Result<PathBuf> {
     Ok(std::path::absolute(path)?)
 }
 
-/// A folder of this process for what DataFusion spills; those of processes that are gone are removed on the way.
-fn spill_folder(temporary: &Path) -> Result<PathBuf> {
-    const PREFIX: &str = "spill-";
-    for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let process = name.strip_prefix(PREFIX).and_then(|process| process.parse::<u32>().ok());
-        if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists())
-            && let Err(error) = std::fs::remove_dir_all(entry.path())
-        {
-            tracing::warn!(folder = name, %error, "spill files of an earlier run were not removed");
+/// A folder of this process for what DataFusion spills. It goes with the session.
+#[derive(Debug)]
+struct SpillFolder(PathBuf);
+
+impl SpillFolder {
+    /// Makes it; those of processes that are gone are removed on the way.
+    fn make(temporary: &Path) -> Result<Self> {
+        const PREFIX: &str = "spill-";
+        for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let process = name.strip_prefix(PREFIX).and_then(|process| process.parse::<u32>().ok());
+            if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists())
+                && let Err(error) = std::fs::remove_dir_all(entry.path())
+            {
+                tracing::warn!(folder = name, %error, "spill files of an earlier run were not removed");
+            }
+        }
+        let folder = temporary.join(format!("{PREFIX}{}", std::process::id()));
+        std::fs::create_dir_all(&folder).with_context(|| {
+            format!("cannot create {}; check that [state] url names a folder that can be written", folder.display())
+        })?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for SpillFolder {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed by a later run.
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::debug!(folder = %self.0.display(), %error, "spill files were not removed");
         }
     }
-    let folder = temporary.join(format!("{PREFIX}{}", std::process::id()));
-    std::fs::create_dir_all(&folder).with_context(|| {
-        format!("cannot create {}; check that [state] url names a folder that can be written", folder.display())
-    })?;
-    Ok(folder)
 }
 
 fn s3(settings: &Settings) -> S3Config {

@@ -30,6 +30,7 @@ mod tests;
 pub use ddl::Ddl;
 pub use format::{Compression, Ending, Format};
 pub use grouping::{Crawl, CrawledObject, GroupOptions, Grouping, Neighbours};
+pub use names::{may_be_of, table_names};
 pub use owners::Owners;
 pub use plan::{CompressionCount, TablePlan};
 pub use skip::{SkipReason, Skipped, Skips};

@@ -87,9 +87,36 @@ fn safe(name: &str) -> String {
     }
 }
 
+/// What tables of a file may be called after: its folders, and itself.
+pub fn table_names(path: &str) -> Vec<String> {
+    let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let folders = folders.split('/').filter(|name| !name.is_empty()).map(safe);
+    folders.chain([safe(without_number(stem(file)))]).collect()
+}
+
+/// Whether a table that was called after `name` may be called `table`: with its parent before it, a format or a number behind.
+pub fn may_be_of(table: &str, name: &str) -> bool {
+    table.starts_with(name) || table.ends_with(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_a_table_is_called_may_be_told_from_its_path() {
+        for (table, path) in [
+            ("orders", "shop/Orders/2026/1.csv"),
+            ("shop_orders", "shop/Orders/1.csv"),
+            ("orders_csv", "Orders/1.csv"),
+            ("orders_2", "Orders/1.csv"),
+            ("customers", "Customers_01.csv.gz"),
+            ("t_3d", "3d/1.csv"),
+        ] {
+            assert!(table_names(path).iter().any(|name| may_be_of(table, name)), "{table} {path}");
+        }
+        assert!(!table_names("orders/1.csv").iter().any(|name| may_be_of("order", name)));
+    }
 
     #[test]
     fn names_are_plain_and_unlike() {

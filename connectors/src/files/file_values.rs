@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array};
 use arrow::compute::concat;
+use arrow::datatypes::{FieldRef, Schema};
 use catalog::partitions::{PartitionValue, Partitioning};
 use datafusion::common::ScalarValue;
+use object_store::path::Path;
 
 use super::columns::Columns;
 use super::config::Layout;
@@ -38,26 +40,61 @@ fn partition_values(layout: &Layout, place: &Place, object: &Object) -> Result<V
     if layout.partitions.is_empty() {
         return Ok(Vec::new());
     }
-    let address = place.address(&object.path);
-    let fields = &layout.schema.fields()[layout.in_files..layout.in_files + layout.partitions.len()];
-    let mut columns = Columns::new(Arc::new(arrow::datatypes::Schema::new(fields.to_vec())))?;
+    let mut columns = Columns::new(Arc::new(Schema::new(partition_fields(layout))))?;
     match &layout.folders {
-        Some(folders) => by_place(layout, folders, place, object, &mut columns)?,
-        None => by_name(layout, place, object, &mut columns)?,
+        Some(folders) => by_place(layout, folders, place, &object.path, &mut columns)?,
+        None => {
+            let known = by_name(layout, place, &object.path, &mut columns)?;
+            if let Some(missing) = known.iter().position(|is_known| !is_known) {
+                return Err(not_in_folder(layout, place, &object.path, missing));
+            }
+        }
     }
-    columns
-        .end_row()
-        .map_err(|misfit| Error::data(format!("'{address}': partition column '{}' {}", misfit.column, misfit.reason)))?;
+    row(columns, place, &object.path)
+}
+
+/// The partition columns.
+fn partition_fields(layout: &Layout) -> Vec<FieldRef> {
+    layout.schema.fields()[layout.in_files..layout.in_files + layout.partitions.len()].to_vec()
+}
+
+fn row(mut columns: Columns, place: &Place, path: &Path) -> Result<Vec<ScalarValue>> {
+    columns.end_row().map_err(|misfit| {
+        let address = place.address(path);
+        Error::data(format!("'{address}': partition column '{}' {}", misfit.column, misfit.reason))
+    })?;
     let batch = columns.take()?;
     batch.columns().iter().map(|column| Ok(ScalarValue::try_from_array(column, 0)?)).collect()
 }
 
+/// The values of the partition columns that are known of all that is below `folder`.
+///
+/// # Errors
+/// [`Error::Data`] when one is none of its column's type.
+pub(super) fn known_values(layout: &Layout, place: &Place, folder: &Path) -> Result<Vec<Option<ScalarValue>>> {
+    // Whether a column may be NULL is for its files to say.
+    let fields = partition_fields(layout).into_iter().map(|field| field.as_ref().clone().with_nullable(true));
+    let mut columns = Columns::new(Arc::new(Schema::new(fields.collect::<Vec<_>>())))?;
+    let within = folder.clone().join("file");
+    let known = match &layout.folders {
+        Some(folders) => {
+            by_place(layout, folders, place, &within, &mut columns)?;
+            let depth = place.relative(&within).matches('/').count();
+            let names: Vec<&str> = folders.levels().iter().take(depth).filter_map(|level| level.name.as_deref()).collect();
+            layout.partitions.iter().map(|name| names.contains(&name.as_str())).collect()
+        }
+        None => by_name(layout, place, &within, &mut columns)?,
+    };
+    let values = row(columns, place, folder)?;
+    Ok(values.into_iter().zip(known).map(|(value, is_known)| is_known.then_some(value)).collect())
+}
+
 /// Values of folders that are told by their place.
-fn by_place(layout: &Layout, folders: &Partitioning, place: &Place, object: &Object, columns: &mut Columns) -> Result<()> {
-    let address = place.address(&object.path);
-    let relative = place.relative(&object.path);
+fn by_place(layout: &Layout, folders: &Partitioning, place: &Place, path: &Path, columns: &mut Columns) -> Result<()> {
+    let address = place.address(path);
+    let relative = place.relative(path);
     let below = relative.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let all = place.folders(&object.path);
+    let all = place.folders(path);
     // Of a pattern, it is not known which of its folders are fixed: all files lie equally deep.
     let last = all[all.len().saturating_sub(folders.levels().len())..].join("/");
     let values = folders.values(if place.is_pattern() { &last } else { below });
@@ -84,22 +121,28 @@ fn set(columns: &mut Columns, index: usize, text: &str, address: &str) -> Result
     set.map_err(|misfit| Error::data(format!("'{address}': partition column '{}': {}", misfit.column, misfit.reason)))
 }
 
-/// Values of folders called `column=value`.
-fn by_name(layout: &Layout, place: &Place, object: &Object, columns: &mut Columns) -> Result<()> {
-    let address = place.address(&object.path);
-    let folders = place.folders(&object.path);
-    let named: Vec<(String, &str)> = folders
-        .iter()
-        .filter_map(|folder| folder.split_once('='))
-        .map(|(name, value)| (unescape(name).to_lowercase(), value))
-        .collect();
+/// The folders called `column=value`, in lower case, and the values.
+fn named(folders: &[String]) -> Vec<(String, &str)> {
+    let named = folders.iter().filter_map(|folder| folder.split_once('='));
+    named.map(|(name, value)| (unescape(name).to_lowercase(), value)).collect()
+}
+
+fn not_in_folder(layout: &Layout, place: &Place, path: &Path, index: usize) -> Error {
+    let (address, folders) = (place.address(path), place.folders(path));
+    let (name, named) = (&layout.partitions[index], named(&folders));
+    let help = unknown("partition column", name, "the path", named.iter().map(|(name, _)| name.as_str()));
+    Error::data(format!("'{address}' is in no folder '{name}=<value>': {help}"))
+}
+
+/// Values of folders called `column=value`. Says of which columns there is such a folder.
+fn by_name(layout: &Layout, place: &Place, path: &Path, columns: &mut Columns) -> Result<Vec<bool>> {
+    let (address, folders) = (place.address(path), place.folders(path));
+    let named = named(&folders);
+    let mut known = Vec::with_capacity(layout.partitions.len());
     for (index, name) in layout.partitions.iter().enumerate() {
         let found = named.iter().find(|(folder, _)| *folder == name.to_lowercase());
-        let Some((_, value)) = found else {
-            let known = named.iter().map(|(name, _)| name.as_str());
-            let help = unknown("partition column", name, "the path", known);
-            return Err(Error::data(format!("'{address}' is in no folder '{name}=<value>': {help}")));
-        };
+        known.push(found.is_some());
+        let Some((_, value)) = found else { continue };
         if *value != NULL_FOLDER {
             // `month=01` is a number where a number is declared.
             let text = unescape(value);
@@ -109,7 +152,7 @@ fn by_name(layout: &Layout, place: &Place, object: &Object, columns: &mut Column
             set(columns, index, &text, &address)?;
         }
     }
-    Ok(())
+    Ok(known)
 }
 
 /// Rows of one batch that are of one file.

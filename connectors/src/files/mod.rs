@@ -31,6 +31,7 @@ mod parquet;
 mod pass;
 mod pending;
 mod projection;
+mod prune;
 mod reading;
 mod replay;
 mod row_image;

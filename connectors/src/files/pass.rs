@@ -13,6 +13,7 @@ use super::news::{Looked, News};
 use super::object::Format;
 use super::open::{Body, fetch};
 use super::pending::{OnChange, Pending, Skipped, pending, unread};
+use super::prune::{self, Pruning};
 use super::reading::Reading;
 use crate::error::Result;
 
@@ -63,12 +64,34 @@ impl Pass {
             News::Queue(queue) => queue.named(ledger, progress).await?,
             News::Nothing | News::Folder(_) => None,
         };
+        Self::over(table, ledger, news, progress, named, None).await
+    }
+
+    /// Begins with all files that `pruning` may want.
+    ///
+    /// # Errors
+    /// When the files cannot be listed.
+    pub(super) async fn whole(table: &Arc<FileTable>, ledger: &Ledger, news: &News, pruning: Pruning) -> Result<Self> {
+        Self::over(table, ledger, news, &Progress::default(), None, Some(Arc::new(pruning))).await
+    }
+
+    async fn over(
+        table: &Arc<FileTable>,
+        ledger: &Ledger,
+        news: &News,
+        progress: &Progress,
+        named: Option<(Looked, Instant)>,
+        pruning: Option<Arc<Pruning>>,
+    ) -> Result<Self> {
         let skipped = Skipped::default();
         let begun = Instant::now();
         let (found, listed) = match named {
             Some((looked, listed)) => (among(table, looked, skipped.clone()), Listed::Before(listed)),
             None => {
-                let all = table.place.list().await?;
+                let all = match &pruning {
+                    Some(pruning) => prune::list(table, pruning).await?,
+                    None => table.place.list().await?,
+                };
                 let all = match news {
                     News::Folder(folder) => {
                         let is_open = folder.gate();
@@ -82,8 +105,11 @@ impl Pass {
         };
         let part = progress.part.clone();
         let part_path = part.as_ref().map(|part| part.file.path.clone());
+        let filtered = Arc::clone(table);
         let others = found.try_filter(move |found| {
-            std::future::ready(part_path.as_ref().is_none_or(|path| path != found.object.path.as_ref()))
+            let is_other = part_path.as_ref().is_none_or(|path| path != found.object.path.as_ref());
+            let is_wanted = pruning.as_ref().is_none_or(|pruning| pruning.wants_file(&filtered, &found.object));
+            std::future::ready(is_other && is_wanted)
         });
         let first = Self::rest(table, part).await?;
         let table = Arc::clone(table);

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use datafusion::logical_expr::Expr;
 
 use super::config::FileTable;
 use super::ledger::{Ledger, Progress};
 use super::news::News;
 use super::object::Format;
 use super::pass::Pass;
+use super::prune::Pruning;
 use super::replay::FileReplay;
 use super::slice::Slice;
 use crate::error::Result;
@@ -65,6 +67,16 @@ impl Source for FileSource {
             }
         };
         Ok(Box::new(Slice::new(self, progress, pass, runs, request)?))
+    }
+
+    fn partition_columns(&self) -> &[String] {
+        &self.table.layout.partitions
+    }
+
+    async fn read_whole(&self, request: &SliceRequest, filters: &[Expr]) -> Result<Box<dyn SliceRead>> {
+        let Some(pruning) = Pruning::new(&self.table, filters) else { return self.read(None, request).await };
+        let pass = Pass::whole(&self.table, &self.ledger, &self.news, pruning).await?;
+        Ok(Box::new(Slice::new(self, Progress::default(), pass, Vec::new(), request)?))
     }
 
     fn identity(&self) -> String {

@@ -76,7 +76,7 @@ pub async fn open(session: &Session, table: &Table, moment: Option<&Moment>) -> 
         return plan_err!("'{name}' is a table of files and keeps no history; DELTA tables do");
     }
     let source = connector.source(&spec, session.source_folder(LOOKED_AT, &name)?, &session.context).await?;
-    Ok(Some(Arc::new(SourceTable { name, source })))
+    Ok(Some(Arc::new(SourceTable::new(name, source))))
 }
 
 /// Opens files that nothing but their place is known of: folders called `day=...` in it are columns.

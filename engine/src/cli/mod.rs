@@ -3,6 +3,7 @@
 mod catalog;
 mod check;
 mod config;
+mod crash;
 mod crawl;
 mod logging;
 mod plan;
@@ -92,6 +93,9 @@ enum Command {
     Config(config::ConfigArguments),
 }
 
+/// The exit code of a fault that is ours and not the user's.
+const OURS: u8 = 2;
+
 /// Runs the command line and says how it ended.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -104,7 +108,9 @@ pub fn main() -> ExitCode {
         }
     };
     let follows = matches!(&arguments.command, Command::Run(run) if run.follows());
-    let mut printer = Printer::new(arguments.log == logging::Format::Json);
+    let json = arguments.log == logging::Format::Json;
+    crash::watch(json);
+    let mut printer = Printer::new(json);
     let lines = printer.lines();
     logging::start(arguments.log, arguments.verbose, follows && lines.is_hidden(), &lines);
     let mut threads = tokio::runtime::Builder::new_multi_thread();
@@ -115,24 +121,28 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             printer.error(&format!("cannot start: {error}"));
-            return ExitCode::from(2);
+            return ExitCode::from(OURS);
         }
     };
-    let result = runtime.block_on(Box::pin(dispatch(arguments, &mut printer)));
+    let work = || runtime.block_on(Box::pin(dispatch(arguments, &mut printer)));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     runtime.shutdown_background();
     #[cfg(feature = "failpoints")]
     if let Err(error) = crate::faults::write_counts() {
         printer.error(&format!("cannot write the counts of points: {error}"));
     }
-    match result {
-        Ok(Status::Done) => ExitCode::SUCCESS,
-        Ok(Status::Failed) => ExitCode::from(1),
-        Ok(Status::Aborted) => ExitCode::from(130),
-        Err(error) => {
+    let status = match result {
+        // What happened is told already.
+        Err(_) => OURS,
+        Ok(Ok(Status::Done)) => 0,
+        Ok(Ok(Status::Failed)) => 1,
+        Ok(Ok(Status::Aborted)) => 130,
+        Ok(Err(error)) => {
             printer.error(&one_line(&error));
-            ExitCode::from(if is_ours(&error) { 2 } else { 1 })
+            if is_ours(&error) { OURS } else { 1 }
         }
-    }
+    };
+    ExitCode::from(if crash::has_happened() { OURS } else { status })
 }
 
 async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result<Status> {

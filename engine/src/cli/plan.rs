@@ -87,13 +87,11 @@ fn describe_flow(text: &mut String, session: &Session, pipeline: &Pipeline, prog
         if let Some(news) = source.and_then(|source| source.describe_news()) {
             writeln!(text, "    new files: with --follow, {news}")?;
         }
-        if let Some(ratio) = source.map(|source| source.max_bad_ratio()).filter(|ratio| *ratio > 0.0) {
-            let aside = quarantine::table(&pipeline.name, name).location;
-            writeln!(text, "    bad records: put aside in {aside}, up to {} of an epoch", percent(ratio))?;
-        }
+        describe_bad(text, pipeline, name, "an epoch")?;
     }
     for name in &flow.bounded {
         writeln!(text, "  table {name}: read whole{}", if flow.class == Class::Complete { ", when it has changed" } else { "" })?;
+        describe_bad(text, pipeline, name, "the table")?;
     }
     writeln!(text, "  sink {}: {} {}{}", flow.table.name, flow.table.connector, flow.table.location, meant(session, flow)?)?;
     if !flow.sink_plan.key.is_empty() {
@@ -135,6 +133,14 @@ fn meant(session: &Session, flow: &Flow) -> Result<String> {
     let table = session.resolve(&flow.table)?;
     let other = connector(&table.connector)?.stands_for(&table, &session.context)?;
     Ok(other.map_or_else(String::new, |other| format!(", which is {} {}", other.connector, other.location)))
+}
+
+fn describe_bad(text: &mut String, pipeline: &Pipeline, name: &str, whole: &str) -> Result<()> {
+    let ratio = pipeline.source(name).map(|source| source.max_bad_ratio());
+    let Some(ratio) = ratio.filter(|ratio| *ratio > 0.0) else { return Ok(()) };
+    let aside = quarantine::table(&pipeline.name, name).location;
+    writeln!(text, "    bad records: put aside in {aside}, up to {} of {whole}", percent(ratio))?;
+    Ok(())
 }
 
 fn first_words(statement: &str) -> String {

@@ -6,7 +6,7 @@ use catalog::drift::Policy;
 use catalog::store::{CatalogStore, Statistics, Table};
 use connectors::files::crawl::{CrawlLocation, CrawlOptions, Crawled, KnownTable, Ledgers, Progress, crawl};
 
-use connectors::options::unknown;
+use connectors::options::{nearest, unknown};
 
 use super::decide::{decide, leave};
 use super::outcome::{Decision, Outcome, TableOutcome, Touched};
@@ -67,6 +67,7 @@ pub async fn examine(
         all.into_iter().partition(|table| request.anew.contains(&table.name().table));
     let below = below(&all, request)?;
     check_forgotten(request, &forgotten, below.iter().map(|(table, _)| table.name().table.as_str()))?;
+    check_policies(request, below.iter().map(|(table, _)| table.name().table.as_str())).await?;
     let mut known = Vec::with_capacity(below.len());
     for (table, location) in &below {
         known.push(known_table(table, location, store).await?);
@@ -138,6 +139,20 @@ fn check_forgotten<'a>(request: &Request, forgotten: &[Table], others: impl Iter
         let registration = &table.registration;
         if registration.registered_by != CRAWL || request.location.relative(&registration.location).is_none() {
             bail!("--anew: table {} is kept by {}, at '{}'", table.name(), registration.registered_by, registration.location);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the tables that are given a policy are known, or may be found: their names come from names of folders and files. A slip is
+/// told before anything is read.
+async fn check_policies<'a>(request: &Request, known: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
+    for name in request.policies.tables().filter(|name| !known.clone().any(|table| table == *name)) {
+        if let Some(others) = request.location.without_table(name).await? {
+            let others = others.iter().map(String::as_str);
+            let is_slip = nearest(name, others.clone()).is_some() || known.clone().next().is_none();
+            let there: Vec<&str> = if is_slip { others.collect() } else { known.clone().collect() };
+            bail!("--policy: {}", unknown("table", name, "the location", there));
         }
     }
     Ok(())

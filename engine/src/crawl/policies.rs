@@ -54,6 +54,11 @@ impl Policies {
         self.by_table.get(table).copied().or(self.all)
     }
 
+    /// The tables that are named.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.by_table.keys().map(String::as_str)
+    }
+
     /// Whether every table that is named is there.
     ///
     /// # Errors

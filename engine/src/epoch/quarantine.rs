@@ -2,14 +2,15 @@
 //!
 //! Each source has a Delta table of its own for them, `lake://bad/<pipeline>/<table>`, to which an epoch appends. A record
 //! that is read again, by a flow that starts from the beginning, is in it again with the later epoch. Each says which flows wait for
-//! it, of which incarnation of the pipeline: what [`super::replay`] has to know, so that a row gets into each sink once.
+//! it, of which incarnation of the pipeline: what [`super::replay`] has to know, so that a row gets into each sink once. What is bad of a
+//! table that is read whole is in the same Delta table; [`super::whole`] has it say what is bad now.
 
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arrow::array::{ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use connectors::context::TableSpec;
+use connectors::context::{Context, TableSpec};
 use connectors::sink::WriteMode;
 use connectors::source::BadRecord;
 use connectors::staging::StagingWriter;
@@ -22,30 +23,30 @@ use datafusion::prelude::col;
 use super::slice::{Slices, files_as_table};
 use super::stage::{Staged, write_stage};
 use super::{Scope, commit};
+use crate::flow::source_table::too_many_bad;
 use crate::flow::{Flow, plan};
 use crate::state::{FlowCheckpoint, Progress};
 
-/// The bad records of one slice.
+/// The bad records of one read, kept in local files below `place`, which are made with the first of them.
 #[derive(Debug)]
 pub(super) struct BadRows {
     source: String,
     place: Location,
-    writer: StagingWriter,
+    context: Context,
+    writer: Option<StagingWriter>,
     /// The first of them, for a message.
     first: Option<String>,
 }
 
 impl BadRows {
-    pub(super) fn new(scope: Scope<'_>, source: &str, place: Location) -> Result<Self> {
-        let context = &scope.session.context;
-        let writer = StagingWriter::new(place.clone(), schema(), &[], context.sizes.temporary(), &context.runtime)?;
-        Ok(Self { source: source.to_owned(), place, writer, first: None })
+    pub(super) fn new(context: &Context, source: &str, place: Location) -> Self {
+        Self { source: source.to_owned(), place, context: context.clone(), writer: None, first: None }
     }
 
-    pub(super) async fn write(&mut self, scope: Scope<'_>, records: Vec<BadRecord>) -> Result<()> {
+    pub(super) async fn write(&mut self, records: Vec<BadRecord>) -> connectors::Result<()> {
         let Some(first) = records.first() else { return Ok(()) };
         self.first.get_or_insert_with(|| first.to_string());
-        let seen_at = scope.session.context.clock.now().timestamp_micros();
+        let seen_at = self.context.clock.now().timestamp_micros();
         let texts = |of: fn(&BadRecord) -> Option<&str>| Arc::new(records.iter().map(of).collect::<StringArray>()) as ArrayRef;
         let numbers = |of: fn(&BadRecord) -> Option<u64>| {
             let signed = |record| of(record).and_then(|number| i64::try_from(number).ok());
@@ -64,33 +65,42 @@ impl BadRows {
             Arc::new(TimestampMicrosecondArray::from(vec![seen_at; records.len()]).with_timezone("UTC")),
             texts(|record| record.context.as_deref()),
         ];
-        Ok(self.writer.write(RecordBatch::try_new(schema(), columns)?).await?)
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => {
+                let (sizes, runtime) = (self.context.sizes.temporary(), &self.context.runtime);
+                self.writer.insert(StagingWriter::new(self.place.clone(), schema(), &[], sizes, runtime)?)
+            }
+        };
+        writer.write(RecordBatch::try_new(schema(), columns)?).await
     }
 
     /// The records as a table, and how many there are; none when there are none.
     ///
     /// # Errors
     /// When more than `max_ratio` of the `received` records are bad.
-    pub(super) async fn finish(self, received: u64, max_ratio: f64) -> Result<Option<(Arc<dyn TableProvider>, u64)>> {
-        let bad = self.writer.rows();
-        if bad == 0 {
-            return Ok(None);
+    pub(super) async fn finish(self, received: u64, max_ratio: f64) -> Result<Option<BadTable>> {
+        let bad = self.writer.as_ref().map_or(0, StagingWriter::rows);
+        match too_many_bad(bad, received, max_ratio, self.first.as_deref()) {
+            Some(error) => Err(error.into()),
+            None => self.table().await,
         }
-        #[expect(clippy::cast_precision_loss, reason = "a share of some thousand records")]
-        let ratio = bad as f64 / received.max(bad) as f64;
-        if ratio > max_ratio {
-            return Err(connectors::Error::data(format!(
-                "{bad} of {} records are bad, more than max_bad_ratio {max_ratio} allows, the first being {}; nothing was \
-                 written; raise 'max_bad_ratio' if that is to be expected",
-                received.max(bad),
-                self.first.unwrap_or_default()
-            ))
-            .into());
-        }
-        self.writer.finish().await?;
+    }
+
+    /// The same of records that were counted before.
+    ///
+    /// # Errors
+    /// When the local disk does not play along.
+    pub(super) async fn table(self) -> Result<Option<BadTable>> {
+        let Some(writer) = self.writer else { return Ok(None) };
+        let bad = writer.rows();
+        writer.finish().await?;
         Ok(Some((Arc::new(files_as_table(&schema(), &self.place)?), bad)))
     }
 }
+
+/// Bad records, and how many there are.
+pub(super) type BadTable = (Arc<dyn TableProvider>, u64);
 
 /// Stages the bad records of all slices, which `readers` have read.
 ///
@@ -112,7 +122,8 @@ pub async fn stage(
         let sink = commit::open(scope.session, &table).await.with_context(what)?;
         let epoch = lit(i64::try_from(progress.next_epoch).unwrap_or(i64::MAX)).alias(EPOCH);
         let waiting = readers.iter().filter(|flow| flow.sources.contains(source)).map(|flow| flow.id.as_str());
-        let marks = [lit(&progress.incarnation).alias(INCARNATION), lit(joined(waiting)).alias(FLOWS)];
+        let incarnation = lit(&progress.incarnation).alias(INCARNATION);
+        let marks = [incarnation, lit(joined(waiting)).alias(FLOWS), lit(false).alias(WHOLE)];
         let records = schema();
         let records = records.fields().iter().map(|field| col(field.name()));
         let columns: Vec<Expr> = std::iter::once(epoch).chain(records).chain(marks).collect();
@@ -154,6 +165,8 @@ pub(super) const EPOCH: &str = "epoch";
 pub(super) const INCARNATION: &str = "incarnation";
 /// The column of the flows that have not had the record as a row.
 pub(super) const FLOWS: &str = "flows";
+/// The column that says whether the record is of a table that is read whole, see [`super::whole`].
+pub(super) const WHOLE: &str = "whole";
 
 /// Between the ids of flows, which are letters, digits, `_` and `-`.
 const SEPARATOR: &str = ", ";
@@ -172,15 +185,24 @@ pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
 pub(super) fn columns() -> SchemaRef {
     let epoch = Field::new(EPOCH, DataType::Int64, true);
     let marks = [INCARNATION, FLOWS].map(|name| Field::new(name, DataType::Utf8, true));
+    let whole = Field::new(WHOLE, DataType::Boolean, true);
     let records = schema();
     let records = records.fields().iter().map(|field| field.as_ref().clone());
-    Arc::new(Schema::new(std::iter::once(epoch).chain(records).chain(marks).collect::<Vec<_>>()))
+    Arc::new(Schema::new(std::iter::once(epoch).chain(records).chain(marks).chain([whole]).collect::<Vec<_>>()))
 }
 
-/// No flow has such an id: theirs end in a name or in `-<number>`.
+/// The id under which bad records of slices are committed. No flow has such an id: theirs end in a name or in `-<number>`.
 pub(super) fn flow_id(source: &str) -> String {
-    let safe: String = source.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
-    format!("{safe}-bad")
+    format!("{}-bad", safe(source))
+}
+
+/// The same of what is found bad where the table is read whole.
+pub(super) fn whole_flow_id(source: &str) -> String {
+    format!("{}-whole", safe(source))
+}
+
+fn safe(source: &str) -> String {
+    source.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
 }
 
 /// The columns of bad records; the epoch comes before them.

@@ -112,10 +112,10 @@ async fn read(
     let schema = projected(&source.schema(), request);
     let context = &scope.session.context;
     let mut writer = StagingWriter::new(place.join("rows"), schema, &[], context.sizes.temporary(), &context.runtime)?;
-    let mut bad = BadRows::new(scope, name, place.join("bad"))?;
+    let mut bad = BadRows::new(context, name, place.join("bad"));
     while !scope.stop.is_cancelled() {
         let batch = reader.next_batch().await?;
-        bad.write(scope, reader.take_bad()).await?;
+        bad.write(reader.take_bad()).await?;
         let Some(batch) = batch else { break };
         writer.write(batch).await?;
         scope.observer.read(name, writer.rows(), reader.bytes());

@@ -15,10 +15,12 @@ use datafusion::catalog::TableProvider;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionConfig;
 use futures::TryStreamExt;
 
 use super::Scope;
 use super::unique::KeyWatch;
+use super::whole::{Found, WholeReads};
 use crate::flow::{Flow, plan};
 use crate::state::StageCheckpoint;
 
@@ -29,6 +31,8 @@ pub struct Staged {
     pub stages: Vec<StageCheckpoint>,
     /// By flow.
     pub stage_of: BTreeMap<String, usize>,
+    /// What the stages found bad in tables that they read whole, each with its stage.
+    pub(super) whole: Vec<(usize, Found)>,
 }
 
 /// Runs the queries of `flows` over `tables` and stages their rows below `folder`.
@@ -50,11 +54,14 @@ pub async fn stage(
             None => {
                 let place = folder.join(&format!("stage-{}", staged.stages.len()));
                 let stage = stage_one(scope, flow, tables, place).await;
-                staged.stages.push(stage.with_context(|| {
+                let (stage, found) = stage.with_context(|| {
                     format!("{}:{}: {}", scope.pipeline.path.display(), scope.pipeline.line(&flow.span), flow.table.name)
-                })?);
+                })?;
+                let index = staged.stages.len();
+                staged.stages.push(stage);
+                staged.whole.extend(found.into_iter().map(|found| (index, found)));
                 known.push(key);
-                known.len() - 1
+                index
             }
         };
         staged.stage_of.insert(flow.id.clone(), index);
@@ -68,18 +75,20 @@ async fn stage_one(
     flow: &Flow,
     tables: &BTreeMap<String, Arc<dyn TableProvider>>,
     place: Location,
-) -> Result<StageCheckpoint> {
+) -> Result<(StageCheckpoint, Vec<Found>)> {
     let started = Instant::now();
     let sink = &flow.sink_plan;
-    let query = plan::with_tables(flow.query.clone(), tables)?;
+    let (query, mut reads) = reading(scope, flow, tables)?;
     let written = |rows| scope.observer.staging(&flow.id, rows);
-    let plain = plan::staged(query.clone(), sink, false)?;
+    let plain = plan::staged(query, sink, false)?;
     let stage = if flow.mode == WriteMode::Upsert {
         let keys = KeyWatch::new(&sink.schema, &sink.key, &scope.session.context.runtime.memory_pool)?;
         match write_unique(scope, plain, sink, place.clone(), keys, written).await? {
             Some(stage) => stage,
             None => {
                 place.clear(None).await?;
+                let query;
+                (query, reads) = reading(scope, flow, tables)?;
                 let last_rows = plan::staged(query, sink, true)?;
                 write(scope, session_state(scope, true), last_rows, sink, place, None, written)
                     .await?
@@ -89,8 +98,20 @@ async fn stage_one(
     } else {
         write_stage(scope, plain, sink, place, written).await?
     };
+    let found = reads.end().await?;
     scope.observer.staged(&flow.id, started.elapsed());
-    Ok(stage)
+    Ok((stage, found))
+}
+
+/// The query of `flow` over `tables`, and the reads of those that it reads whole.
+fn reading(
+    scope: Scope<'_>,
+    flow: &Flow,
+    tables: &BTreeMap<String, Arc<dyn TableProvider>>,
+) -> Result<(LogicalPlan, WholeReads)> {
+    let mut tables = tables.clone();
+    let reads = WholeReads::begin(scope, &mut tables)?;
+    Ok((plan::with_tables(flow.query.clone(), &tables)?, reads))
 }
 
 /// Runs `query`, whose columns are those of `sink_plan`, and stages its rows at `place`.
@@ -156,9 +177,12 @@ async fn write(
 /// The order in which rows arrived decides between two rows of one key, so an upsert is computed in one partition.
 fn session_state(scope: Scope<'_>, in_order: bool) -> SessionState {
     let state = scope.pipeline.context.state();
-    if !in_order {
-        return state;
-    }
-    let config = state.config().clone().with_target_partitions(1);
+    if in_order { configured(state, |config| config.with_target_partitions(1)) } else { state }
+}
+
+/// `state` with another configuration. It shares the catalogs, which stay what they are: a state that makes its default catalog would
+/// make it in place of the pipeline's.
+pub(super) fn configured(state: SessionState, change: impl FnOnce(SessionConfig) -> SessionConfig) -> SessionState {
+    let config = change(state.config().clone()).with_create_default_catalog_and_schema(false);
     SessionStateBuilder::new_from_existing(state).with_config(config).build()
 }

@@ -1,21 +1,41 @@
 //! A source as a DataFusion table: what a pipeline's queries are planned against.
 //!
-//! In an epoch its scan is exchanged for the slice's rows ([`crate::epoch::slice`]). Scanned as it is, by a plain `SELECT`, it
-//! reads the source from the beginning and records nothing.
+//! In an epoch its scan is exchanged for the slice's rows ([`crate::epoch::slice`]). Scanned as it is, it reads the source as a
+//! whole, and records nothing of it; its bad records go to whoever put them [`Aside`]. A plain `SELECT` has nobody, and logs them.
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use connectors::source::{SliceLimits, SliceRequest, Source};
+use connectors::source::{BadRecord, SliceLimits, SliceRead, SliceRequest, Source};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use futures::stream;
+
+/// Bad records of one read that are logged each, where nobody puts them aside.
+const LOGGED: u64 = 20;
+
+/// Takes the bad records of a table that is read whole.
+#[async_trait]
+pub trait Aside: Send + Sync + std::fmt::Debug {
+    /// The table begins to be read; a query may read it more than once.
+    fn begins(&self);
+
+    /// Takes records of a read that goes on.
+    ///
+    /// # Errors
+    /// When they cannot be kept.
+    async fn put(&self, records: Vec<BadRecord>) -> connectors::Result<()>;
+
+    /// The table was read to its end. A query may stop before that.
+    fn ends(&self);
+}
 
 /// A source, by the name it has in the pipeline.
 #[derive(Debug)]
@@ -24,6 +44,20 @@ pub struct SourceTable {
     pub name: String,
     /// Where the rows come from.
     pub source: Arc<dyn Source>,
+    aside: Option<Arc<dyn Aside>>,
+}
+
+impl SourceTable {
+    /// A table whose bad records are logged.
+    pub fn new(name: String, source: Arc<dyn Source>) -> Self {
+        Self { name, source, aside: None }
+    }
+
+    /// The same, with who takes its bad records.
+    #[must_use]
+    pub fn with_aside(self, aside: Arc<dyn Aside>) -> Self {
+        Self { aside: Some(aside), ..self }
+    }
 }
 
 #[async_trait]
@@ -36,11 +70,26 @@ impl TableProvider for SourceTable {
         TableType::Base
     }
 
+    /// Inexact, so that whoever asks which columns a plan needs is told of those of its filters: a slice is not pruned.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let partitions = self.source.partition_columns();
+        let support = |filter: &&Expr| {
+            let columns = filter.column_refs();
+            let is_of_folders = !columns.is_empty() && columns.iter().all(|column| partitions.contains(&column.name));
+            if is_of_folders && !filter.is_volatile() {
+                TableProviderFilterPushDown::Inexact
+            } else {
+                TableProviderFilterPushDown::Unsupported
+            }
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+
     async fn scan(
         &self,
         _state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         // A source takes columns in their order only; another order is made of all of them.
@@ -50,55 +99,125 @@ impl TableProvider for SourceTable {
             None => self.source.schema(),
         };
         let left = projection.filter(|_| columns.is_none());
-        let peek = Peek { schema: Arc::clone(&schema), source: Arc::clone(&self.source), columns };
-        Ok(Arc::new(StreamingTableExec::try_new(schema, vec![Arc::new(peek)], left, None, false, limit)?))
+        let whole = Whole {
+            schema: Arc::clone(&schema),
+            source: Arc::clone(&self.source),
+            columns,
+            filters: filters.to_vec(),
+            aside: self.aside.clone(),
+        };
+        Ok(Arc::new(StreamingTableExec::try_new(schema, vec![Arc::new(whole)], left, None, false, limit)?))
     }
 }
 
 /// The whole source as one stream.
 #[derive(Debug)]
-struct Peek {
+struct Whole {
     schema: SchemaRef,
     source: Arc<dyn Source>,
     columns: Option<Vec<usize>>,
+    filters: Vec<Expr>,
+    aside: Option<Arc<dyn Aside>>,
 }
 
-impl PartitionStream for Peek {
+impl PartitionStream for Whole {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let source = Arc::clone(&self.source);
         let request = SliceRequest { limits: SliceLimits { rows: u64::MAX, bytes: u64::MAX }, columns: self.columns.clone() };
-        let batches = stream::try_unfold((None, source, request, 0_u64), |(reader, source, request, mut all_bad)| async move {
-            let mut reader = match reader {
-                Some(reader) => reader,
-                None => source.read(None, &request).await?,
-            };
-            let batch = reader.next_batch().await?;
-            for bad in reader.take_bad() {
-                all_bad += 1;
-                tracing::warn!(record = %bad, kept = bad.kept, "a bad record of a table that is read whole");
-            }
-            #[expect(clippy::cast_precision_loss, reason = "a share of some million records")]
-            let ratio = all_bad as f64 / reader.records().max(all_bad).max(1) as f64;
-            match batch {
-                Some(batch) => Ok(Some((batch, (Some(reader), source, request, all_bad)))),
-                None if ratio > source.max_bad_ratio() => {
-                    let records = reader.records();
-                    let message = format!(
-                        "{all_bad} of {records} records of {} are bad, more than max_bad_ratio allows",
-                        source.identity()
-                    );
-                    Err(DataFusionError::from(connectors::Error::data(message)))
-                }
-                None => match reader.take_fault() {
-                    Some(error) => Err(DataFusionError::from(error)),
-                    None => Ok(None),
-                },
-            }
-        });
-        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
+        let read = Read {
+            source: Arc::clone(&self.source),
+            request,
+            filters: self.filters.clone(),
+            aside: self.aside.clone(),
+            reader: None,
+            bad: 0,
+            first: None,
+        };
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream::try_unfold(read, Read::next)))
     }
+}
+
+/// A source being read from its beginning to its end.
+struct Read {
+    source: Arc<dyn Source>,
+    request: SliceRequest,
+    filters: Vec<Expr>,
+    aside: Option<Arc<dyn Aside>>,
+    reader: Option<Box<dyn SliceRead>>,
+    bad: u64,
+    /// The first bad record, for a message.
+    first: Option<String>,
+}
+
+impl Read {
+    async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
+        let mut reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => {
+                if let Some(aside) = &self.aside {
+                    aside.begins();
+                }
+                self.source.read_whole(&self.request, &self.filters).await?
+            }
+        };
+        let batch = reader.next_batch().await?;
+        self.note(reader.take_bad()).await?;
+        match batch {
+            Some(batch) => {
+                self.reader = Some(reader);
+                Ok(Some((batch, self)))
+            }
+            None => self.end(reader.as_mut()),
+        }
+    }
+
+    async fn note(&mut self, records: Vec<BadRecord>) -> Result<()> {
+        let Some(first) = records.first() else { return Ok(()) };
+        self.first.get_or_insert_with(|| first.to_string());
+        let before = self.bad;
+        self.bad += records.len() as u64;
+        match &self.aside {
+            Some(aside) => aside.put(records).await?,
+            None => {
+                for (record, _) in records.iter().zip(before..LOGGED) {
+                    tracing::warn!(%record, kept = record.kept, "a bad record of a table that is read whole");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn end(self, reader: &mut dyn SliceRead) -> Result<Option<(RecordBatch, Self)>> {
+        if let Some(error) = reader.take_fault() {
+            return Err(DataFusionError::from(error));
+        }
+        if let Some(error) = too_many_bad(self.bad, reader.records(), self.source.max_bad_ratio(), self.first.as_deref()) {
+            return Err(DataFusionError::from(error.context(self.source.identity())));
+        }
+        match &self.aside {
+            Some(aside) => aside.ends(),
+            None if self.bad > LOGGED => {
+                tracing::warn!(table = self.source.identity(), bad = self.bad, "more bad records than are logged");
+            }
+            None => {}
+        }
+        Ok(None)
+    }
+}
+
+/// The error of a read that had more bad records than its table allows; `first` is one of them.
+pub fn too_many_bad(bad: u64, received: u64, max_ratio: f64, first: Option<&str>) -> Option<connectors::Error> {
+    let received = received.max(bad);
+    #[expect(clippy::cast_precision_loss, reason = "a share of some million records")]
+    let ratio = bad as f64 / received.max(1) as f64;
+    (ratio > max_ratio).then(|| {
+        connectors::Error::data(format!(
+            "{bad} of {received} records are bad, more than max_bad_ratio {max_ratio} allows, the first being {}; nothing was \
+             written; raise 'max_bad_ratio' if that is to be expected",
+            first.unwrap_or_default()
+        ))
+    })
 }

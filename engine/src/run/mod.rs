@@ -16,6 +16,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use connectors::source::{Offset, SliceLimits};
 use datafusion::arrow::array::RecordBatch;
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 pub use observer::{Observer, Watch};
@@ -26,6 +27,7 @@ use crate::catalog::register::Registrar;
 use crate::cause::one_line;
 use crate::epoch::lease::HeldLease;
 use crate::epoch::record::FlowRecord;
+use crate::epoch::whole::settle;
 use crate::epoch::{Scope, finish, quarantine, record, recover, slice, stage, staging_folder};
 use crate::flow::{Class, Flow, assign, plan};
 use crate::session::Session;
@@ -219,6 +221,11 @@ async fn drain(scope: Scope<'_>) -> Result<()> {
 /// One epoch of flows that stand at the same offsets. Says whether there is more right now.
 async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result<bool> {
     let progress = scope.store.progress(&scope.pipeline.name).await?;
+    if progress.pending.is_some() {
+        // An attempt before this one recorded its epoch, and failed to commit it.
+        recover::recover(scope, &progress).await?;
+        return Ok(true);
+    }
     let columns = plan::columns_of(&group.flows, &scope.pipeline.context.state())?;
     let slices = slice::slice(scope, &group.offsets, &columns, limits(scope)?).await?;
     let moved = slices
@@ -232,18 +239,21 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
     let mut staged = stage::stage(scope, &group.flows, &slices.tables(), &folder).await?;
+    let settled = settle(scope, &progress, &folder, &mut staged).await?;
     let quarantined = quarantine::stage(scope, &slices, &group.flows, &progress, &folder, &mut staged).await?;
     let records = group.flows.iter().map(|flow| {
         let read = flow.sources.iter().filter_map(|source| Some((source, slices.by_source.get(source)?)));
         FlowRecord {
             flow,
             rows_in: read.clone().map(|(_, slice)| slice.rows).sum(),
-            bad_rows: read.clone().map(|(_, slice)| slice.bad_rows()).sum(),
+            bad_rows: read.clone().map(|(_, slice)| slice.bad_rows()).sum::<u64>() + settled.put_aside(&flow.id),
             identities: flow.sources.iter().map(|source| (source.clone(), identity(scope.pipeline, source))).collect(),
             offsets: read.map(|(source, slice)| (source.clone(), slice.end.offset.clone())).collect(),
         }
     });
-    let checkpoint = record::record(scope, &progress, &folder_name, staged, records.collect(), quarantined).await?;
+    let records = records.collect();
+    let aside = settled.flows.into_iter().chain(quarantined).collect();
+    let checkpoint = record::record(scope, &progress, &folder_name, staged, records, aside).await?;
     finish(scope, &checkpoint).await?;
     Ok(slices.more())
 }
@@ -286,6 +296,18 @@ async fn complete_flows(scope: Scope<'_>) -> Result<()> {
     Ok(())
 }
 
+/// How the files that a complete flow reads whole are declared: repaired, such a table may have other rows of the same files.
+fn declarations(pipeline: &Pipeline, flow: &Flow) -> BTreeMap<String, String> {
+    let declared = |name: &String| {
+        pipeline.source(name)?;
+        let spec = &pipeline.tables.get(name)?.spec;
+        let text =
+            serde_json::json!([spec.connector, spec.location, spec.partition_by, spec.options, format!("{:?}", spec.columns)]);
+        Some((name.clone(), hex::encode(&Sha256::digest(text.to_string())[..8])))
+    };
+    flow.bounded.iter().filter_map(declared).collect()
+}
+
 /// Computes one complete flow anew if its tables or its query changed.
 async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     let progress = scope.store.progress(&scope.pipeline.name).await?;
@@ -303,7 +325,7 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
         sink: flow.table.name.clone(),
         place: flow.place.clone(),
         offsets: offsets.collect(),
-        identities: BTreeMap::new(),
+        identities: declarations(scope.pipeline, flow),
     };
     if progress.flows.get(&flow.id) == Some(&now) {
         return Ok(false);
@@ -312,10 +334,12 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     let current = scope.pipeline.plan_again(flow, scope.session).await?;
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
-    let staged = stage::stage(scope, &[&current], &BTreeMap::new(), &folder).await?;
+    let mut staged = stage::stage(scope, &[&current], &BTreeMap::new(), &folder).await?;
     let rows_in = staged.stages.iter().map(crate::state::StageCheckpoint::rows).sum();
-    let record = FlowRecord { flow: &current, rows_in, bad_rows: 0, offsets: now.offsets, identities: now.identities };
-    let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record], Vec::new()).await?;
+    let settled = settle(scope, &progress, &folder, &mut staged).await?;
+    let bad_rows = settled.put_aside(&current.id);
+    let record = FlowRecord { flow: &current, rows_in, bad_rows, offsets: now.offsets, identities: now.identities };
+    let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record], settled.flows).await?;
     finish(scope, &checkpoint).await?;
     Ok(true)
 }

@@ -134,21 +134,18 @@ impl Observer {
         let mut seen = self.seen();
         let labels = [self.pipeline.as_str(), flow.sink.name.as_str()];
         if flow.progress.is_none() {
-            // A replay writes anew what is left: none of it is newly bad.
-            if flow.mode == WriteMode::Overwrite {
+            // Of a table that is written anew, by a replay or because it is read whole, only some records are newly bad, or none.
+            let is_whole = flow.mode == WriteMode::Overwrite;
+            let rows = if is_whole { flow.bad_rows } else { receipt.rows };
+            if rows == 0 {
                 return;
             }
-            self.metrics.bad_rows.with_label_values(&labels).inc_by(receipt.rows);
+            self.metrics.bad_rows.with_label_values(&labels).inc_by(rows);
             let bad = seen.bad.entry(flow.sink.name.clone()).or_default();
-            bad.rows += receipt.rows;
+            bad.rows += rows;
             bad.location.clone_from(&flow.sink.location);
-            tracing::warn!(
-                pipeline = self.pipeline,
-                epoch,
-                rows = receipt.rows,
-                location = bad.location,
-                "bad records put aside"
-            );
+            bad.is_replayed |= !is_whole;
+            tracing::warn!(pipeline = self.pipeline, epoch, rows, location = bad.location, "bad records put aside");
             return;
         }
         self.metrics.sink_rows.with_label_values(&labels).inc_by(receipt.rows);

@@ -19,6 +19,7 @@ use crate::cause::one_line;
 use crate::epoch::lease::HeldLease;
 use crate::epoch::record::FlowRecord;
 use crate::epoch::replay::{Passed, Request, Tried, pass, stage, takers};
+use crate::epoch::whole::settle;
 use crate::epoch::{Scope, advance, commit, quarantine, record, recover, staging_folder};
 use crate::flow::{Flow, assign};
 use crate::session::Session;
@@ -182,9 +183,11 @@ async fn prepare(scope: Scope<'_>, source: &str, tried: &Tried) -> Result<Option
     }
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
-    let (staged, bad) = stage(scope, request, &passed, &folder).await?;
+    let (mut staged, bad) = stage(scope, request, &passed, &folder).await?;
     let flows = if passed.tally.rows > 0 { records(&flows, &passed, &progress) } else { Vec::new() };
-    let checkpoint = record::record(scope, &progress, &folder_name, staged, flows, vec![bad]).await?;
+    let mut aside = settle(scope, &progress, &folder, &mut staged).await?.flows;
+    aside.push(bad);
+    let checkpoint = record::record(scope, &progress, &folder_name, staged, flows, aside).await?;
     Ok(Some(Prepared { passed, checkpoint: Some(checkpoint) }))
 }
 

@@ -125,6 +125,10 @@ fn advice(left: Left) -> &'static str {
              that REPLACE INTO writes by key takes them"
         }
         Left::Forgotten => "were put aside before --from-scratch: their files were read again since then",
+        Left::Whole => {
+            "are of reads of the whole table, which no replay repeats: the next run that reads the table reads all of it, and those \
+             that are rows by then are gone"
+        }
         Left::NoFlow => "wait for flows that are not in the file, or whose query does not read the table any more",
     }
 }

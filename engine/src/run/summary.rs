@@ -32,6 +32,9 @@ pub struct BadSummary {
     pub rows: u64,
     /// The Delta table they are in.
     pub location: String,
+    /// `engine replay` makes rows of them after a fix; those of a table that is read whole are read again.
+    #[serde(skip)]
+    pub is_replayed: bool,
 }
 
 /// Totals of a run.
@@ -90,12 +93,13 @@ impl fmt::Display for Summary {
         for (table, bad) in &self.bad {
             let (rows, location, source) = (bad.rows, &bad.location, table.trim_end_matches("$bad"));
             let are = if rows == 1 { "record is" } else { "records are" };
-            writeln!(
-                f,
-                "{rows} bad {are} in the Delta table {location}, with what is wrong with them; when {source} is repaired, \
-                 `engine replay {} {source}` makes rows of them",
-                self.file
-            )?;
+            write!(f, "{rows} bad {are} in the Delta table {location}, with what is wrong with them; ")?;
+            if bad.is_replayed {
+                let file = &self.file;
+                writeln!(f, "when {source} is repaired, `engine replay {file} {source}` makes rows of them")?;
+            } else {
+                writeln!(f, "{source} is read whole: repaired, the next run that reads it makes rows of them")?;
+            }
         }
         writeln!(f, "{}: up to epoch {} in {:.2} s, peak memory {memory}", self.pipeline, self.last_epoch, self.seconds)
     }

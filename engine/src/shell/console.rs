@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use datafusion::dataframe::DataFrame;
@@ -80,6 +80,8 @@ pub(crate) struct Console<'a> {
     pub(super) format: Format,
     pub(super) max_rows: usize,
     timing: bool,
+    /// How long of a statement's time a person was reading its result.
+    waited: Duration,
     output: Option<File>,
     /// Files that `\i` is in the middle of.
     pub(super) including: usize,
@@ -99,6 +101,7 @@ impl<'a> Console<'a> {
             format,
             max_rows: if max_rows == 0 { usize::MAX } else { max_rows },
             timing: false,
+            waited: Duration::ZERO,
             output: None,
             including: 0,
             interactive: false,
@@ -141,9 +144,11 @@ impl<'a> Console<'a> {
             Item::Statement(span) => {
                 format!("{};", &text[span.clone()]).clone_into(&mut self.last);
                 let begun = Instant::now();
+                self.waited = Duration::ZERO;
                 self.statement(text, &span).await?;
                 if self.timing {
-                    self.printer.note(&format!("Time: {:.3} s", begun.elapsed().as_secs_f64()));
+                    let took = begun.elapsed().saturating_sub(self.waited);
+                    self.printer.note(&format!("Time: {:.3} s", took.as_secs_f64()));
                 }
                 Ok(Ending::Done)
             }
@@ -310,7 +315,9 @@ impl<'a> Console<'a> {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        result.finish(self)?;
+        let finished = result.finish(self);
+        self.waited += result.waited;
+        finished?;
         Ok(Ok(()))
     }
 

@@ -62,6 +62,15 @@ pub(super) async fn of_datafusion(
     if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
         return diagnostic.help("give the shell more memory: ENGINE_RUN_MEMORY=1GB, or [run] memory in engine.toml");
     }
+    if let Some(name) = diagnostic.message.strip_prefix("function ").and_then(|rest| rest.strip_suffix(" not found")) {
+        let state = workspace.context.state();
+        let names =
+            state.scalar_functions().keys().chain(state.aggregate_functions().keys()).chain(state.window_functions().keys());
+        if let Some(near) = nearest(name.trim_matches('\''), names.map(String::as_str)) {
+            diagnostic.helps = vec![format!("did you mean '{near}'?")];
+        }
+        return diagnostic;
+    }
     if is_out_of_reach(error) {
         return diagnostic.help("check the network and what `engine config` shows under [lake] and [s3]");
     }

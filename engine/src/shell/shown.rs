@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
@@ -15,16 +16,21 @@ pub(super) struct Shown {
     to: Destination,
     rows: usize,
     cut: bool,
+    /// How long whoever reads it was waited for: a person leafs through a pager.
+    pub(super) waited: Duration,
 }
 
 impl Shown {
     pub(super) fn new(console: &Console<'_>, plan: &Arc<dyn ExecutionPlan>) -> Result<Self, Failure> {
         let writer = console.format.writer(&plan.schema(), console.limits());
-        Ok(Self { writer, to: console.destination()?, rows: 0, cut: false })
+        Ok(Self { writer, to: console.destination()?, rows: 0, cut: false, waited: Duration::ZERO })
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> io::Result<Wanted> {
-        let wanted = blocking(|| self.writer.write(batch, &mut self.to))?;
+        let begun = Instant::now();
+        let wanted = blocking(|| self.writer.write(batch, &mut self.to));
+        self.waited += self.since(begun);
+        let wanted = wanted?;
         self.rows += batch.num_rows();
         self.cut |= wanted == Wanted::Enough;
         // Rows that are there are seen, however long the next ones take.
@@ -42,6 +48,7 @@ impl Shown {
     pub(super) fn finish(&mut self, console: &mut Console<'_>) -> Result<(), Failure> {
         let cut = self.cut.then(|| format!("the first {} rows; --max-rows 0 or another --format shows all", console.max_rows));
         let counted = console.interactive && matches!(console.format, Format::Table | Format::Vertical);
+        let begun = Instant::now();
         let ended = blocking(|| {
             self.writer.finish(&mut self.to)?;
             if counted {
@@ -53,11 +60,19 @@ impl Shown {
             }
             self.to.finish()
         });
+        self.waited += self.since(begun);
         ended?;
         if let Some(cut) = cut.filter(|_| !counted) {
             console.printer.note(&format!("({cut})"));
         }
         Ok(())
+    }
+}
+
+impl Shown {
+    /// Time since `begun`, if it was a person's.
+    fn since(&self, begun: Instant) -> Duration {
+        if self.to.is_read_by_a_person() { begun.elapsed() } else { Duration::ZERO }
     }
 }
 

@@ -61,6 +61,10 @@ impl Diagnostic {
                     help.strip_prefix("Possible function ").map_or_else(|| help.clone(), |name| format!("did you mean {name}?"));
             }
         }
+        if result.message == "expressions have incompatible types" {
+            // Its notes are a type each, and do not say of what.
+            (result.message, result.helps) = (plain(error), Vec::new());
+        }
         result.helps.dedup();
         if let DataFusionError::SchemaError(schema_error, _) = root(error)
             && let SchemaError::FieldNotFound { field, valid_fields } = schema_error.as_ref()

@@ -373,7 +373,7 @@ impl<'a> Builder<'a> {
         let from_connector = |error: connectors::Error| Diagnostic::from_connector(text, span, &error);
         let home = self.session.source_folder(&self.pipeline.name, &resolved.name).map_err(from_connector)?;
         let source = connector.source(resolved, home, &self.session.context).await.map_err(from_connector)?;
-        let table = SourceTable { name: resolved.name.clone(), source: Arc::clone(&source) };
+        let table = SourceTable::new(resolved.name.clone(), Arc::clone(&source));
         let shown = self.pipeline.show(&resolved.name, Arc::new(table));
         shown.map_err(|error| Diagnostic::from_datafusion(text, span, &error))?;
         Ok(TableKind::Source(source))

@@ -121,7 +121,7 @@ impl Totals {
             let Some(stage) = checkpoint.stages.get(flow.stage) else { continue };
             // What is put aside is a flow of its own, which makes no progress.
             if flow.progress.is_none() {
-                totals.bad_rows += stage.rows();
+                totals.bad_rows += flow.bad_rows;
                 continue;
             }
             totals.rows_in += flow.rows_in;

@@ -9,7 +9,7 @@ use testkit::python::{DELTA_PACKAGES, delta_counts, venv_with};
 
 use crate::checks::Expected;
 use crate::lab::Lab;
-use crate::pipelines::{BAD, BAD_REPAIRS, FILES, MIXED, MIXED_EDITED_TEXT, REDDIT, Subject, Table};
+use crate::pipelines::{BAD, BAD_REPAIRS, FILES, MIXED, MIXED_EDITED_TEXT, REDDIT, Subject, Table, WHOLE, WHOLE_REPAIRS};
 
 /// Passes of one point at which a run is killed. Of more, the first, the last and some evenly spread between them are taken: the
 /// shipped pipeline puts and copies a file for each of 30 days, which repeat each other. Of [`MIXED`] every pass is tried.
@@ -114,6 +114,46 @@ fn every_verb_and_sink_killed_anywhere_loses_and_doubles_nothing() {
 fn files_killed_anywhere_are_read_once_and_their_bad_records_kept_once() {
     let lab = sweep_fresh(FILES);
     an_independent_reader_agrees(&lab, &FILES.tables[0], 9);
+}
+
+#[test]
+fn tables_read_whole_and_killed_anywhere_have_each_bad_record_once() {
+    let lab = sweep_fresh(WHOLE);
+    let bad = |table: usize| lab.rows(&WHOLE.tables[table]).unwrap().len();
+    assert_eq!([bad(3), bad(4), bad(5)], [2, 1, 4]);
+    assert_eq!(lab.rows(&WHOLE.tables[0]).unwrap().len(), 5, "the sixth event's code is bad");
+}
+
+/// A lab whose run put records aside of tables that it reads whole, with files that were repaired since, and a new one.
+fn whole_repaired() -> Lab {
+    let lab = Lab::local(WHOLE);
+    lab.run_well("before the repair");
+    for (name, text) in WHOLE_REPAIRS {
+        lab.put(name, text);
+    }
+    lab
+}
+
+#[test]
+fn what_is_repaired_of_tables_read_whole_leaves_the_bad_records_though_killed_anywhere() {
+    let undisturbed = whole_repaired();
+    let before = Expected::of(&undisturbed);
+    let counts = undisturbed.run_counting();
+    let expected = before.then(&undisturbed);
+    expected.holds(&undisturbed, "undisturbed");
+    let start = || {
+        let lab = whole_repaired();
+        (lab.save(), lab)
+    };
+    at_each_pass(&counts, start, |(saved, lab), point, nth, context| {
+        lab.restore(saved);
+        assert!(lab.run_killed_at(point, nth), "{context}: was not reached");
+        lab.run_well(context);
+        expected.holds(lab, context);
+    });
+    let bad = |table: usize| undisturbed.rows(&WHOLE.tables[table]).unwrap();
+    assert_eq!([bad(3).len(), bad(4).len(), bad(5).len()], [1, 1, 4]);
+    assert!(bad(3)[0].contains("four") && bad(5).iter().any(|row| row.contains("'z'")), "{:?}", bad(5));
 }
 
 /// A lab whose run put records aside, with what makes most of them rows: the next command replays them.

@@ -57,11 +57,16 @@ impl Lab {
         let lab = Self { subject, folder, lake, environment, command: ("run", &[]) };
         lab.edit(subject.text);
         for (name, text) in subject.inputs {
-            let path = lab.folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
+            lab.put(name, text);
         }
         lab
+    }
+
+    /// Writes a file below the folder that the pipeline runs in.
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
 
     /// A lab in the same state, on the local disk.

@@ -24,4 +24,6 @@ mod s3;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod terminal;
+#[cfg(test)]
 mod warehouse;

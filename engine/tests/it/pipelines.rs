@@ -127,6 +127,52 @@ INSERT INTO prices_out SELECT id, price FROM prices;
     ],
 };
 
+/// Tables that are read whole and have bad records: one that is looked up in, by every epoch, and one that two complete flows read, each
+/// other columns of it.
+pub(crate) const WHOLE: Subject = Subject {
+    name: "whole",
+    text: "
+CREATE EXTERNAL TABLE events (id BIGINT, code VARCHAR) STORED AS JSON LOCATION 'in/events/'
+OPTIONS ('on_error' 'quarantine', 'max_bad_ratio' '1');
+CREATE EXTERNAL TABLE codes (code VARCHAR, number BIGINT) STORED AS CSV LOCATION 'in/codes.csv'
+OPTIONS ('on_error' 'quarantine', 'max_bad_ratio' '1', 'ragged' 'true');
+CREATE EXTERNAL TABLE prices (id BIGINT, price DOUBLE, day DATE) STORED AS CSV LOCATION 'in/prices/'
+OPTIONS ('read' 'whole', 'on_error' 'null', 'max_bad_ratio' '1');
+
+CREATE EXTERNAL TABLE named STORED AS DELTA   LOCATION 'lake://whole/named';
+CREATE EXTERNAL TABLE spent STORED AS PARQUET LOCATION 'lake://whole/spent';
+CREATE EXTERNAL TABLE days  STORED AS DELTA   LOCATION 'lake://whole/days';
+INSERT INTO named SELECT e.id, c.number FROM events e JOIN codes c ON e.code = c.code;
+INSERT OVERWRITE spent SELECT id, price FROM prices;
+INSERT OVERWRITE days SELECT id, day FROM prices;
+",
+    epoch_rows: 2,
+    replay_posts: 1,
+    tables: &[
+        Table { connector: "DELTA", path: "whole/named", key: "id" },
+        Table { connector: "PARQUET", path: "whole/spent", key: "id" },
+        Table { connector: "DELTA", path: "whole/days", key: "id" },
+        Table { connector: "DELTA", path: "bad/whole/codes", key: "line" },
+        Table { connector: "DELTA", path: "bad/whole/events", key: "line" },
+        Table { connector: "DELTA", path: "bad/whole/prices", key: "file || CAST(line AS VARCHAR) || \"column\"" },
+    ],
+    inputs: &[
+        ("in/events/a.json", "{\"id\":1,\"code\":\"a\"}\n{\"id\":2,\"code\":\"b\"}\n{\"id\":3,\"code\":\"a\"}\nbroken\n"),
+        ("in/events/b.json", "{\"id\":4,\"code\":\"b\"}\n{\"id\":5,\"code\":\"a\"}\n{\"id\":6,\"code\":\"c\"}\n"),
+        ("in/codes.csv", "code,number\na,1\nb,2\nc,three\nd,four\n"),
+        ("in/prices/a.csv", "id,price,day\n1,1.5,2026-11-20\n2,x,2026-11-20\n3,2.5,soon\n"),
+        ("in/prices/b.csv", "id,price,day\n4,y,never\n5,3.5,2026-11-21\n"),
+    ],
+};
+
+/// What of [`WHOLE`] is repaired, and what is newly bad.
+pub(crate) const WHOLE_REPAIRS: &[(&str, &str)] = &[
+    ("in/codes.csv", "code,number\na,1\nb,2\nc,3\nd,four\n"),
+    ("in/prices/a.csv", "id,price,day\n1,1.5,2026-11-20\n2,2,2026-11-20\n3,2.5,soon\n"),
+    ("in/prices/c.csv", "id,price,day\n6,z,2026-11-22\n"),
+    ("in/events/c.json", "{\"id\":7,\"code\":\"c\"}\n"),
+];
+
 /// Objects of a bucket, of which a queue tells. Both are named by the environment.
 pub(crate) const NOTIFIED: Subject = Subject {
     name: "notified",

@@ -114,6 +114,26 @@ fn faults(kind: FaultKind, places: &[(Operation, &str)], times: usize) {
     }
 }
 
+/// A commit that fails for longer than the store is asked again, and a pipeline that may try again: the next attempt meets the epoch
+/// that the first has recorded.
+#[test]
+fn a_retry_finishes_the_epoch_whose_commit_failed() {
+    let expected = expected(MIXED);
+    for (operation, key) in [(Operation::CopyObject, ""), (Operation::PutObject, "mixed/totals/_engine/")] {
+        let context = format!("{operation:?} of '{key}'");
+        let s3 = server();
+        let lab = lab_on(&s3, MIXED);
+        lab.edit(&format!("SET pipeline.retries = 3;\n{}", MIXED.text));
+        // The client itself asks eleven times, and copies two files side by side.
+        s3.faults().push(Fault::new(FaultKind::SlowDown).on(operation).key(key).times(24));
+        let output = lab.run_well(&context);
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(log.contains("epoch failed, trying again"), "{context}: {log}");
+        assert!(s3.faults().outstanding().is_empty(), "{context}: never struck");
+        expected.holds(&mirror(&s3, MIXED), &context);
+    }
+}
+
 /// Every request that changes something, by what it changes: staged files, a table's files, the logs, copies, removals.
 const CHANGES: &[(Operation, &str)] = &[
     (Operation::PutObject, ".engine/staging/"),

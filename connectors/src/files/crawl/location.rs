@@ -1,9 +1,17 @@
 //! What is crawled: a folder or a file, as the user calls it and as the catalog does.
 
+use std::collections::BTreeSet;
+
+use catalog::crawl::{may_be_of, table_names};
+use futures::TryStreamExt;
+
 use crate::error::{Error, Result};
 use crate::files::listing::Place;
 use crate::options::nearest;
 use crate::stores::Stores;
+
+/// Names of folders and files that are remembered, to say which one was meant.
+const MOST_NAMES: usize = 1_000;
 
 /// A place to crawl.
 #[derive(Debug, Clone)]
@@ -78,6 +86,28 @@ impl CrawlLocation {
     /// The file's name, if it is one file.
     pub fn file_name(&self) -> Option<&str> {
         self.is_file.then(|| self.place.root.path.filename()).flatten()
+    }
+
+    /// What tables may be called of the names of folders and files here, some of them, when `table` is not among them; `None` when it may
+    /// be found here. Lists, and reads nothing.
+    ///
+    /// # Errors
+    /// When the location cannot be listed.
+    pub async fn without_table(&self, table: &str) -> Result<Option<BTreeSet<String>>> {
+        let mut names: BTreeSet<String> = table_names(&self.address).into_iter().last().into_iter().collect();
+        let mut files = self.place.list().await?;
+        while let Some(file) = files.try_next().await? {
+            for name in table_names(self.place.relative(&file.path)) {
+                if may_be_of(table, &name) {
+                    return Ok(None);
+                }
+                if names.len() < MOST_NAMES {
+                    names.insert(name);
+                }
+            }
+        }
+        let is_of_location = names.iter().any(|name| may_be_of(table, name));
+        Ok(Some(names).filter(|_| !is_of_location))
     }
 
     /// The path of the folder in its store, with a slash at its end unless it is the store's root.

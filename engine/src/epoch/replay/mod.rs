@@ -8,11 +8,11 @@
 
 mod pass;
 mod staged;
-mod table;
 mod tally;
 mod triage;
 
 pub use pass::{Passed, Request, Tried, pass};
 pub use staged::{stage, takers};
 pub use tally::{Count, Counts, Tally};
+pub(super) use triage::Mark;
 pub use triage::{Left, Takers};

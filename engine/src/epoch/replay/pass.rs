@@ -17,10 +17,10 @@ use datafusion::datasource::empty::EmptyTable;
 use futures::TryStreamExt;
 use tempfile::TempDir;
 
-use super::table::{self, Changed, Records};
 use super::tally::Tally;
 use super::triage::{Fate, Mark, Taker, Takers, Triage};
 use crate::epoch::Scope;
+use crate::epoch::bad_table::{self, Changed, Records};
 use crate::epoch::slice::files_as_table;
 use crate::flow::{Flow, plan};
 
@@ -68,7 +68,7 @@ pub struct Passed {
 /// # Errors
 /// When the table or the local disk does not play along; [`connectors::Error::SchemaChanged`] when a record brings new columns.
 pub async fn pass(scope: Scope<'_>, request: Request<'_>) -> Result<Option<Passed>> {
-    let Some(mut records) = table::records(scope, request.source).await? else { return Ok(None) };
+    let Some(mut records) = bad_table::records(scope, request.source).await? else { return Ok(None) };
     let parent = scope.session.temporary_folder(&scope.pipeline.name);
     std::fs::create_dir_all(&parent).with_context(|| format!("cannot create {}", parent.display()))?;
     let folder = TempDir::with_prefix_in("replay-", &parent).with_context(|| format!("cannot write in {}", parent.display()))?;
@@ -148,10 +148,10 @@ impl<'a> Pass<'a> {
         }
         if let Some(writer) = &mut self.rest {
             if !rest.same.is_empty() {
-                writer.write(table::taken(batch, rest.same.into_iter())?).await?;
+                writer.write(bad_table::taken(batch, rest.same.into_iter())?).await?;
             }
             if !rest.changed.is_empty() {
-                writer.write(table::changed(batch, &rest.changed)?).await?;
+                writer.write(bad_table::changed(batch, &rest.changed)?).await?;
             }
         }
         if let Some(chosen) = &mut self.chosen

@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
-use connectors::sink::WriteMode;
+use anyhow::Result;
 use connectors::stores::Location;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::datasource::provider_as_source;
-use datafusion::logical_expr::LogicalPlanBuilder;
 
 use super::pass::{Passed, Request};
-use super::table;
-use crate::epoch::stage::{self, Staged, write_stage};
+use crate::epoch::bad_table::{self, Contents};
+use crate::epoch::stage::{self, Staged};
 use crate::epoch::{Scope, quarantine};
-use crate::flow::{Class, Flow, plan};
+use crate::flow::{Class, Flow};
 use crate::state::{FlowCheckpoint, Progress};
 
 /// Stages the rows of a pass, and what the table of bad records will hold.
@@ -38,23 +35,14 @@ pub async fn stage(
         tables.insert(request.source.to_owned(), Arc::clone(&passed.rows));
         staged = stage::stage(scope, &takers, &tables, folder).await?;
     }
-    let what = || format!("bad records of '{}'", request.source);
-    let sink = table::sink(scope, request.source).await.with_context(what)?;
-    let query = LogicalPlanBuilder::scan("bad", provider_as_source(Arc::clone(&passed.rest)), None)?.build()?;
-    let sink_plan = sink.plan(&plan::query_schema(&query), WriteMode::Overwrite).await.with_context(what)?;
-    let query = plan::staged(query, &sink_plan, false)?;
-    let place = folder.join(&format!("stage-{}", staged.stages.len()));
-    staged.stages.push(write_stage(scope, query, &sink_plan, place, |_| {}).await.with_context(what)?);
-    let checkpoint = FlowCheckpoint {
+    let contents = Contents {
+        source: request.source,
         flow: quarantine::flow_id(request.source),
-        sink: quarantine::table(&scope.pipeline.name, request.source),
-        mode: WriteMode::Overwrite,
-        key: Vec::new(),
-        stage: staged.stages.len() - 1,
-        rows_in: passed.rest_rows,
-        bad_rows: passed.rest_rows,
-        progress: None,
+        table: Arc::clone(&passed.rest),
+        rows: passed.rest_rows,
+        new: 0,
     };
+    let checkpoint = bad_table::stage(scope, contents, folder, &mut staged).await?;
     Ok((staged, checkpoint))
 }
 

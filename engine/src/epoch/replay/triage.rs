@@ -20,13 +20,15 @@ pub(super) struct Taker {
 
 /// What of a record decides where it goes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Mark {
+pub(in crate::epoch) struct Mark {
     /// The incarnation of the pipeline that put it aside; none where that was not written down.
-    pub(super) incarnation: Option<String>,
+    pub(in crate::epoch) incarnation: Option<String>,
     /// The flows that wait for it; none where that was not written down, and all do.
-    pub(super) flows: Option<String>,
+    pub(in crate::epoch) flows: Option<String>,
     /// It is among their rows, with a NULL.
-    pub(super) kept: bool,
+    pub(in crate::epoch) kept: bool,
+    /// It was found where the table was read whole.
+    pub(in crate::epoch) whole: bool,
 }
 
 /// Flows that take a record, by their places among the takers, ascending.
@@ -42,6 +44,8 @@ pub enum Left {
     Forgotten,
     /// No flow waits for it that is in the file.
     NoFlow,
+    /// Its table is read whole: the next run that reads it meets the record again.
+    Whole,
 }
 
 /// What is done with a record.
@@ -78,6 +82,9 @@ impl Triage {
     }
 
     fn decide(&self, mark: &Mark) -> Fate {
+        if mark.whole {
+            return Fate::Left(Left::Whole);
+        }
         if mark.incarnation.as_ref().is_some_and(|incarnation| *incarnation != self.incarnation) {
             return Fate::Left(Left::Forgotten);
         }
@@ -122,7 +129,7 @@ mod tests {
     }
 
     fn mark(incarnation: Option<&str>, flows: Option<&str>, kept: bool) -> Mark {
-        Mark { incarnation: incarnation.map(Into::into), flows: flows.map(Into::into), kept }
+        Mark { incarnation: incarnation.map(Into::into), flows: flows.map(Into::into), kept, whole: false }
     }
 
     #[test]
@@ -148,6 +155,12 @@ mod tests {
         assert_eq!(triage.fate(&kept), Fate::Tried(vec![1]));
         assert_eq!(triage.others(&kept, &vec![1]).as_deref(), Some("added"));
         assert_eq!(triage.fate(&mark(Some("now"), Some("added"), true)), Fate::Left(Left::Kept));
+    }
+
+    #[test]
+    fn a_record_of_a_table_that_is_read_whole_waits_for_nobody() {
+        let whole = Mark { whole: true, ..mark(Some("now"), Some("latest"), false) };
+        assert_eq!(triage().fate(&whole), Fate::Left(Left::Whole));
     }
 
     #[test]

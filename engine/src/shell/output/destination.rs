@@ -45,7 +45,20 @@ impl Destination {
     }
 
     pub(in crate::shell) fn paged(screen: Screen, pager: &str) -> Self {
-        Self::Paged(Paged { screen, pager: pager.to_owned(), held: Vec::new(), line: 0, lines: 0, child: None })
+        Self::Paged(Paged {
+            screen,
+            pager: pager.to_owned(),
+            held: Vec::new(),
+            line: 0,
+            lines: 0,
+            child: None,
+            was_started: false,
+        })
+    }
+
+    /// Whether the pager has it.
+    pub(in crate::shell) fn is_read_by_a_person(&self) -> bool {
+        matches!(self, Self::Paged(paged) if paged.was_started)
     }
 
     /// After the last of it: the user has seen it all, or has left the pager.
@@ -85,6 +98,7 @@ pub(in crate::shell) struct Paged {
     line: usize,
     lines: usize,
     child: Option<(Child, BufWriter<ChildStdin>)>,
+    was_started: bool,
 }
 
 impl Paged {
@@ -106,6 +120,7 @@ impl Paged {
 
     /// `$PAGER` may have arguments, as in `less -S`; without a pager everything is simply printed.
     fn start(&mut self) -> io::Result<()> {
+        self.was_started = true;
         let mut child = Command::new("sh").arg("-c").arg(&self.pager).stdin(Stdio::piped()).spawn();
         match child.as_mut().ok().and_then(|child| child.stdin.take()) {
             Some(pipe) => self.child = child.ok().map(|child| (child, BufWriter::new(pipe))),

@@ -171,6 +171,39 @@ fn an_unknown_scheme_of_the_lake_names_the_setting() {
     assert!(ended.stderr.contains("setting lake.url: location 'gs://bucket/lake': unknown scheme 'gs'"), "{}", ended.stderr);
 }
 
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_crash_is_one_paragraph_and_exit_code_2_and_the_next_run_goes_on() {
+    let bench = Bench::new();
+    bench.write("p.sql", pipeline());
+    for (log, point) in [("text", "sliced"), ("json", "staged"), ("text", "recorded"), ("text", "commit-after")] {
+        let output = bench.command(&["run", "p.sql", "--log", log]).env("ENGINE_PANIC_AT", point).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{point}: {stderr}");
+        for part in ["engine crashed: ", "a panic that was asked for", "Progress and tables are safe", "report this"] {
+            assert_eq!(stderr.matches(part).count(), 1, "{point}: {part}: {stderr}");
+        }
+        assert!(!stderr.contains("stack backtrace"), "{stderr}");
+        if log == "json" {
+            assert!(stderr.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{stderr}");
+        }
+        assert!(!bench.listing(".engine/tmp").iter().any(|name| name.contains("spill")), "{point}");
+    }
+    bench.good(&["run", "p.sql"]);
+    assert_eq!(bench.query("lake://t", "SELECT count(*) FROM t"), super::bench::POSTS.to_string());
+}
+
+#[test]
+fn a_run_leaves_no_folder_of_what_it_spilled_and_removes_those_of_the_dead() {
+    let bench = Bench::new();
+    // No process has this number: it is above what Linux gives.
+    std::fs::create_dir_all(bench.path(".engine/tmp/spill-4194305/datafusion-x")).unwrap();
+    bench.write("p.sql", pipeline());
+    bench.good(&["run", "p.sql"]);
+    let left: Vec<_> = std::fs::read_dir(bench.path(".engine/tmp")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("spill-")), "{left:?}");
+}
+
 /// Runs the binary in a mount namespace of its own, where `mount` was done before; `None` when this user may not.
 fn with_mount(bench: &Bench, mount: &str) -> Option<Ended> {
     let script = format!("{mount} && exec \"$0\" run p.sql");

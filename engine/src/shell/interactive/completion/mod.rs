@@ -208,7 +208,7 @@ impl Completer for Names {
         let span = Span { start: context.start, end: cursor };
         // A file ends the text that it stands in; a folder goes on.
         let quote = if context.expected == Expected::Path && !text[cursor..].starts_with('\'') { "'" } else { "" };
-        let suggestions: Vec<Suggestion> = found
+        let mut suggestions: Vec<Suggestion> = found
             .map(|found| Suggestion {
                 append_whitespace: !found.goes_on,
                 description: Some(found.what).filter(|what| !what.is_empty()),
@@ -217,6 +217,10 @@ impl Completer for Names {
                 ..Suggestion::default()
             })
             .collect();
+        if suggestions.is_empty() {
+            // What is typed stays as it is. Of no suggestion at all, the menu would say so in capitals.
+            suggestions.push(Suggestion { value: word.to_owned(), span, ..Suggestion::default() });
+        }
         CompletionResult::fresh(suggestions)
     }
 }

@@ -1,4 +1,4 @@
-//! A table of bad records being read, and rows of it changed.
+//! A table of bad records being read, rows of it changed, and all of it staged as it will be.
 
 use std::sync::Arc;
 
@@ -7,16 +7,22 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Arr
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef};
 use connectors::registry::connector;
+use connectors::sink::WriteMode;
 use connectors::source::BadRecord;
+use connectors::stores::Location;
+use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::datasource::provider_as_source;
-use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, lit};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use datafusion::physical_plan::execute_stream;
 
-use super::triage::Mark;
-use crate::epoch::quarantine::{self, EPOCH, FLOWS, INCARNATION};
-use crate::epoch::{Scope, commit};
+use super::quarantine::{self, EPOCH, FLOWS, INCARNATION, WHOLE};
+use super::replay::Mark;
+use super::stage::{Staged, configured, write_stage};
+use super::{Scope, commit};
+use crate::flow::plan;
+use crate::state::FlowCheckpoint;
 
 /// Rows that are read at once: a record may be megabytes long.
 const ROWS: usize = 64;
@@ -46,21 +52,65 @@ pub(super) async fn records(scope: Scope<'_>, source: &str) -> Result<Option<Sen
     let others = there.fields().iter().filter(|field| known.field_with_name(field.name()).is_err());
     columns.extend(others.map(|field| column(field.name())));
     let order = ORDER.iter().map(|name| column(name).sort(true, true));
-    let plan =
-        LogicalPlanBuilder::scan("bad", provider_as_source(table.provider), None)?.project(columns)?.sort(order)?.build()?;
-    let state = scope.pipeline.context.state();
-    let config = state.config().clone().with_batch_size(ROWS).with_target_partitions(1);
-    let state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
-    let physical = state.create_physical_plan(&plan).await.map_err(connectors::Error::from)?;
-    Ok(Some(execute_stream(physical, state.task_ctx()).map_err(connectors::Error::from)?))
+    let plan = LogicalPlanBuilder::scan("bad", provider_as_source(table.provider), None)?.project(columns)?.sort(order)?;
+    stream(scope, &plan.build()?).await.map(Some)
 }
 
-/// Where the bad records of `source` are, to be written.
+/// The rows of a plan over bad records, a few at a time.
 ///
 /// # Errors
-/// When the table cannot be opened.
-pub(super) async fn sink(scope: Scope<'_>, source: &str) -> Result<Arc<dyn connectors::sink::Sink>> {
-    commit::open(scope.session, &quarantine::table(&scope.pipeline.name, source)).await
+/// When they cannot be read.
+pub(super) async fn stream(scope: Scope<'_>, plan: &LogicalPlan) -> Result<SendableRecordBatchStream> {
+    let state = scope.pipeline.context.state();
+    let state = configured(state, |config| config.with_batch_size(ROWS).with_target_partitions(1));
+    let physical = state.create_physical_plan(plan).await.map_err(connectors::Error::from)?;
+    Ok(execute_stream(physical, state.task_ctx()).map_err(connectors::Error::from)?)
+}
+
+/// All that a table of bad records will hold.
+#[derive(Debug)]
+pub(super) struct Contents<'a> {
+    /// Whose bad records they are.
+    pub(super) source: &'a str,
+    /// The id under which they are committed.
+    pub(super) flow: String,
+    /// The records.
+    pub(super) table: Arc<dyn TableProvider>,
+    /// How many there are.
+    pub(super) rows: u64,
+    /// How many of them are newly put aside.
+    pub(super) new: u64,
+}
+
+/// Stages what a table of bad records will hold, all of it.
+///
+/// # Errors
+/// When the table cannot be opened or the store refuses.
+pub(super) async fn stage(
+    scope: Scope<'_>,
+    contents: Contents<'_>,
+    folder: &Location,
+    staged: &mut Staged,
+) -> Result<FlowCheckpoint> {
+    let Contents { source, flow, table, rows, new } = contents;
+    let what = || format!("bad records of '{source}'");
+    let spec = quarantine::table(&scope.pipeline.name, source);
+    let sink = commit::open(scope.session, &spec).await.with_context(what)?;
+    let query = LogicalPlanBuilder::scan("bad", provider_as_source(table), None)?.build()?;
+    let sink_plan = sink.plan(&plan::query_schema(&query), WriteMode::Overwrite).await.with_context(what)?;
+    let query = plan::staged(query, &sink_plan, false)?;
+    let place = folder.join(&format!("stage-{}", staged.stages.len()));
+    staged.stages.push(write_stage(scope, query, &sink_plan, place, |_| {}).await.with_context(what)?);
+    Ok(FlowCheckpoint {
+        flow,
+        sink: spec,
+        mode: WriteMode::Overwrite,
+        key: Vec::new(),
+        stage: staged.stages.len() - 1,
+        rows_in: rows,
+        bad_rows: new,
+        progress: None,
+    })
 }
 
 /// Some rows of the table.
@@ -96,7 +146,12 @@ impl<'a> Records<'a> {
     /// # Errors
     /// When a column is missing, which is a bug.
     pub(super) fn mark(&self, index: usize) -> Result<Mark> {
-        Ok(Mark { incarnation: self.text(INCARNATION, index)?, flows: self.text(FLOWS, index)?, kept: self.flag("kept", index)? })
+        Ok(Mark {
+            incarnation: self.text(INCARNATION, index)?,
+            flows: self.text(FLOWS, index)?,
+            kept: self.flag("kept", index)?,
+            whole: self.flag(WHOLE, index)?,
+        })
     }
 
     fn column(&self, name: &str) -> Result<&'a ArrayRef> {
