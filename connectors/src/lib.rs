@@ -17,6 +17,7 @@ mod parquet_object;
 pub mod reddit;
 pub mod registry;
 pub mod replay;
+pub mod secrets;
 pub mod sink;
 pub mod source;
 mod sqs;

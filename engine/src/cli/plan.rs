@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use connectors::secrets::without_secrets;
 use connectors::sink::Change;
 
 use super::Status;
@@ -76,7 +77,7 @@ fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, fl
         let place = pipeline
             .tables
             .get(name)
-            .map(|table| format!("{} {}", table.spec.connector, table.spec.location))
+            .map(|table| format!("{} {}", table.spec.connector, without_secrets(&table.spec.location)))
             .unwrap_or_default();
         let source = pipeline.source(name);
         let offset = source.and_then(|source| Some((source, stored?.offset(name, &source.identity())?)));
@@ -94,7 +95,7 @@ fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, fl
     for name in &flow.bounded {
         writeln!(text, "  table {name}: read whole{}", if flow.class == Class::Complete { ", when it has changed" } else { "" })?;
     }
-    writeln!(text, "  sink {}: {} {}", flow.table.name, flow.table.connector, flow.table.location)?;
+    writeln!(text, "  sink {}: {} {}", flow.table.name, flow.table.connector, without_secrets(&flow.table.location))?;
     if !flow.sink_plan.key.is_empty() {
         writeln!(text, "    key: {}", flow.sink_plan.key.join(", "))?;
     }
@@ -127,7 +128,7 @@ fn describe_flow(text: &mut String, pipeline: &Pipeline, progress: &Progress, fl
 
 fn first_words(statement: &str) -> String {
     let line: Vec<&str> = statement.split_whitespace().collect();
-    let line = line.join(" ");
+    let line = without_secrets(&line.join(" "));
     match line.char_indices().nth(70) {
         Some((end, _)) => format!("{}...", &line[..end]),
         None => line,
