@@ -55,12 +55,7 @@ fn partition_values(layout: &Layout, place: &Place, object: &Object) -> Result<V
 /// Values of folders that are told by their place.
 fn by_place(layout: &Layout, folders: &Partitioning, place: &Place, object: &Object, columns: &mut Columns) -> Result<()> {
     let address = place.address(&object.path);
-    let relative = place.relative(&object.path);
-    let below = relative.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let all = place.folders(&object.path);
-    // Of a pattern, it is not known which of its folders are fixed: all files lie equally deep.
-    let last = all[all.len().saturating_sub(folders.levels().len())..].join("/");
-    let values = folders.values(if place.is_pattern() { &last } else { below });
+    let values = folders.values(place.partition_folder(&object.path, folders.levels().len()));
     let values = values.map_err(|error| Error::data(format!("'{address}': {error}")))?;
     let names = folders.levels().iter().filter_map(|level| level.name.as_deref());
     for (name, value) in names.zip(values) {

@@ -33,6 +33,7 @@ mod row_image;
 mod slice;
 mod source;
 mod value;
+mod walk;
 
 pub use connector::{Csv, Json};
 pub(crate) use connector::{PARQUET_OPTIONS, open_parquet};
