@@ -7,10 +7,10 @@ use tokio::io::AsyncBufReadExt;
 use super::columns::Columns;
 use super::config::{FileTable, Text};
 use super::csv::decode::CsvDecoder;
-use super::decode::{Decoder, Output, Progress, Refused};
+use super::decode::{Decoder, Output, Progress, Refused, how_to_put_aside};
 use super::file_values::{FileValues, file_values};
 use super::json::records::JsonDecoder;
-use super::open::{Reader, read_error};
+use super::open::{Fetched, Reader, read_error};
 use super::origin::Origin;
 use super::parquet::{ParquetFile, Range};
 use super::pass::Next;
@@ -54,11 +54,11 @@ impl Reading {
     /// # Errors
     /// When the file cannot be read.
     pub(super) async fn open(table: &FileTable, projection: &Projection, next: Next, batch: usize) -> Result<Self> {
-        let Next { pending, body, skip } = next;
+        let Next { pending, file, skip } = next;
         let address = table.place.address(&pending.object.path);
         let values = file_values(&table.layout, &table.place, &pending.object)?;
-        let content = match body {
-            Some(body) => {
+        let content = match file? {
+            Fetched::Text(body) => {
                 let names = projection.names(table);
                 let decoder: Box<dyn Decoder> = match &table.text {
                     Text::Json { lenient } => Box::new(JsonDecoder::new(names, *lenient, table.on_error)),
@@ -69,11 +69,11 @@ impl Reading {
                 file.skip(projection, skip).await?;
                 Content::Text(file)
             }
-            None => {
+            Fetched::Parquet(footer) => {
                 let names: Vec<String> = projection.names(table).map(|(name, _)| name).collect();
                 let schema = projection.in_files();
                 let rows = Range { skip, batch };
-                Content::Parquet(ParquetFile::open(&table.place, &pending.object, schema, &names, table.on_error, rows).await?)
+                Content::Parquet(ParquetFile::begin(*footer, address.clone(), schema, &names, table.on_error, rows)?)
             }
         };
         let mut reading = Self { pending, values, address, content, counted: 0 };
@@ -127,8 +127,11 @@ impl Reading {
             Content::Parquet(_) => String::new(),
         };
         Error::data(format!(
-            "{} row {}{place}{column}: {}; to put such records aside and go on, add OPTIONS ('on_error' 'quarantine')",
-            self.address, refused.row, refused.reason
+            "{} row {}{place}{column}: {}; {}",
+            self.address,
+            refused.row,
+            refused.reason,
+            how_to_put_aside("records", "on_error")
         ))
     }
 
@@ -138,15 +141,7 @@ impl Reading {
             Content::Text(file) => (file.decoder.form(), None),
             Content::Parquet(file) => (None, Some(file.columns.clone())),
         };
-        let object = &self.pending.object;
-        Origin {
-            address: self.address.clone(),
-            size: object.size,
-            modified: object.modified,
-            version: object.version,
-            form,
-            columns,
-        }
+        Origin { form, columns, ..Origin::new(self.address.clone(), &self.pending.object) }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bad_files;
 mod bench;
+mod faulty_files;
 mod files;
 mod folders;
 mod lake;
