@@ -11,7 +11,9 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use super::Status;
 use super::printer::Printer;
 use crate::catalog::names::OTHERS;
+use crate::crawl::choices::{OptionChoice, choose};
 use crate::crawl::examine::{Request, examine, ledgers};
+use crate::crawl::lock::DatabaseLock;
 use crate::crawl::policies::{Policies, PolicyChoice};
 use crate::crawl::report::Report;
 use crate::crawl::{apply, explain};
@@ -25,6 +27,7 @@ Examples:
   engine crawl s3://bucket/raw                       register it; the next crawl reads only what is new
   engine crawl s3://bucket/raw --explain orders.age  why a column has its type
   engine crawl ./data --into shop --policy freeze    tables whose schemas never change by themselves
+  engine crawl ./data --option t.on_error=quarantine what cannot be read of table t is put aside, and the rest is read
 
 Of every Parquet file the footer is read, of text files the beginning, the middle and the end, small ones as a whole.
 Exits with 1 if a table could not follow its files: its policy, or values that no type but text holds.")]
@@ -57,6 +60,10 @@ pub(super) struct CrawlArguments {
     #[arg(long, value_name = "[TABLE=]POLICY")]
     policy: Vec<PolicyChoice>,
 
+    /// An option of a table, kept in the catalog as OPTIONS would say it: orders.on_error=quarantine; with nothing behind '=', none
+    #[arg(long, value_name = "TABLE.NAME=VALUE")]
+    option: Vec<OptionChoice>,
+
     /// Bytes of a text file that are read at most; a file of no more is read whole
     #[arg(long, value_name = "BYTES", default_value = "1MB", value_parser = sample_bytes)]
     sample: u64,
@@ -84,6 +91,8 @@ pub(super) async fn crawl(arguments: CrawlArguments, session: &Session, printer:
         bail!("--into '{}': that name is taken by a schema of engine's own; choose another, as in 'raw'", arguments.into);
     }
     let is_kept = !arguments.plan && arguments.explain.is_none();
+    let waits = || printer.note(&format!("another crawl writes to database {}; waiting for it", arguments.into));
+    let _lock = if is_kept { Some(DatabaseLock::take(session, &arguments.into.to_lowercase(), waits).await?) } else { None };
     let request = Request {
         location: CrawlLocation::open(&session.context.stores, &arguments.location).await?,
         database: arguments.into.to_lowercase(),
@@ -99,7 +108,8 @@ pub(super) async fn crawl(arguments: CrawlArguments, session: &Session, printer:
     let line = Line::new(printer, &arguments.location);
     let outcome = Box::pin(examine(session, store, &request, |progress| line.show(progress))).await;
     line.bar.finish_and_clear();
-    let outcome = outcome?;
+    let mut outcome = outcome?;
+    choose(session, &arguments.option, &mut outcome.tables).await?.iter().for_each(|line| printer.note(line));
     if let Some(path) = &arguments.explain {
         let lines = explain::explain(store, &outcome, path).await?;
         let text =

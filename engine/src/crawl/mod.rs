@@ -8,9 +8,11 @@
 //! comes to the same. What a policy refused is evidence all the same, so it is said again by each crawl until somebody decides.
 
 pub mod apply;
+pub mod choices;
 mod decide;
 pub mod examine;
 pub mod explain;
+pub mod lock;
 pub mod outcome;
 pub mod policies;
 pub mod report;
