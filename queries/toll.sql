@@ -17,7 +17,7 @@ CREATE EXTERNAL TABLE transactions (
 STORED AS JSON LOCATION '${TOLL_FILES:-queries/samples/toll/}'
 OPTIONS ('mode' 'lenient', 'on_error' 'quarantine', 'file_columns' 'true');
 
-CREATE EXTERNAL TABLE toll STORED AS DELTA LOCATION 'lake://raw/toll' PARTITIONED BY (transaction_date);
+CREATE EXTERNAL TABLE toll STORED AS DELTA LOCATION 'lake://toll/transactions' PARTITIONED BY (transaction_date);
 
 -- A category holds commas: 'Coupe, Sedan, Convertible'.
 INSERT INTO toll

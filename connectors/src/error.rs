@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::secrets::without_secrets;
+
 /// What a connector returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -219,37 +221,16 @@ impl From<object_store::Error> for Error {
         match error {
             object_store::Error::NotFound { .. } => Self::NotFound { message },
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => Self::Auth { message },
+            object_store::Error::InvalidPath { .. } => Self::Data {
+                message: format!(
+                    "{message}; an object whose key has '//' in it, '/' at its beginning, or control characters can be neither read nor \
+                     listed: rename it, or choose a LOCATION that it is not in"
+                ),
+            },
             _ if is_secret => Self::Transient { message, source: None },
             _ => Self::Transient { message, source: Some(Box::new(error)) },
         }
     }
-}
-
-/// `text` without what a URL in it says behind `?` and before `@`: that is where tokens and passwords are.
-pub(crate) fn without_secrets(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, url) = rest.split_at(at + 3);
-        shown.push_str(before);
-        let end = url.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ')' | '<' | '>')).unwrap_or(url.len());
-        let (url, after) = url.split_at(end);
-        let authority = url.find(['/', '?']).unwrap_or(url.len());
-        let url = match url[..authority].rfind('@') {
-            Some(user) => &url[user + 1..],
-            None => url,
-        };
-        match url.split_once('?') {
-            Some((address, _)) => {
-                shown.push_str(address);
-                shown.push_str("?...");
-            }
-            None => shown.push_str(url),
-        }
-        rest = after;
-    }
-    shown.push_str(rest);
-    shown
 }
 
 impl From<std::io::Error> for Error {
@@ -278,9 +259,8 @@ impl From<datafusion::error::DataFusionError> for Error {
             // What several parts of a plan wait for fails for all of them.
             DataFusionError::Shared(cause) => match cause.find_root() {
                 DataFusionError::External(inner) => match inner.downcast_ref::<Self>() {
-                    Some(Self::SchemaChanged { message }) => Self::SchemaChanged { message: message.clone() },
-                    Some(ours) if ours.retry() => Self::transient(ours.to_string()),
-                    _ => Self::Data { message: chain(cause.as_ref()) },
+                    Some(ours) => ours.same(),
+                    None => Self::Data { message: chain(cause.as_ref()) },
                 },
                 _ => Self::Data { message: chain(cause.as_ref()) },
             },
@@ -319,12 +299,38 @@ impl From<Error> for datafusion::error::DataFusionError {
 
 #[cfg(test)]
 mod tests {
-    use super::without_secrets;
+    use std::sync::Arc;
+
+    use datafusion::error::DataFusionError;
+
+    use super::*;
 
     #[test]
-    fn what_a_url_keeps_to_itself_is_not_shown() {
-        let shown = without_secrets("GET https://me:pass@h.org/a/b.csv?sig=x&t=1 failed: 403 (see http://h.org/c@d) in 2s");
-        assert_eq!(shown, "GET https://h.org/a/b.csv?... failed: 403 (see http://h.org/c@d) in 2s");
-        assert_eq!(without_secrets("s3://b/a and no more"), "s3://b/a and no more");
+    fn an_error_that_several_wait_for_is_the_same_to_all() {
+        for error in [
+            Error::config_at("LOCATION", "m"),
+            Error::auth("m"),
+            Error::not_found("m"),
+            Error::RateLimited { message: "m".into(), retry_after: Some(Duration::from_secs(7)) },
+            Error::transient("m"),
+            Error::data("m"),
+            Error::SchemaChanged { message: "m".into() },
+            Error::Storage { message: "m".into(), source: None },
+            Error::internal("m"),
+        ] {
+            let shown = format!("{error:?}");
+            let shared = DataFusionError::Shared(Arc::new(DataFusionError::External(Box::new(error))));
+            assert_eq!(format!("{:?}", Error::from(shared)), shown);
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_no_path_is_a_fault_of_the_bucket_and_not_of_the_network() {
+        let key = object_store::path::Path::parse("in//a.json").unwrap_err();
+        let error = Error::from(object_store::Error::from(key));
+        assert!(
+            matches!(&error, Error::Data { message } if message.contains("in//a.json") && message.contains("rename it")),
+            "{error:?}"
+        );
     }
 }

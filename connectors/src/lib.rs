@@ -19,6 +19,7 @@ pub mod postgres;
 pub mod reddit;
 pub mod registry;
 pub mod replay;
+pub mod secrets;
 pub mod sink;
 pub mod source;
 mod sqs;

@@ -171,7 +171,8 @@ pub trait Source: Send + Sync + Debug {
 /// One slice being read.
 #[async_trait]
 pub trait SliceRead: Send {
-    /// The next rows, `None` at the end of the slice. Batches are small (at most some thousand rows), never empty.
+    /// The next rows, `None` at the end of the slice. Batches are small (at most some thousand rows), and empty only where records
+    /// were found bad and no row was: they are to be taken ([`SliceRead::take_bad`]) after each batch, so that neither pile up.
     ///
     /// A fault after some rows were returned does not lose them: the slice ends early with `None`, and
     /// [`SliceRead::take_fault`] says what it was.

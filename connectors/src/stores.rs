@@ -4,16 +4,21 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider, S3ConditionalPut};
 use object_store::http::HttpBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use percent_encoding::percent_decode_str;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use url::Url;
 
-use crate::error::{Error, Result, without_secrets};
+use crate::error::{Error, Result};
 use crate::faults::{AFTER_EFFECT, BEFORE_EFFECT, point};
+use crate::secrets::without_secrets;
 use crate::sqs::{Inbox, Queue, QueueUrl};
 
 /// What can be written to as well as read.
@@ -188,11 +193,11 @@ impl Stores {
         let path = Path::from_url_path(url.path()).map_err(|error| Error::config(format!("location on '{host}': {error}")))?;
         let mut root = url.clone();
         root.set_path("/");
+        let signed_in = root.to_string();
+        let user = take_user(&mut root)?;
         url.set_query(None);
-        // Neither fails for a URL with a host.
-        let is_plain = url.set_username("").is_ok() && url.set_password(None).is_ok();
-        debug_assert!(is_plain);
-        let store = self.shared(root.as_str(), || Self::build_web(&root))?;
+        take_user(&mut url)?;
+        let store = self.shared(&signed_in, || Self::build_web(&root, user))?;
         Ok(Location { url, store, path })
     }
 
@@ -225,8 +230,10 @@ impl Stores {
         }
     }
 
-    fn build_web(root: &Url) -> Result<Arc<dyn ObjectStore>> {
+    fn build_web(root: &Url, user: Option<HeaderValue>) -> Result<Arc<dyn ObjectStore>> {
+        let headers: HeaderMap = user.into_iter().map(|user| (AUTHORIZATION, user)).collect();
         let options = ClientOptions::new()
+            .with_default_headers(headers)
             .with_allow_http(root.scheme() == "http")
             .with_connect_timeout(HTTP_TIMEOUTS.0)
             .with_timeout(HTTP_TIMEOUTS.1);
@@ -339,6 +346,26 @@ fn remove_below(folder: &std::path::Path, keep: Option<&std::path::Path>) -> std
         }
     }
     Ok(())
+}
+
+/// Takes user and password out of a web address, as the header that signs its requests in (RFC 7617). Left in the address, they
+/// would be sent to nobody and shown in errors.
+fn take_user(url: &mut Url) -> Result<Option<HeaderValue>> {
+    let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
+    let (user, password) = (decoded(url.username()), url.password().map(decoded));
+    if user.is_empty() && password.is_none() {
+        return Ok(None);
+    }
+    let login = [user.as_slice(), b":", password.as_deref().unwrap_or_default()].concat();
+    let taken = url.set_username("").and_then(|()| url.set_password(None));
+    let header = HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(login)));
+    match (taken, header) {
+        (Ok(()), Ok(mut header)) => {
+            header.set_sensitive(true);
+            Ok(Some(header))
+        }
+        _ => Err(Error::internal("a user and password that are no header")),
+    }
 }
 
 /// Scheme and bucket.

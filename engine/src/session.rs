@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use connectors::clock::{Clock, SystemClock};
 use connectors::context::{Context, TableSpec};
 use connectors::reddit::RedditConfig;
+use connectors::secrets::without_secrets;
 use connectors::source::SliceLimits;
 use connectors::staging::StagingSizes;
 use connectors::stores::{Location, S3Config, Stores};
@@ -165,7 +166,8 @@ impl Session {
 fn state_folder(url: &str) -> Result<PathBuf> {
     let path = url.strip_prefix("file://").unwrap_or(url);
     if let Some((scheme, _)) = path.split_once("://") {
-        anyhow::bail!("setting state.url is '{url}': {scheme}:// is not supported; expected a folder, as in './.engine'");
+        let shown = without_secrets(url);
+        anyhow::bail!("setting state.url is '{shown}': {scheme}:// is not supported; expected a folder, as in './.engine'");
     }
     Ok(std::path::absolute(path)?)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::format::{Compression, Format, stem};
+use super::format::{Compression, Ending, Format, stem};
 use super::grouping::CrawledObject;
 use super::similarity::similarity;
 use super::skip::Skips;
@@ -28,6 +28,8 @@ pub(super) struct Candidate {
     pub(super) prefix: String,
     /// What tells it from other tables with the same partitions.
     pub(super) label: Option<Label>,
+    /// The first file whose name does not say what is in it: tables of other formats would read it too.
+    pub(super) unnamed: Option<String>,
     /// Shapes of files that were taken in: another of the same is similar without looking.
     shapes: HashSet<u64>,
 }
@@ -49,6 +51,11 @@ pub(super) fn common_prefix(prefix: &str) -> &str {
     let name = without_number(prefix).len();
     let separator = prefix[name..].starts_with(['-', '_', '.']);
     &prefix[..name + usize::from(separator)]
+}
+
+/// The path of a file whose name does not say what is in it.
+fn unnamed(object: &CrawledObject<'_>) -> Option<String> {
+    (Ending::of(object.path) == Ending::None).then(|| object.path.to_owned())
 }
 
 /// A file's name without the number or date at its end.
@@ -73,23 +80,25 @@ impl Candidate {
             first: object.path.to_owned(),
             prefix: stem(object.path).to_owned(),
             label: None,
+            unnamed: unnamed(object),
             shapes: [shape].into(),
         }
     }
 
-    /// Another file of the same folder.
-    pub(super) fn add(&mut self, object: &CrawledObject<'_>, schema: &ObservedSchema, shape: u64) {
+    /// Another file of the same folder. Says whether its shape is remembered.
+    pub(super) fn add(&mut self, object: &CrawledObject<'_>, schema: &ObservedSchema, shape: u64) -> bool {
         self.schema.merge(schema);
         *self.compressions.entry(object.compression).or_default() += 1;
         self.objects += 1;
         self.bytes += object.size;
         self.keep_prefix(stem(object.path));
-        self.remember(shape);
+        self.unnamed = self.unnamed.take().or_else(|| unnamed(object));
+        self.remember(shape)
     }
 
     /// Whether a file is of this table, by format and schema.
-    pub(super) fn takes(&self, object: &CrawledObject<'_>, schema: &ObservedSchema, shape: u64, least: f64) -> bool {
-        self.format == object.format && (self.shapes.contains(&shape) || similarity(&self.schema, schema) >= least)
+    pub(super) fn takes(&self, object: &CrawledObject<'_>, schema: &ObservedSchema, least: f64) -> bool {
+        self.format == object.format && similarity(&self.schema, schema) >= least
     }
 
     /// Whether both are of one table.
@@ -129,7 +138,10 @@ impl Candidate {
         self.skipped.merge(other.skipped);
         self.first = std::mem::take(&mut self.first).min(other.first);
         self.keep_prefix(&other.prefix);
-        other.shapes.into_iter().for_each(|shape| self.remember(shape));
+        self.unnamed = self.unnamed.take().or(other.unnamed);
+        for shape in other.shapes {
+            self.remember(shape);
+        }
     }
 
     fn keep_prefix(&mut self, name: &str) {
@@ -138,9 +150,10 @@ impl Candidate {
         self.prefix.truncate(end);
     }
 
-    fn remember(&mut self, shape: u64) {
+    fn remember(&mut self, shape: u64) -> bool {
         if self.shapes.len() < MOST_SHAPES {
             self.shapes.insert(shape);
         }
+        self.shapes.contains(&shape)
     }
 }

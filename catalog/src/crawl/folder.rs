@@ -3,6 +3,7 @@
 use super::candidate::Candidate;
 use super::format::Format;
 use super::grouping::CrawledObject;
+use super::kinds::Kinds;
 use super::skip::Skips;
 use crate::infer::ObservedSchema;
 use crate::partitions::{Likeness, likeness};
@@ -17,12 +18,14 @@ const MOST_WAITING: usize = 1000;
 pub(super) struct Folder {
     /// Relative to the location, with a slash at its end unless it is the location itself.
     pub(super) path: String,
-    /// Files of this folder, grouped by similarity.
-    files: Vec<Candidate>,
+    /// Files of this folder.
+    files: Kinds,
     /// Partitions of tables whose root is this folder, by what makes their names alike.
     partitions: Vec<(Likeness, Candidate)>,
     /// Folders that may be tables or partitions of one.
     folders: Vec<Candidate>,
+    /// So many of them waited that they would be partitions if they were alike, and they are not.
+    are_unlike: bool,
     /// Tables from below that cannot be partitions any more.
     tables: Vec<Candidate>,
     pub(super) skipped: Skips,
@@ -45,11 +48,7 @@ impl Folder {
 
     /// A file of this folder.
     pub(super) fn push(&mut self, object: &CrawledObject<'_>, schema: &ObservedSchema, least: f64) {
-        let shape = schema.shape();
-        match self.files.iter_mut().find(|group| group.takes(object, schema, shape, least)) {
-            Some(group) => group.add(object, schema, shape),
-            None => self.files.push(Candidate::new(&self.path, object, schema, shape)),
-        }
+        self.files.push(&self.path, object, schema, least);
     }
 
     /// A folder of this folder, whose end was reached.
@@ -93,9 +92,12 @@ impl Folder {
     /// Whether there are so many similar folders with names of their own that these must be partitions. Those that waited are then
     /// made so.
     fn is_one_of_many(&mut self, candidate: &Candidate, least: f64) -> bool {
-        if self.folders.len() >= MOST_WAITING && all_alike(&self.folders, least) {
-            let waiting = std::mem::take(&mut self.folders);
-            self.partitions.extend(merge_raised(waiting, &self.path).map(|table| (Likeness::Name, table)));
+        if self.folders.len() >= MOST_WAITING && !self.are_unlike {
+            self.are_unlike = !all_alike(&self.folders, least);
+            if !self.are_unlike {
+                let waiting = std::mem::take(&mut self.folders);
+                self.partitions.extend(merge_raised(waiting, &self.path).map(|table| (Likeness::Name, table)));
+            }
         }
         self.partitions.iter().any(|(likeness, table)| *likeness == Likeness::Name && table.is_like(candidate, least))
     }
@@ -114,7 +116,7 @@ impl Folder {
             return Closed { whole: Some(whole), tables: self.tables, skipped: self.skipped };
         }
         let mut tables = self.tables;
-        tables.extend(self.files);
+        tables.extend(self.files.into_groups());
         tables.extend(self.partitions.into_iter().map(|(_, table)| table));
         tables.extend(self.folders);
         Closed { whole: None, tables, skipped: self.skipped }

@@ -39,7 +39,8 @@ impl Format {
     }
 }
 
-/// What a file's name says of what is in it: the one list that crawling and reading share.
+/// What a file's name says of what is in it: the one list that crawling and reading share. Where it says nothing, a crawl looks into
+/// the file, and a table reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// This format.

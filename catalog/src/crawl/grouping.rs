@@ -88,6 +88,8 @@ pub struct Grouping {
     /// The folders that are open, the location itself first.
     open: Vec<Folder>,
     last: String,
+    /// Characters that a `LOCATION` takes for something else.
+    special: &'static [char],
 }
 
 impl Grouping {
@@ -100,7 +102,8 @@ impl Grouping {
     pub fn beside(location: &str, options: GroupOptions, neighbours: Neighbours) -> Self {
         let location_name = location.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         let names = TableNames::new(location_name, neighbours.names.clone());
-        Self { options, names, neighbours, open: vec![Folder::default()], last: String::new() }
+        let special: &[char] = if location.contains("://") { &['*', '?', '[', '{', '%'] } else { &['*', '?', '[', '{'] };
+        Self { options, names, neighbours, open: vec![Folder::default()], last: String::new(), special }
     }
 
     /// The next object, and what was seen in it.
@@ -128,14 +131,21 @@ impl Grouping {
             self.close_last();
         }
         let location = self.open.pop().unwrap_or_default();
-        let Closed { whole, tables, skipped } = location.close(self.options.similarity);
+        let Closed { whole, tables, mut skipped } = location.close(self.options.similarity);
         let mut candidates: Vec<Candidate> = whole.into_iter().chain(tables).collect();
         candidates.sort_by(|a, b| (&a.root, &a.first).cmp(&(&b.root, &b.first)));
         let mut names = self.names;
         let alone = alone(&candidates, &self.neighbours);
-        let plans = candidates.into_iter().zip(alone);
-        let mut tables: Vec<TablePlan> =
-            plans.map(|(candidate, alone)| TablePlan::new(candidate, alone, &mut names, &self.options.resolve)).collect();
+        let mut tables = Vec::with_capacity(candidates.len());
+        for (candidate, alone) in candidates.into_iter().zip(alone) {
+            // The location of a table that shares its folder is made of the names of its files.
+            let is_folder = alone && !candidate.root.is_empty();
+            if candidate.root.contains(self.special) || (!is_folder && candidate.first.contains(self.special)) {
+                skipped.add_all(candidate, SkipReason::Unsayable);
+            } else {
+                tables.push(TablePlan::new(candidate, alone, &mut names, &self.options.resolve));
+            }
+        }
         overlap::report(&mut tables);
         Crawl { tables, skipped }
     }
@@ -168,16 +178,29 @@ impl Grouping {
     }
 }
 
-/// Whether the folder of each candidate holds nothing else of its format. The candidates are in the order of their roots.
+/// Whether each candidate can have its folder for a location, since a table there would read the candidate's files and no others. The
+/// candidates are in the order of their roots.
 fn alone(candidates: &[Candidate], neighbours: &Neighbours) -> Vec<bool> {
     let mut alone: Vec<bool> = candidates.iter().map(|candidate| neighbours.leave(&candidate.root, candidate.format)).collect();
     let mut last: HashMap<Format, usize> = HashMap::new();
+    let mut by_root: HashMap<&str, Vec<usize>> = HashMap::new();
     for (index, candidate) in candidates.iter().enumerate() {
+        by_root.entry(&candidate.root).or_default().push(index);
         // A table whose root holds others comes right before them.
         if let Some(before) = last.insert(candidate.format, index) {
             let root = &candidates[before].root;
             alone[before] &= !candidate.root.starts_with(root);
             alone[index] &= *root != candidate.root;
+        }
+    }
+    // What its name does not tell is read by tables of every format, but for Delta tables, whose log names their files.
+    for candidate in candidates.iter().filter(|candidate| candidate.unnamed.is_some()) {
+        let root = candidate.root.as_str();
+        let above = root.match_indices('/').map(|(slash, _)| slash + 1).chain([0]);
+        let others = above.filter_map(|end| by_root.get(&root[..end])).flatten();
+        for other in others {
+            let format = candidates[*other].format;
+            alone[*other] &= format == candidate.format || format == Format::Delta;
         }
     }
     alone

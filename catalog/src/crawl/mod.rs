@@ -2,7 +2,8 @@
 //!
 //! The objects come in key order, each with what was seen in it, and are folded into tables on the way: when a folder ends,
 //! everything below it is either one candidate, which may yet turn out to be a partition of its parent, or final. So memory grows
-//! with folders that could not be told apart yet and with tables, not with objects.
+//! with folders that could not be told apart yet and with tables, not with objects: a folder of files none of which is like another
+//! has as many tables as files.
 //!
 //! - Files of one folder are one table when they share [`GroupOptions::similarity`] of their columns, by name; otherwise each
 //!   group of similar files is a table of its own.
@@ -18,6 +19,7 @@ mod ddl;
 mod folder;
 mod format;
 mod grouping;
+mod kinds;
 mod names;
 mod overlap;
 mod owners;

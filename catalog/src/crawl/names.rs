@@ -15,13 +15,15 @@ pub(super) struct TableNames {
     location: String,
     /// With the formats of the tables, where they are known.
     taken: HashMap<String, Option<Format>>,
+    /// By name, the number that the next table gets which would have it.
+    next: HashMap<String, u32>,
     format: Option<Format>,
 }
 
 impl TableNames {
     /// `taken` are names that others have.
     pub(super) fn new(location: &str, taken: HashMap<String, Option<Format>>) -> Self {
-        Self { location: location.to_owned(), taken, format: None }
+        Self { location: location.to_owned(), taken, next: HashMap::new(), format: None }
     }
 
     /// The next table is of this format, which tells it from others of the same folder.
@@ -53,14 +55,20 @@ impl TableNames {
     fn take(&mut self, name: &str, parent: Option<&str>) -> String {
         let plain = safe(name);
         let with_parent = parent.map(|parent| safe(&format!("{parent}_{name}")));
-        let numbered = (2_u32..).map(|number| format!("{plain}_{number}"));
+        let first = self.next.get(&plain).copied().unwrap_or(2);
+        let numbered = (first..).map(|number| (Some(number), format!("{plain}_{number}")));
         let taken = &self.taken;
         // What tells it from a table of another format is the format.
         let is_other = |other: &Option<Format>| other.is_some() && *other != self.format;
         let format = self.format.filter(|_| taken.get(&plain).is_some_and(is_other));
         let with_format = format.map(|format| safe(&format!("{name}_{format}")));
-        let mut choices = std::iter::once(plain.clone()).chain(with_format).chain(with_parent).chain(numbered);
-        let choice = choices.find(|choice| !taken.contains_key(choice)).unwrap_or_else(|| plain.clone());
+        let telling = std::iter::once(plain.clone()).chain(with_format).chain(with_parent);
+        let mut choices = telling.map(|name| (None, name)).chain(numbered);
+        let choice = choices.find(|(_, name)| !taken.contains_key(name));
+        let (number, choice) = choice.unwrap_or_else(|| (None, plain.clone()));
+        if let Some(number) = number {
+            self.next.insert(plain, number + 1);
+        }
         self.taken.insert(choice.clone(), self.format);
         choice
     }

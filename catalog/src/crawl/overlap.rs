@@ -1,5 +1,6 @@
 //! Tables whose patterns take in files of other tables: not to be hidden, since reading would mix them.
 
+use super::format::Format;
 use super::owners::matches;
 use super::plan::TablePlan;
 
@@ -12,18 +13,25 @@ pub(super) fn report(tables: &mut [TablePlan]) {
     for at in 0..tables.len() {
         let table = &tables[at];
         let is_folder = table.location == table.root;
-        if !is_folder && !table.location.ends_with('*') {
+        let is_delta = table.format == Format::Delta;
+        if is_delta || (!is_folder && !table.location.ends_with('*')) {
             continue;
         }
         // Everything below a root comes after it, and right after it.
         let from = tables.partition_point(|other| other.root < table.root);
         let below = tables[from..].iter().enumerate().take_while(|(_, other)| other.root.starts_with(&table.root));
-        let mut taken_in = below.filter(|(index, other)| {
-            from + index != at && other.format == table.format && (is_folder || matches(&table.location, &other.first))
-        });
-        let named = taken_in.by_ref().take(MOST_NAMED).map(|(_, other)| {
-            format!("the location matches `{}` of table {} as well; move it to a folder of its own", other.first, other.name)
-        });
+        let fixed = table.location.split('*').next().unwrap_or_default();
+        let read = |other: &TablePlan| {
+            // Of another format, only what its name does not tell.
+            let file = if other.format == table.format { Some(&other.first) } else { other.unnamed.as_ref() };
+            file.filter(|file| is_folder || (file.starts_with(fixed) && matches(&table.location, file))).cloned()
+        };
+        let others = below.filter(|(index, _)| from + index != at);
+        let mut taken_in = others.filter_map(|(_, other)| Some((read(other)?, &other.name)));
+        let named = taken_in
+            .by_ref()
+            .take(MOST_NAMED)
+            .map(|(file, name)| format!("the location matches `{file}` of table {name} as well; move it to a folder of its own"));
         let mut lines: Vec<String> = named.collect();
         lines.extend(taken_in.next().map(|_| "the location matches files of further tables".to_owned()));
         tables[at].evidence.extend(lines);

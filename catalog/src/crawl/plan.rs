@@ -32,6 +32,8 @@ pub struct TablePlan {
     pub location: String,
     /// Its first object, relative to the same.
     pub first: String,
+    /// The first of its objects whose name does not say what is in it, relative to the same.
+    pub(super) unnamed: Option<String>,
     /// The format of its objects.
     pub format: Format,
     /// Their compressions, the most frequent first.
@@ -72,6 +74,7 @@ impl TablePlan {
             root: candidate.root,
             location,
             first: candidate.first,
+            unnamed: candidate.unnamed,
             format: candidate.format,
             compressions,
             partitioning,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::candidate::Candidate;
 use super::format::{Ending, file_name};
 
 /// Why an object is not read.
@@ -24,6 +25,8 @@ pub enum SkipReason {
     Unknown,
     /// It should be readable and is not: truncated, or not what its name says.
     Unreadable(String),
+    /// No `LOCATION` can say where it is: in it, the characters of its name mean something else.
+    Unsayable,
 }
 
 impl SkipReason {
@@ -54,7 +57,7 @@ impl SkipReason {
 
     /// Whether somebody may have expected the object to be read.
     pub fn is_notable(&self) -> bool {
-        matches!(self, Self::Empty | Self::Foreign | Self::Unknown | Self::Unreadable(_))
+        matches!(self, Self::Empty | Self::Foreign | Self::Unknown | Self::Unreadable(_) | Self::Unsayable)
     }
 }
 
@@ -74,6 +77,7 @@ impl fmt::Display for SkipReason {
             Self::Foreign => f.write_str("of another format, by its name"),
             Self::Unknown => f.write_str("unknown format"),
             Self::Unreadable(why) => write!(f, "unreadable: {why}"),
+            Self::Unsayable => f.write_str("with a name that no LOCATION can have, as '*', '?', '[', '{' make it a pattern, and in s3:// '%' a code: rename it"),
         }
     }
 }
@@ -102,6 +106,13 @@ impl Skips {
     /// Counts one object.
     pub fn add(&mut self, path: &str, bytes: u64, reason: SkipReason) {
         self.count(Skipped { reason, objects: 1, bytes, first: path.to_owned() });
+    }
+
+    /// Counts the objects of what might have been a table.
+    pub(super) fn add_all(&mut self, candidate: Candidate, reason: SkipReason) {
+        let Candidate { objects, bytes, first, skipped, .. } = candidate;
+        self.count(Skipped { reason, objects, bytes, first });
+        self.merge(skipped);
     }
 
     /// Adds those of another place that comes later in the listing.

@@ -149,6 +149,56 @@ fn a_format_is_a_table_of_its_own() {
 }
 
 #[test]
+fn a_file_whose_name_tells_nothing_is_in_no_table_of_another_format() {
+    let mut grouping = Grouping::new("s3://bucket/lake", GroupOptions::default());
+    let objects = [
+        ("x/a.csv", Format::Csv),
+        ("x/part-0", Format::Json),
+        ("y/1.csv", Format::Csv),
+        ("y/2.csv", Format::Csv),
+        ("y/deep/events", Format::Json),
+        ("z/a.csv", Format::Csv),
+        ("z/b.json", Format::Json),
+    ];
+    for (path, format) in objects {
+        let object = CrawledObject { path, size: 1, format, compression: Compression::None };
+        grouping.push(&object, &schema(path, if format == Format::Csv { "a,b" } else { "x,y" })).unwrap();
+    }
+    let crawl = grouping.finish();
+    let locations: Vec<String> = crawl.tables.iter().map(|table| format!("{} {}", table.format, table.location)).collect();
+    assert_eq!(locations, ["CSV x/a.csv", "JSON x/", "CSV y/*", "JSON y/deep/", "CSV z/", "JSON z/"]);
+    assert!(crawl.tables.iter().all(|table| !table.evidence.iter().any(|line| line.contains("as well"))), "{crawl:#?}");
+}
+
+#[test]
+fn what_no_pattern_leaves_out_is_reported_with_its_table() {
+    let mut grouping = Grouping::new("lake", GroupOptions::default());
+    for (path, format) in [("x/1.csv", Format::Csv), ("x/2.csv", Format::Csv), ("x/part-0", Format::Json)] {
+        let object = CrawledObject { path, size: 1, format, compression: Compression::None };
+        grouping.push(&object, &schema(path, if format == Format::Csv { "a,b" } else { "x,y" })).unwrap();
+    }
+    let crawl = grouping.finish();
+    assert_eq!(crawl.tables[0].location, "x/*");
+    let said = "the location matches `x/part-0` of table x_json as well; move it to a folder of its own";
+    assert!(crawl.tables[0].evidence.iter().any(|line| line == said), "{:?}", crawl.tables[0].evidence);
+}
+
+#[test]
+fn what_no_location_can_say_is_reported_and_no_table() {
+    let listing = ["raw/{2026}/a.csv a,b", "raw/report[1]/a.csv c,d", "raw/50%/a.csv e,f", "raw/good/a.csv g,h"];
+    let crawl = crawl(&listing);
+    assert_eq!(crawl.tables.iter().map(|table| table.location.as_str()).collect::<Vec<_>>(), ["raw/good/"]);
+    let skipped: Vec<(u64, &SkipReason, &str)> =
+        crawl.skipped.iter().map(|skipped| (skipped.objects, &skipped.reason, skipped.first.as_str())).collect();
+    assert_eq!(skipped, [(3, &SkipReason::Unsayable, "raw/50%/a.csv")]);
+    // On a disk, '%' is a letter as any other.
+    let mut grouping = Grouping::new("/data/lake", GroupOptions::default());
+    let object = CrawledObject { path: "50%/a.csv", size: 1, format: Format::Csv, compression: Compression::None };
+    grouping.push(&object, &schema("50%/a.csv", "a,b")).unwrap();
+    assert_eq!(grouping.finish().tables[0].location, "50%/");
+}
+
+#[test]
 fn files_without_header_are_alike_by_type_and_number() {
     let unnamed = |path: &str, cells: &[&str]| {
         let mut file = FileObservation::new(path);
@@ -281,7 +331,51 @@ fn any_listing() -> impl Strategy<Value = Vec<(String, &'static str)>> {
         .prop_map(|listing| listing.into_iter().collect())
 }
 
+/// What [`super::kinds`] is to come to: each file compared with each group.
+fn compared_one_by_one(files: &[Vec<usize>], least: f64) -> Vec<u64> {
+    let mut groups: Vec<(ObservedSchema, u64)> = Vec::new();
+    for columns in files {
+        let file = columns_of(columns);
+        match groups.iter_mut().find(|(group, _)| super::similarity::similarity(group, &file) >= least) {
+            Some((group, files)) => {
+                group.merge(&file);
+                *files += 1;
+            }
+            None => groups.push((file, 1)),
+        }
+    }
+    groups.into_iter().map(|(_, files)| files).collect()
+}
+
+fn columns_of(columns: &[usize]) -> ObservedSchema {
+    if columns.is_empty() {
+        return FileObservation::new("x").finish(&ResolveOptions::default());
+    }
+    schema("x", &columns.iter().map(|column| format!("c{column}")).collect::<Vec<_>>().join(","))
+}
+
 proptest! {
+    #[test]
+    fn files_are_grouped_as_if_each_was_compared_with_all(
+        files in proptest::collection::vec(proptest::collection::btree_set(0..12_usize, 0..6), 0..25),
+        least in proptest::sample::select(vec![0.0, 0.3, 0.5, 0.7, 1.0]),
+    ) {
+        // One that was seen before goes where the first went: it may have been taken by an earlier group that has grown since.
+        let distinct: Vec<Vec<usize>> = files.into_iter().collect::<std::collections::BTreeSet<_>>().into_iter().map(|file| file.into_iter().collect()).collect();
+        let options = GroupOptions { similarity: least, ..GroupOptions::default() };
+        let mut grouping = Grouping::new("x", options);
+        for (index, columns) in distinct.iter().enumerate() {
+            let path = format!("{index:03}.csv");
+            let object = CrawledObject { path: &path, size: 1, format: Format::Csv, compression: Compression::None };
+            grouping.push(&object, &columns_of(columns)).unwrap();
+        }
+        let mut found: Vec<u64> = grouping.finish().tables.iter().map(|table| table.objects).collect();
+        let mut expected = compared_one_by_one(&distinct, least);
+        found.sort_unstable();
+        expected.sort_unstable();
+        prop_assert_eq!(found, expected);
+    }
+
     #[test]
     fn every_object_is_in_one_table_whose_folders_it_fits(listing in any_listing()) {
         let lines: Vec<String> = listing.iter().map(|(path, columns)| format!("{path} {columns}")).collect();

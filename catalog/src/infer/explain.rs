@@ -30,18 +30,19 @@ impl ObservedSchema {
         if self.lenient {
             lines.push("some records are no strict JSON (single quotes, None, True); 'mode' 'lenient' reads them".to_owned());
         }
-        if let Some(refused) = &self.refused {
-            lines.push(format!(
-                "{} cannot be read, first in {}: {}; 'on_error' 'quarantine' keeps such records apart",
-                plural(refused.records, "record"),
-                refused.first,
-                refused.why
-            ));
+        if let Some(line) = self.refused_line() {
+            lines.push(format!("{line}; 'on_error' 'quarantine' keeps such records apart"));
         }
         if self.truncated {
             lines.push(format!("there are more than {} columns; the others are left out", Grouped(MOST_KEYS as u64)));
         }
         lines
+    }
+
+    /// How many records cannot be read, and what is wrong with the first; `None` when all can.
+    pub fn refused_line(&self) -> Option<String> {
+        let refused = self.refused.as_ref()?;
+        Some(format!("{} cannot be read, first in {}: {}", plural(refused.records, "record"), refused.first, refused.why))
     }
 
     /// Everything that is known of a column, for `--explain`; a key of an object is named after a dot (`user.id`), the items of a

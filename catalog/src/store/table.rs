@@ -97,6 +97,16 @@ pub struct Registration {
     pub registered_by: String,
 }
 
+impl Registration {
+    /// All columns; those that are partitions last, unless the schema has them among the others.
+    pub fn full_schema(&self) -> Schema {
+        let declared = self.schema.fields();
+        let partitions = self.partitioning.fields().into_iter().filter(|field| declared.find(field.name()).is_none());
+        let columns = declared.iter().map(|field| field.as_ref().clone());
+        Schema::new(columns.chain(partitions).collect::<Vec<_>>())
+    }
+}
+
 /// A table of the catalog.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
@@ -120,13 +130,9 @@ impl Table {
         &self.registration.name
     }
 
-    /// All columns; those that are partitions last, unless the schema has them among the others.
+    /// See [`Registration::full_schema`].
     pub fn full_schema(&self) -> Schema {
-        let declared = self.registration.schema.fields();
-        let partitions =
-            self.registration.partitioning.fields().into_iter().filter(|field| declared.find(field.name()).is_none());
-        let columns = declared.iter().map(|field| field.as_ref().clone());
-        Schema::new(columns.chain(partitions).collect::<Vec<_>>())
+        self.registration.full_schema()
     }
 }
 

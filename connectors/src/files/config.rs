@@ -82,7 +82,8 @@ macro_rules! common_options {
                 default: "folders are called <column>=<value>, as Hive, Spark and Glue write them",
                 help: "how the folders below LOCATION are named, for the columns of PARTITIONED BY: '{year}/{month}/{day}' for \
                        2026/11/21, 'raw/{region}/day={day}', '*' for a level that is no column. The values have the columns' types; of a \
-                       file that lies higher, the columns of the levels below it are NULL",
+                       file that lies higher, the columns of the levels below it are NULL. Of a pattern, the last folders count, with '**' \
+                       those behind it",
             },
             OptionSpec {
                 name: "form.<column>",

@@ -22,6 +22,14 @@ pub enum OnError {
     Null,
 }
 
+/// What to say of a fault that `option` decides upon.
+pub(super) fn how_to_put_aside(what: &str, option: &str) -> String {
+    format!(
+        "to put such {what} aside and go on, add OPTIONS ('{option}' 'quarantine'); of a table that was crawled, crawl with --option \
+         TABLE.{option}=quarantine"
+    )
+}
+
 /// A record that is no row, or is one with a NULL where it has something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {

@@ -92,12 +92,7 @@ pub(super) fn known_values(layout: &Layout, place: &Place, folder: &Path) -> Res
 /// Values of folders that are told by their place.
 fn by_place(layout: &Layout, folders: &Partitioning, place: &Place, path: &Path, columns: &mut Columns) -> Result<()> {
     let address = place.address(path);
-    let relative = place.relative(path);
-    let below = relative.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let all = place.folders(path);
-    // Of a pattern, it is not known which of its folders are fixed: all files lie equally deep.
-    let last = all[all.len().saturating_sub(folders.levels().len())..].join("/");
-    let values = folders.values(if place.is_pattern() { &last } else { below });
+    let values = folders.values(place.partition_folder(path, folders.levels().len()));
     let values = values.map_err(|error| Error::data(format!("'{address}': {error}")))?;
     let names = folders.levels().iter().filter_map(|level| level.name.as_deref());
     for (name, value) in names.zip(values) {

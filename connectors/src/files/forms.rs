@@ -20,6 +20,7 @@ pub(super) fn applied(columns: &SchemaRef, options: &[(String, String)]) -> Resu
         return Ok(Arc::clone(columns));
     }
     let mut fields = columns.fields().clone();
+    let mut formed: Vec<String> = Vec::new();
     for (name, text) in options {
         let wrong = |message: String| Error::config_at(name, message);
         let form: Form = text.parse().map_err(|error| wrong(format!("option '{name}': {error}")))?;
@@ -33,6 +34,10 @@ pub(super) fn applied(columns: &SchemaRef, options: &[(String, String)]) -> Resu
             let known = paths.iter().map(|(path, _)| path.as_str());
             return Err(wrong(unknown("column", given, &format!("option '{name}'"), known)));
         };
+        if formed.contains(path) {
+            return Err(wrong(format!("option '{name}' is given twice")));
+        }
+        formed.push(path.clone());
         if !fits(form, field.data_type()) {
             let (expected, found) = (expected(form), catalog::sql_type(field.data_type()));
             return Err(wrong(format!("option '{name}': '{text}' is a form of {expected}, and column '{path}' is {found}")));

@@ -20,9 +20,9 @@ use super::json::records::JsonDecoder;
 use super::listing::Place;
 use super::object::{Format, Object};
 use super::open::{fetch, read_error};
+use super::parquet::reader;
 use super::pending::{OnChange, Skipped, pending};
 use crate::error::{Error, Result};
-use crate::parquet_object::ObjectReader;
 use crate::stores::Location;
 
 /// Files at the beginning and at the end of the listing that are looked at, and as many between.
@@ -204,8 +204,7 @@ impl Files<'_> {
     pub(super) async fn observe(&self, object: &Object, bytes: u64, names: &[String]) -> Result<ObservedSchema> {
         let address = self.place.address(&object.path);
         if self.format == Format::Parquet {
-            let reader = ObjectReader::new(Arc::clone(&self.place.root.store), object.path.clone(), object.size);
-            let builder = ParquetRecordBatchStreamBuilder::new(reader).await;
+            let builder = ParquetRecordBatchStreamBuilder::new(reader(self.place, object)).await;
             let builder = builder.map_err(|error| Error::from(error).context(format!("'{address}'")))?;
             let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
             let mut observation = FileObservation::new(address);

@@ -1,20 +1,18 @@
 //! The files at a location, in the order of their paths, as a stream that holds a page at a time.
 
-use std::path::{Path as FilePath, PathBuf};
+use std::ops::Range;
+use std::path::PathBuf;
 
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use globset::{GlobBuilder, GlobMatcher};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt};
-use tokio::sync::mpsc;
+use object_store::{GetOptions, ObjectMeta, ObjectStoreExt};
 
 use super::object::{Object, has_known_ending};
+use super::walk::walk;
 use crate::error::{Error, Result};
 use crate::stores::{Location, Stores};
-
-/// Files that wait between the walk over a local folder and who reads them.
-const WALKED_AHEAD: usize = 1_000;
 
 /// Where the files of a table are: a file, a folder, or a pattern.
 #[derive(Debug, Clone)]
@@ -116,7 +114,7 @@ impl Place {
             return self.web_file().await.map(|meta| Some(Object::new(meta, false)));
         }
         match self.root.store.head(&path).await {
-            Ok(meta) => Ok(Some(Object::new(meta, self.root.url.scheme() == "file"))),
+            Ok(meta) => Ok(Some(Object::new(meta, self.is_local()))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -135,6 +133,18 @@ impl Place {
         folders
     }
 
+    /// Of the folders of a file, joined by slashes, those that `levels` of partitions stand for: all that are below the location. Where
+    /// a pattern is the location, it is not known which of its folders are fixed, and the last ones count; among them those before the
+    /// first wildcard, unless `**` lets some files lie less deep than others.
+    pub(crate) fn partition_folder<'a>(&self, path: &'a Path, levels: usize) -> &'a str {
+        let folder = |file: &'a str| file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        match &self.pattern {
+            None => folder(self.relative(path)),
+            Some(pattern) if pattern.glob().glob().contains("**") => last_folders(folder(self.relative(path)), levels),
+            Some(_) => last_folders(folder(path.as_ref()), levels),
+        }
+    }
+
     /// The folder to watch for new files, and whether those below it count too; `None` when the files are not on this machine's
     /// disks.
     pub(crate) fn watched_folder(&self) -> Option<(PathBuf, bool)> {
@@ -150,8 +160,24 @@ impl Place {
         Some((folder, is_deep))
     }
 
+    /// Whether the files are on this machine's disks.
+    pub(crate) fn is_local(&self) -> bool {
+        self.root.url.scheme() == "file"
+    }
+
+    /// How to ask for `range` of a file, or for all of it, as it was when it was listed: if it was written anew since, the store answers
+    /// [`object_store::Error::Precondition`]. A web server that calls its versions by no etag cannot be asked so.
+    pub(crate) fn request(&self, object: &Object, range: Option<Range<u64>>) -> GetOptions {
+        GetOptions {
+            range: range.map(Into::into),
+            if_match: object.etag.as_deref().map(str::to_owned),
+            if_unmodified_since: self.is_local().then_some(object.modified),
+            ..GetOptions::default()
+        }
+    }
+
     fn local_folder(&self) -> Option<PathBuf> {
-        (self.root.url.scheme() == "file").then(|| self.root.url.to_file_path().ok()).flatten()
+        self.is_local().then(|| self.root.url.to_file_path().ok()).flatten()
     }
 
     /// The path of `object` below the location; its name, when the location is that file.
@@ -174,7 +200,7 @@ impl Place {
     /// # Errors
     /// In the stream: when the store cannot be listed, or does not list in order.
     pub(crate) async fn list(&self) -> Result<BoxStream<'static, Result<Object>>> {
-        let is_local = self.root.url.scheme() == "file";
+        let is_local = self.is_local();
         if let Some(meta) = self.file().await? {
             return Ok(stream::once(async move { Ok(Object::new(meta, is_local)) }).boxed());
         }
@@ -183,23 +209,7 @@ impl Place {
             None => self.root.store.list(Some(&self.root.path)).map_err(Error::from).boxed(),
         };
         let pattern = self.pattern.clone();
-        let shown = self.shown.clone();
-        let mut before = String::new();
-        let ordered = objects.map(move |object| {
-            let object = object?;
-            // A folder that a console made is listed without the slash that it is sorted by; it is passed over as empty.
-            if object.size == 0 {
-                return Ok(object);
-            }
-            if object.location.as_ref() < before.as_str() {
-                return Err(Error::config(format!(
-                    "'{shown}' lists its objects in no order; S3 directory buckets (Express One Zone) cannot be a source"
-                )));
-            }
-            before.clear();
-            before.push_str(object.location.as_ref());
-            Ok(object)
-        });
+        let ordered = in_order(objects, self.shown.clone());
         let wanted = ordered.try_filter(move |object| {
             let is_wanted = pattern.as_ref().is_none_or(|pattern| pattern.is_match(object.location.as_ref()));
             std::future::ready(is_wanted)
@@ -208,91 +218,77 @@ impl Place {
     }
 }
 
-/// The files below a local folder. A folder's names are held while it is walked; `object_store` would hold all of them, in no order.
-fn walk(folder: PathBuf, path: Path) -> BoxStream<'static, Result<ObjectMeta>> {
-    let (sender, receiver) = mpsc::channel(WALKED_AHEAD);
-    let walk = tokio::task::spawn_blocking(move || {
-        if let Err(error) = walk_folder(&folder, &path, &sender) {
-            // Nobody listens any more when this fails.
-            drop(sender.blocking_send(Err(error)));
-        }
+/// `objects` as they were listed, but for folders that were made as objects with something in them.
+///
+/// # Errors
+/// In the stream: when they are not in the order of their paths.
+fn in_order(objects: BoxStream<'static, Result<ObjectMeta>>, shown: String) -> BoxStream<'static, Result<ObjectMeta>> {
+    let mut before = String::new();
+    let ordered = objects.try_filter_map(move |object| {
+        let path = object.location.as_ref();
+        // A folder is listed without the slash that it is sorted by; if it is empty, it is passed over as such.
+        let found = if object.size == 0 {
+            Ok(Some(object))
+        } else if path >= before.as_str() {
+            path.clone_into(&mut before);
+            Ok(Some(object))
+        } else if before.starts_with(path) {
+            tracing::debug!(folder = path, "a folder that was made as an object with something in it is passed over");
+            Ok(None)
+        } else {
+            Err(Error::config(format!(
+                "'{shown}' lists its objects in no order; S3 directory buckets (Express One Zone) cannot be a source"
+            )))
+        };
+        std::future::ready(found)
     });
-    // The task ends when its receiver is dropped; it is held so that it is not one that nobody owns.
-    stream::unfold((receiver, walk), |(mut receiver, walk)| async move {
-        receiver.recv().await.map(|object| (object, (receiver, walk)))
-    })
-    .boxed()
+    ordered.boxed()
 }
 
-type Sender = mpsc::Sender<Result<ObjectMeta>>;
-
-/// Says whether somebody still listens.
-fn walk_folder(folder: &FilePath, path: &Path, sender: &Sender) -> Result<bool> {
-    let at_folder = |error: std::io::Error| Error::from(error).context(format!("cannot list '{}'", folder.display()));
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-        entries => entries.map_err(at_folder)?,
-    };
-    // Sorted as paths are: what is in folder `a` comes behind file `a-b`, because '/' is greater than '-'.
-    let mut names: Vec<(String, std::ffi::OsString)> = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(at_folder)?;
-        let name = entry.file_name();
-        let Some(text) = name.to_str() else {
-            tracing::warn!(file = %entry.path().display(), "a file whose name is not UTF-8 is passed over");
-            continue;
-        };
-        let kind = entry.file_type().map_err(at_folder)?;
-        let is_folder = if kind.is_symlink() { entry.path().is_dir() } else { kind.is_dir() };
-        if is_folder && kind.is_symlink() && is_loop(folder, &entry.path()) {
-            tracing::warn!(link = %entry.path().display(), "a link to a folder above it is not followed");
-            continue;
-        }
-        names.push((format!("{text}{}", if is_folder { "/" } else { "" }), name));
+/// The last `levels` of folders that are joined by slashes, or as many as there are.
+pub(crate) fn last_folders(folder: &str, levels: usize) -> &str {
+    match (levels.checked_sub(1), folder.len()) {
+        (None, length) => &folder[length..],
+        (Some(above), _) => folder.rmatch_indices('/').nth(above).map_or(folder, |(slash, _)| &folder[slash + 1..]),
     }
-    names.sort_unstable();
-    for (part, name) in names {
-        let entry = folder.join(&name);
-        let Ok(child) = Path::parse(format!("{path}/{}", part.trim_end_matches('/'))) else {
-            tracing::warn!(file = %entry.display(), "a file whose name has a control character in it is passed over");
-            continue;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left of a listing of paths and sizes.
+    async fn listed(objects: &[(&str, u64)]) -> Result<Vec<String>> {
+        let meta = |(path, size): &(&str, u64)| ObjectMeta {
+            location: Path::from(*path),
+            last_modified: chrono::DateTime::UNIX_EPOCH,
+            size: *size,
+            e_tag: None,
+            version: None,
         };
-        if part.ends_with('/') {
-            if !walk_folder(&entry, &child, sender)? {
-                return Ok(false);
-            }
-            continue;
-        }
-        if is_unfinished(&part) {
-            tracing::debug!(file = %entry.display(), "a file that is being written is passed over");
-            continue;
-        }
-        let metadata = match std::fs::metadata(&entry) {
-            // It went away since the folder was read, or it is a link to nothing.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            metadata => metadata.map_err(at_folder)?,
-        };
-        if !metadata.is_file() {
-            continue;
-        }
-        let last_modified = metadata.modified().map_err(at_folder)?.into();
-        let object = ObjectMeta { location: child, last_modified, size: metadata.len(), e_tag: None, version: None };
-        if sender.blocking_send(Ok(object)).is_err() {
-            return Ok(false);
-        }
+        let objects: Vec<Result<ObjectMeta>> = objects.iter().map(meta).map(Ok).collect();
+        in_order(stream::iter(objects).boxed(), "s3://b/in".into())
+            .map_ok(|object| object.location.to_string())
+            .try_collect()
+            .await
     }
-    Ok(true)
-}
 
-/// `object_store` writes a file under its name with `#` and a number behind it, and opens none of such a name.
-fn is_unfinished(name: &str) -> bool {
-    name.rsplit_once('#').is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
-}
+    #[tokio::test]
+    async fn a_folder_that_was_made_as_an_object_is_no_disorder() {
+        let empty = listed(&[("in/x.json", 1), ("in/x", 0), ("in/x/a.json", 1)]).await.unwrap();
+        assert_eq!(empty, ["in/x.json", "in/x", "in/x/a.json"], "that it is empty is noted by whoever reads");
+        // The key is 'in/x/', with a line break in it.
+        assert_eq!(listed(&[("in/x.json", 1), ("in/x", 1), ("in/x/a.json", 1)]).await.unwrap(), ["in/x.json", "in/x/a.json"]);
+        let disorder = listed(&[("in/b", 1), ("in/a", 1)]).await.unwrap_err().to_string();
+        assert!(disorder.contains("lists its objects in no order"), "{disorder}");
+    }
 
-/// Whether `link`, in `folder`, leads back to it or above it.
-fn is_loop(folder: &FilePath, link: &FilePath) -> bool {
-    match (folder.canonicalize(), link.canonicalize()) {
-        (Ok(folder), Ok(target)) => folder.starts_with(target),
-        _ => true,
+    #[test]
+    fn the_last_folders_are_as_many_as_there_are() {
+        for (folder, levels, expected) in
+            [("a/b/c", 2, "b/c"), ("a/b/c", 3, "a/b/c"), ("a/b", 3, "a/b"), ("a", 1, "a"), ("", 2, ""), ("a/b", 0, "")]
+        {
+            assert_eq!(last_folders(folder, levels), expected, "{folder} {levels}");
+        }
     }
 }

@@ -38,6 +38,7 @@ mod row_image;
 mod slice;
 mod source;
 mod value;
+mod walk;
 pub(crate) mod written;
 
 pub(crate) use config::Text;

@@ -1,5 +1,6 @@
 //! The bytes of a file, decompressed as they come.
 
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +10,13 @@ use bytes::Bytes;
 use catalog::crawl::Compression;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use object_store::{GetOptions, GetResultPayload};
+use object_store::GetOptions;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
 use tokio_util::io::StreamReader;
 
 use super::listing::Place;
-use super::object::Object;
+use super::object::{Format, Object};
+use super::parquet::{Footer, footer};
 use crate::error::{Error, Result};
 
 /// Decompressed bytes that are decoded at once.
@@ -38,47 +40,94 @@ const ZIP: &[u8] = b"PK\x03\x04";
 /// A file's bytes.
 pub(super) type Reader = Pin<Box<dyn AsyncBufRead + Send>>;
 
-/// A file that is being fetched.
+/// A text file that is being fetched.
 pub(super) struct Body(BoxStream<'static, object_store::Result<Bytes>>);
+
+/// A file on its way.
+pub(super) enum Fetched {
+    /// Bytes, as they come.
+    Text(Body),
+    /// One that is read here and there, of which the footer was read.
+    Parquet(Box<Footer>),
+}
+
+impl Fetched {
+    /// Begins with `object`, a file of `format`, as it was when it was listed; none when it is gone.
+    ///
+    /// # Errors
+    /// When the store refuses, the file was written anew meanwhile, or it is no Parquet file.
+    pub(super) async fn begin(place: &Place, object: &Object, format: Format) -> Result<Option<Self>> {
+        Ok(match format {
+            Format::Json | Format::Csv => fetch(place, object).await?.map(Self::Text),
+            Format::Parquet => footer(place, object).await?.map(|footer| Self::Parquet(Box::new(footer))),
+        })
+    }
+}
 
 /// Begins to fetch `object`, as it was when it was listed; none when it is gone.
 ///
 /// # Errors
 /// When the store refuses, or the file was written anew meanwhile.
 pub(super) async fn fetch(place: &Place, object: &Object) -> Result<Option<Body>> {
-    let options = GetOptions { if_match: object.etag.as_deref().map(str::to_owned), ..GetOptions::default() };
+    if object.size <= SMALL {
+        return Ok(whole(place, object).await?.map(Body::of));
+    }
+    if place.is_local() || place.is_web() {
+        // Not every web server gives parts.
+        let stream = get(place, object, None).await?.map(object_store::GetResult::into_stream);
+        return Ok(stream.map(|stream| Body(if place.is_web() { impatient(stream) } else { stream })));
+    }
+    // A request of its own for each part: one for all of a large object would outlive its timeout while others are decoded. The
+    // first shows that the object is there.
+    let Some(first) = get(place, object, Some(0..SMALL)).await? else { return Ok(None) };
+    let first = bytes(place, object, first).await?;
+    let stream = stream::once(async { Ok(first) }).chain(parts(place, object, SMALL));
+    Ok(Some(Body(stream.boxed())))
+}
+
+/// All of a small file.
+pub(super) async fn whole(place: &Place, object: &Object) -> Result<Option<Bytes>> {
+    match get(place, object, None).await? {
+        Some(found) => bytes(place, object, found).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn bytes(place: &Place, object: &Object, found: object_store::GetResult) -> Result<Bytes> {
+    found.bytes().await.map_err(|error| Error::from(error).context(format!("cannot read '{}'", place.address(&object.path))))
+}
+
+/// The store's answer; none when the object is gone.
+async fn get(place: &Place, object: &Object, range: Option<Range<u64>>) -> Result<Option<object_store::GetResult>> {
     let address = || place.address(&object.path);
-    let found = match place.root.store.get_opts(&object.path, options).await {
+    let found = match place.root.store.get_opts(&object.path, place.request(object, range)).await {
         Ok(found) => found,
         Err(object_store::Error::NotFound { .. }) => {
-            tracing::warn!(file = address(), "the file is gone since it was listed");
+            gone(&address());
             return Ok(None);
         }
-        Err(object_store::Error::Precondition { .. }) => {
-            return Err(Error::transient(format!("'{}' was written anew while it was read", address())));
-        }
+        Err(object_store::Error::Precondition { .. }) => return Err(anew(&address())),
         Err(error) => return Err(Error::from(error).context(format!("cannot read '{}'", address()))),
     };
-    if found.meta.size != object.size {
-        return Err(Error::transient(format!(
-            "'{}' has {} bytes, but {} when it was listed: is it still being written? Write to a name that begins with '.' and rename",
-            address(),
-            found.meta.size,
-            object.size
-        )));
+    if found.meta.size == object.size {
+        return Ok(Some(found));
     }
-    if object.size > SMALL {
-        let is_local = matches!(found.payload, GetResultPayload::File(..));
-        return Ok(Some(Body(match (is_local, place.is_web()) {
-            (true, _) => found.into_stream(),
-            // Not every web server gives parts.
-            (false, true) => impatient(found.into_stream()),
-            // A request of its own for each part: one for all of a large object would outlive its timeout while others are decoded.
-            (false, false) => parts(place, object),
-        })));
-    }
-    let bytes = found.bytes().await.map_err(|error| Error::from(error).context(format!("cannot read '{}'", address())))?;
-    Ok(Some(Body(stream::once(async { Ok(bytes) }).boxed())))
+    Err(Error::transient(format!(
+        "'{}' has {} bytes, but {} when it was listed: is it still being written? Write to a name that begins with '.' and rename",
+        address(),
+        found.meta.size,
+        object.size
+    )))
+}
+
+/// Says that a file cannot be read any more, which is no error: its rows were never there.
+pub(super) fn gone(address: &str) {
+    tracing::warn!(file = address, "the file is gone since it was listed");
+}
+
+/// What is read of a file that is not the one that was listed.
+pub(super) fn anew(address: &str) -> Error {
+    Error::transient(format!("'{address}' was written anew while it was read"))
 }
 
 /// A stream that fails when nothing comes for [`SILENCE`].
@@ -92,19 +141,18 @@ fn impatient(stream: BoxStream<'static, object_store::Result<Bytes>>) -> BoxStre
     .boxed()
 }
 
-/// The bytes of a large object, part by part, of the version that was listed.
-fn parts(place: &Place, object: &Object) -> BoxStream<'static, object_store::Result<Bytes>> {
-    let store = Arc::clone(&place.root.store);
-    let (path, size, etag) = (object.path.clone(), object.size, object.etag.clone());
-    stream::try_unfold(0, move |at| {
-        let (store, path, etag) = (Arc::clone(&store), path.clone(), etag.clone());
+/// The bytes of a large object from `start` on, part by part, of the version that was listed.
+fn parts(place: &Place, object: &Object, start: u64) -> BoxStream<'static, object_store::Result<Bytes>> {
+    let (store, path, size) = (Arc::clone(&place.root.store), object.path.clone(), object.size);
+    let request = place.request(object, None);
+    stream::try_unfold(start, move |at| {
+        let end = size.min(at + PART);
+        let options = GetOptions { range: Some((at..end).into()), ..request.clone() };
+        let (store, path) = (Arc::clone(&store), path.clone());
         async move {
             if at >= size {
                 return Ok(None);
             }
-            let end = size.min(at + PART);
-            let if_match = etag.as_deref().map(str::to_owned);
-            let options = GetOptions { range: Some((at..end).into()), if_match, ..GetOptions::default() };
             let bytes = store.get_opts(&path, options).await?.bytes().await?;
             Ok(Some((bytes, end)))
         }

@@ -51,6 +51,30 @@ pub(super) struct Context {
 }
 
 impl Origin {
+    /// A file of which nothing else is known.
+    pub(super) fn new(address: String, object: &Object) -> Self {
+        Self { address, size: object.size, modified: object.modified, version: object.version, form: None, columns: None }
+    }
+
+    /// The file itself as a bad record, behind the `records` that could be read of it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub(super) fn bad_file(&self, records: u64, reason: String) -> Result<BadRecord> {
+        let refused = Refused {
+            raw: Vec::new(),
+            row: records + 1,
+            line: 0,
+            offset: 0,
+            column: None,
+            reason,
+            kept: false,
+            cut: false,
+            image: None,
+        };
+        Ok(BadRecord { line: None, offset: None, ..self.bad_record(refused)? })
+    }
+
     /// The record as it is put aside.
     ///
     /// # Errors

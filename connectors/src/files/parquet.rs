@@ -3,21 +3,25 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, RecordBatchOptions, StructArray, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch, RecordBatchOptions, Scalar, StructArray,
+    new_null_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::cmp::distinct;
+use arrow::compute::kernels::numeric::add;
 use arrow::compute::{CastOptions, cast_with_options, filter_record_batch, nullif};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::util::display::array_value_to_string;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use parquet::errors::ParquetError;
 
 use super::decode::{OnError, Refused};
 use super::listing::Place;
 use super::misfit::{Misfit, type_name};
 use super::object::Object;
+use super::open::{SMALL, anew, gone, whole};
 use super::row_image;
 use crate::error::{Error, Result};
 use crate::parquet_object::ObjectReader;
@@ -58,23 +62,62 @@ pub(super) struct Rows {
     pub(super) refused: Vec<Refused>,
 }
 
+/// A file, of which the footer was read.
+pub(super) type Footer = ParquetRecordBatchStreamBuilder<ObjectReader>;
+
+/// Reads here and there in `object`, as it was when it was listed.
+pub(super) fn reader(place: &Place, object: &Object) -> ObjectReader {
+    let reader = ObjectReader::new(Arc::clone(&place.root.store), object.path.clone(), object.size);
+    reader.insisting(place.request(object, None))
+}
+
+/// Reads the footer of `object`, and all of it if it is small; none when it is gone.
+///
+/// # Errors
+/// [`Error::Data`] when it is no Parquet file; when the store refuses, or the file was written anew meanwhile.
+pub(super) async fn footer(place: &Place, object: &Object) -> Result<Option<Footer>> {
+    let address = place.address(&object.path);
+    let mut reader = reader(place, object);
+    if object.size <= SMALL {
+        let Some(bytes) = whole(place, object).await? else { return Ok(None) };
+        reader = reader.holding(bytes);
+    }
+    match Footer::new(reader).await {
+        Ok(footer) => Ok(Some(footer)),
+        Err(error) if matches!(store_error(&error), Some(object_store::Error::NotFound { .. })) => {
+            gone(&address);
+            Ok(None)
+        }
+        Err(error) => Err(fault(error, &address)),
+    }
+}
+
+/// What the store answered, if that is what went wrong.
+pub(super) fn store_error(error: &ParquetError) -> Option<&object_store::Error> {
+    let ParquetError::External(cause) = error else { return None };
+    cause.downcast_ref()
+}
+
+fn fault(error: ParquetError, address: &str) -> Error {
+    match store_error(&error) {
+        Some(object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. }) => anew(address),
+        _ => Error::from(error).context(format!("'{address}'")),
+    }
+}
+
 impl ParquetFile {
-    /// Opens `object` for `rows`. `schema` are the columns to read, `names` all of the table's.
+    /// Begins to read `rows` of the file at `address`. `schema` are the columns to read, `names` all of the table's.
     ///
     /// # Errors
-    /// [`Error::Data`] when it is no Parquet file or has none of the columns.
-    pub(super) async fn open(
-        place: &Place,
-        object: &Object,
+    /// [`Error::Data`] when it has none of the columns.
+    pub(super) fn begin(
+        builder: Footer,
+        address: String,
         schema: SchemaRef,
         names: &[String],
         on_error: OnError,
         rows: Range,
     ) -> Result<Self> {
-        let address = place.address(&object.path);
-        let broken = |error: parquet::errors::ParquetError| Error::from(error).context(format!("'{address}'"));
-        let reader = ObjectReader::new(Arc::clone(&place.root.store), object.path.clone(), object.size);
-        let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(broken)?;
         let found = Arc::clone(builder.schema());
         if !names.is_empty() && names.iter().all(|name| position(&found, name).is_none()) {
             let theirs: Vec<&str> = found.fields().iter().map(|field| field.name().as_str()).collect();
@@ -94,7 +137,8 @@ impl ParquetFile {
         let places = wanted.iter().map(|column| column.and_then(|column| read.binary_search(&column).ok())).collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), read);
         let offset = usize::try_from(rows.skip).unwrap_or(usize::MAX);
-        let batches = builder.with_projection(mask).with_batch_size(rows.batch).with_offset(offset).build().map_err(broken)?;
+        let batches = builder.with_projection(mask).with_batch_size(rows.batch).with_offset(offset).build();
+        let batches = batches.map_err(|error| fault(error, &address))?;
         let fitting = Fitting { schema, places, on_error };
         Ok(Self { batches: batches.boxed(), fitting, address, records: rows.skip, unknown, columns })
     }
@@ -105,7 +149,7 @@ impl ParquetFile {
     /// [`Error::Data`] when the file is damaged.
     pub(super) async fn next(&mut self) -> Result<Option<Rows>> {
         let next = self.batches.try_next().await;
-        let Some(batch) = next.map_err(|error| Error::from(error).context(format!("'{}'", self.address)))? else {
+        let Some(batch) = next.map_err(|error| fault(error, &self.address))? else {
             return Ok(None);
         };
         let first = self.records + 1;
@@ -198,15 +242,21 @@ fn fit(array: &ArrayRef, field: &Field, problems: &mut [Option<Misfit>]) -> Resu
         let (from, to) = (array.data_type(), type_name(field.data_type()));
         Error::data(format!("column '{}': {from} cannot be read as {to}: {error}", field.name()))
     };
-    if array.data_type().is_integer() && field.data_type().is_temporal() {
-        return Err(refuse(&"a number is no time; declare the column as BIGINT and convert it in the query"));
+    match (array.data_type(), field.data_type()) {
+        (from, to) if from.is_integer() && to.is_temporal() => {
+            return Err(refuse(&"a number is no time; declare the column as BIGINT and convert it in the query"));
+        }
+        (from, to) if from.is_temporal() && to.is_numeric() => {
+            return Err(refuse(&"a time is no number; declare the column as TIMESTAMP and convert it in the query"));
+        }
+        _ => {}
     }
     let array = &by_name(array, field.data_type())?;
     // Within objects and lists a value that does not fit cannot be told from one that is NULL: there, all have to fit.
     let safe = !array.data_type().is_nested();
     let options = CastOptions { safe, ..CastOptions::default() };
     let cast = cast_with_options(array, field.data_type(), &options).map_err(|error| refuse(&error))?;
-    let cast = if loses_digits(array.data_type(), field.data_type()) { whole_only(array, &cast)? } else { cast };
+    let cast = if may_differ(array.data_type(), field.data_type()) { same_only(array, &cast)? } else { cast };
     let nulls = array.logical_nulls();
     if cast.null_count() > nulls.as_ref().map_or(0, NullBuffer::null_count) {
         for (index, problem) in problems.iter_mut().enumerate() {
@@ -220,20 +270,32 @@ fn fit(array: &ArrayRef, field: &Field, problems: &mut [Option<Misfit>]) -> Resu
     Ok(cast)
 }
 
-/// Whether a number may be cut in a cast that is no error.
-fn loses_digits(from: &DataType, to: &DataType) -> bool {
-    let has_fraction = |data_type: &DataType| data_type.is_floating() || is_decimal(data_type);
-    has_fraction(from) && (to.is_integer() || is_decimal(to))
+/// Whether a cast that is no error may give another value. A DOUBLE that becomes a REAL, and a time whose fraction has fewer digits in
+/// its column, are the nearest that the column has, as they are of text.
+fn may_differ(from: &DataType, to: &DataType) -> bool {
+    let has_fraction = from.is_floating() || is_decimal(from);
+    match to {
+        DataType::Boolean => from.is_numeric(),
+        DataType::Date32 | DataType::Date64 => matches!(from, DataType::Timestamp(..)),
+        to if to.is_floating() => from.is_integer(),
+        to => has_fraction && (to.is_integer() || is_decimal(to)),
+    }
 }
 
 fn is_decimal(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..))
 }
 
-/// `cast` with NULL where the value of `array` was another number.
-fn whole_only(array: &ArrayRef, cast: &ArrayRef) -> Result<ArrayRef> {
+/// `cast` with NULL where the value of `array` was another.
+fn same_only(array: &ArrayRef, cast: &ArrayRef) -> Result<ArrayRef> {
     let back = cast_with_options(cast, array.data_type(), &CastOptions::default())?;
-    let differs = distinct(&back, array)?;
+    let differs = if array.data_type().is_floating() {
+        // -0.0, which rounding leaves, is 0; to compare is to tell them apart.
+        let zero = Scalar::new(cast_with_options(&Int64Array::from(vec![0]), array.data_type(), &CastOptions::default())?);
+        distinct(&back, &add(array, &zero)?)?
+    } else {
+        distinct(&back, array)?
+    };
     Ok(nullif(cast, &differs)?)
 }
 

@@ -10,12 +10,11 @@ use tokio::time::Instant;
 use super::config::FileTable;
 use super::ledger::{Entry, Ledger, Part, Progress};
 use super::news::{Looked, News};
-use super::object::Format;
-use super::open::{Body, fetch};
+use super::open::Fetched;
 use super::pending::{OnChange, Pending, Skipped, pending, unread};
 use super::prune::{self, Pruning};
 use super::reading::Reading;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Files that are fetched while another is decoded. On S3 a small file is mostly waiting.
 const AHEAD: usize = 16;
@@ -23,8 +22,8 @@ const AHEAD: usize = 16;
 /// A file to read, and what of it is skipped.
 pub(super) struct Next {
     pub(super) pending: Pending,
-    /// None of a file that is read here and there, as Parquet is.
-    pub(super) body: Option<Body>,
+    /// Or why it is none.
+    pub(super) file: Result<Fetched>,
     /// Records that were read by an earlier slice.
     pub(super) skip: u64,
 }
@@ -118,11 +117,13 @@ impl Pass {
             let table = Arc::clone(&table);
             async move {
                 let (pending, skip) = file?;
-                if table.format == Format::Parquet {
-                    return Ok(Some(Next { pending, body: None, skip }));
-                }
-                let body = fetch(&table.place, &pending.object).await?;
-                Ok(body.map(|body| Next { pending, body: Some(body), skip }))
+                let file = match Fetched::begin(&table.place, &pending.object, table.format).await {
+                    Ok(None) => return Ok(None),
+                    Ok(Some(file)) => Ok(file),
+                    Err(error @ Error::Data { .. }) => Err(error),
+                    Err(error) => return Err(error),
+                };
+                Ok(Some(Next { pending, file, skip }))
             }
         });
         Ok(Self { files: files.buffered(AHEAD).boxed(), reading: None, skipped, listed })

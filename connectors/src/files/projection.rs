@@ -61,6 +61,11 @@ impl Projection {
         table.layout.schema.fields().iter().zip(&self.slots).map(|(field, slot)| (field.name().clone(), *slot))
     }
 
+    /// A batch without rows.
+    pub(super) fn nothing(&self) -> RecordBatch {
+        RecordBatch::new_empty(Arc::clone(&self.schema))
+    }
+
     /// A batch of `rows`, which are of the files of `segments`.
     ///
     /// # Errors

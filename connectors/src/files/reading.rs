@@ -7,11 +7,11 @@ use tokio::io::AsyncBufReadExt;
 use super::columns::Columns;
 use super::config::{FileTable, Text};
 use super::csv::decode::CsvDecoder;
-use super::decode::{Decoder, Output, Progress, Refused};
+use super::decode::{Decoder, Output, Progress, Refused, how_to_put_aside};
 use super::file_values::{FileValues, file_values};
 use super::json::records::JsonDecoder;
 use super::learn::Seen;
-use super::open::{Reader, read_error};
+use super::open::{Fetched, Reader, read_error};
 use super::origin::Origin;
 use super::parquet::{ParquetFile, Range};
 use super::pass::Next;
@@ -55,11 +55,11 @@ impl Reading {
     /// # Errors
     /// When the file cannot be read.
     pub(super) async fn open(table: &FileTable, projection: &Projection, next: Next, batch: usize) -> Result<Self> {
-        let Next { pending, body, skip } = next;
+        let Next { pending, file, skip } = next;
         let address = table.place.address(&pending.object.path);
         let values = file_values(&table.layout, &table.place, &pending.object)?;
-        let content = match body {
-            Some(body) => {
+        let content = match file? {
+            Fetched::Text(body) => {
                 let names = projection.names(table);
                 let decoder: Box<dyn Decoder> = match &table.text {
                     Text::Json { lenient } => {
@@ -75,13 +75,11 @@ impl Reading {
                 file.skip(projection, skip).await?;
                 Content::Text(file)
             }
-            None => {
+            Fetched::Parquet(footer) => {
                 let names: Vec<String> = projection.names(table).map(|(name, _)| name).collect();
                 let schema = projection.in_files();
                 let rows = Range { skip, batch };
-                Content::Parquet(
-                    ParquetFile::open(&table.place, &pending.object, schema, &names, table.faults.on_misfit(), rows).await?,
-                )
+                Content::Parquet(ParquetFile::begin(*footer, address.clone(), schema, &names, table.faults.on_misfit(), rows)?)
             }
         };
         let mut reading = Self { pending, values, address, content, counted: 0 };
@@ -142,8 +140,7 @@ impl Reading {
     pub(super) fn failure(&self, table: &FileTable, refused: &Refused) -> Error {
         // The option that a table has, or the one that says it of all bad records.
         let option = if table.faults.on_error == table.faults.of(refused) { "on_error" } else { "type_conflict" };
-        let advice = format!("to put such records aside and go on, add OPTIONS ('{option}' 'quarantine')");
-        Error::data(format!("{}; {advice}", self.describe(refused)))
+        Error::data(format!("{}; {}", self.describe(refused), how_to_put_aside("records", option)))
     }
 
     /// What is kept of the file with its bad records.
@@ -152,15 +149,7 @@ impl Reading {
             Content::Text(file) => (file.decoder.form(), None),
             Content::Parquet(file) => (None, Some(file.columns.clone())),
         };
-        let object = &self.pending.object;
-        Origin {
-            address: self.address.clone(),
-            size: object.size,
-            modified: object.modified,
-            version: object.version,
-            form,
-            columns,
-        }
+        Origin { form, columns, ..Origin::new(self.address.clone(), &self.pending.object) }
     }
 }
 

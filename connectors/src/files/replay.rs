@@ -64,8 +64,8 @@ impl FileReplay {
             return Some(format!("it is longer than a record may be, and only its first bytes were kept: {READ_AGAIN}"));
         }
         let is_row = self.table.format == Format::Parquet;
-        if !is_row && record.raw.is_empty() {
-            return Some(format!("there are no bytes of it, as its file was cut off: {READ_AGAIN}"));
+        if record.raw.is_empty() && context.row.is_none() {
+            return Some(format!("there are no bytes of it, as its file is cut off or cannot be read: {READ_AGAIN}"));
         }
         let was_row = context.row.is_some();
         let was_csv = context.csv.is_some();

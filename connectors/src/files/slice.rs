@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::columns::Columns;
 use super::config::FileTable;
-use super::decode::{OnError, Refused};
+use super::decode::{OnError, Refused, how_to_put_aside};
 use super::file_values::Segment;
 use super::learn;
 use super::ledger::{Ledger, Part, Progress};
@@ -65,6 +65,8 @@ struct Batch {
     numbers: Vec<i64>,
     segments: Vec<Segment>,
     refused: Vec<(Arc<Origin>, Refused)>,
+    /// Files that cannot be read, or not on.
+    unreadable: Vec<BadRecord>,
     /// Files that ended in it.
     files: Vec<super::pending::Pending>,
     records: usize,
@@ -117,7 +119,18 @@ impl Slice {
         while self.batch.has_room(self.most_records) {
             if self.pass.reading.is_none() {
                 let Some(next) = self.pass.next(&self.table).await? else { return Ok(false) };
-                self.pass.reading = Some(Reading::open(&self.table, &self.projection, next, self.most_records).await?);
+                let pending = next.pending.clone();
+                match Reading::open(&self.table, &self.projection, next, self.most_records).await {
+                    Ok(reading) => self.pass.reading = Some(reading),
+                    Err(error) => {
+                        let reason = reason_aside(&self.table, error)?;
+                        let origin = Origin::new(self.table.place.address(&pending.object.path), &pending.object);
+                        self.dirty = true;
+                        self.batch.unreadable.push(origin.bad_file(0, reason)?);
+                        self.batch.files.push(pending);
+                        continue;
+                    }
+                }
             }
             let Some(reading) = &mut self.pass.reading else { continue };
             if matches!(reading.content, Content::Parquet(_)) && self.batch.records > 0 {
@@ -139,7 +152,14 @@ impl Slice {
             if let Some(known) = self.table.inferred.as_ref().filter(|_| !unknown.is_empty()) {
                 return Err(learn::new_columns(&self.table, known, &reading.seen(), &unknown).await?);
             }
-            let ended = ended?;
+            let ended = match ended {
+                Ok(ended) => ended,
+                Err(error) => {
+                    let reason = reason_aside(&self.table, error)?;
+                    self.batch.unreadable.push(reading.origin().bad_file(reading.records(), reason)?);
+                    true
+                }
+            };
             self.bytes += reading.received(ended);
             if ended && let Some(reading) = self.pass.reading.take() {
                 self.empty_files += u64::from(reading.records() == 0);
@@ -162,8 +182,9 @@ impl Slice {
             records: reading.records(),
         });
         self.dirty = false;
-        self.records += batch.records as u64;
-        self.bad_rows += batch.refused.len() as u64;
+        self.records += (batch.records + batch.unreadable.len()) as u64;
+        self.bad_rows += (batch.refused.len() + batch.unreadable.len()) as u64;
+        self.bad.append(&mut batch.unreadable);
         for (origin, refused) in batch.refused.drain(..) {
             self.bad.push(origin.bad_record(refused)?);
         }
@@ -172,7 +193,8 @@ impl Slice {
             None => batch.columns.take()?,
         };
         if rows.num_rows() == 0 {
-            return Ok(None);
+            // The bad ones are taken after each batch: a batch of nothing keeps them from piling up.
+            return Ok((!self.bad.is_empty()).then(|| self.projection.nothing()));
         }
         self.rows += rows.num_rows() as u64;
         self.projection.batch(&rows, &batch.segments, &batch.numbers).map(Some)
@@ -187,6 +209,7 @@ impl Batch {
             numbers: Vec::new(),
             segments: Vec::new(),
             refused: Vec::new(),
+            unreadable: Vec::new(),
             files: Vec::new(),
             records: 0,
             bytes: 0,
@@ -231,6 +254,20 @@ impl Batch {
             self.refused.extend(refused.into_iter().map(|refused| (Arc::clone(&origin), refused)));
         }
         ended
+    }
+}
+
+/// Why a file cannot be read, of a table that puts such files aside as it does bad records.
+///
+/// # Errors
+/// The fault, of a table that does not, and what is no fault of the file's.
+fn reason_aside(table: &FileTable, error: Error) -> Result<String> {
+    match error {
+        Error::Data { message } if table.faults.on_error == OnError::Fail => {
+            Err(Error::data(format!("{message}; {}", how_to_put_aside("files", "on_error"))))
+        }
+        Error::Data { message } => Ok(message),
+        other => Err(other),
     }
 }
 

@@ -3,6 +3,7 @@
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::secrets::without_secrets;
 
 /// What a queue's URL looks like.
 const EXAMPLE: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/new-objects";
@@ -30,10 +31,14 @@ impl QueueUrl {
             };
             return Err(Error::config(format!("'{text}' is an ARN, expected the URL of the queue: {help}")));
         }
-        let wrong = |why: &str| Error::config(format!("'{text}' is no URL of a queue: {why}; expected one as in '{EXAMPLE}'"));
+        let shown = without_secrets(text);
+        let wrong = |why: &str| Error::config(format!("'{shown}' is no URL of a queue: {why}; expected one as in '{EXAMPLE}'"));
         let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
         if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none() {
             return Err(wrong("it does not begin with https://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+            return Err(wrong("it has a user, a password or a query; requests are signed with the credentials of [s3]"));
         }
         let parts: Vec<&str> = url.path_segments().map(Iterator::collect).unwrap_or_default();
         let name = match parts.as_slice() {
@@ -112,6 +117,10 @@ mod tests {
             ("https://sqs.eu-west-1.amazonaws.com/1/", "it has no account and name"),
             ("https://sqs.eu-west-1.amazonaws.com/1/new objects", "a queue is not called 'new%20objects'"),
             ("s3://bucket/a/b", "it does not begin with https://"),
+            (
+                "https://me:pw@sqs.eu-west-1.amazonaws.com/1/a",
+                "'https://sqs.eu-west-1.amazonaws.com/1/a' is no URL of a queue: it has a user",
+            ),
             ("arn:aws:sqs:eu-west-1:1:a", "is an ARN, expected the URL of the queue: https://sqs.eu-west-1.amazonaws.com/1/a"),
         ] {
             let error = QueueUrl::parse(text).unwrap_err().to_string();

@@ -84,6 +84,9 @@ impl StagingWriter {
     /// # Errors
     /// When the store refuses, or memory or local disk are used up.
     pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
         self.rows += batch.num_rows() as u64;
         self.route(&batch).await
     }

@@ -142,7 +142,7 @@ async fn slice(
     for _ in 0..batches {
         let batch = read.next_batch().await.map_err(|error| format!("next_batch() failed: {error}"))?;
         let Some(batch) = batch else { break };
-        check(batch.num_rows() > 0, "a batch is empty")?;
+        check(batch.num_rows() > 0 || !read.take_bad().is_empty(), "a batch is empty, and nothing was bad")?;
         check(batch.num_columns() == width, "a batch has another number of columns than asked for")?;
         if request.columns.is_none() {
             check(batch.schema() == source.schema(), "a batch has another schema than the source")?;

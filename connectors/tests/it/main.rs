@@ -5,6 +5,7 @@ mod awkward;
 mod bad_files;
 mod bench;
 mod conflicts;
+mod faulty_files;
 mod files;
 mod folders;
 mod lake;

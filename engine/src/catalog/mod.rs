@@ -16,6 +16,7 @@ pub mod register;
 pub mod registered;
 mod session;
 pub(crate) mod system;
+pub(crate) mod taken;
 
 use std::path::PathBuf;
 use std::sync::Arc;

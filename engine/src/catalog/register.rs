@@ -284,7 +284,7 @@ fn registration(name: TableName, pipeline: &str, sink: &Sink<'_>, facts: &TableF
 }
 
 /// A table below the lake is called as its folders are; one elsewhere as its pipeline calls it.
-fn name_of(session: &Session, pipeline: &str, spec: &TableSpec) -> Result<TableName> {
+pub(super) fn name_of(session: &Session, pipeline: &str, spec: &TableSpec) -> Result<TableName> {
     let (place, lake) = (session.context.locate(&spec.location)?, session.context.stores.lake()?);
     let below = place.path.prefix_match(&lake.path).filter(|_| place.same_store(&lake));
     let mut folders: Vec<String> = below.into_iter().flatten().map(|part| part.as_ref().to_owned()).collect();

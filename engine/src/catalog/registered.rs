@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use catalog::store::Table;
+use catalog::store::{Registration, Table};
 use connectors::context::TableSpec;
 use connectors::registry::{Connector, Moment, connector};
 use datafusion::catalog::TableProvider;
@@ -21,7 +21,11 @@ const PARTITIONS: &str = "partitions";
 
 /// What `CREATE EXTERNAL TABLE` would say of the table under `name`, `${...}` unresolved.
 pub fn spec(table: &Table, name: &str) -> TableSpec {
-    let registration = &table.registration;
+    spec_of(&table.registration, name)
+}
+
+/// The same of one that is to be registered.
+pub fn spec_of(registration: &Registration, name: &str) -> TableSpec {
     let mut options: Vec<(String, String)> = registration.options.0.clone().into_iter().collect();
     if !registration.partitioning.is_hive() && !registration.options.0.contains_key(PARTITIONS) {
         options.push((PARTITIONS.to_owned(), registration.partitioning.template()));
@@ -31,7 +35,7 @@ pub fn spec(table: &Table, name: &str) -> TableSpec {
         connector: registration.connector.to_uppercase(),
         location: registration.location.clone(),
         partition_by: registration.partitioning.fields().iter().map(|field| field.name().clone()).collect(),
-        columns: Some(Arc::new(table.full_schema())),
+        columns: Some(Arc::new(registration.full_schema())),
         primary_key: registration.key.clone(),
         options,
     }

@@ -11,8 +11,10 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use super::Status;
 use super::printer::Printer;
 use crate::catalog::names::OTHERS;
+use crate::crawl::choices::{OptionChoice, choose};
 use crate::crawl::database::{DatabaseLocation, DatabaseRequest};
 use crate::crawl::examine::{Request, examine, ledgers};
+use crate::crawl::lock::DatabaseLock;
 use crate::crawl::outcome::{Outcome, TableOutcome};
 use crate::crawl::policies::{Policies, PolicyChoice};
 use crate::crawl::report::{Place, Report};
@@ -28,6 +30,7 @@ Examples:
   engine crawl s3://bucket/raw --explain orders.age  why a column has its type
   engine crawl ./data --into shop --policy freeze    tables whose schemas never change by themselves
   engine crawl 'postgres://me@db/shop/public/%'      tables and views of a database ($PGPASSWORD), % as in LIKE
+  engine crawl ./data --option t.on_error=quarantine what cannot be read of table t is put aside, and the rest is read
 
 Of every Parquet file the footer is read, of text files the beginning, the middle and the end, small ones as a whole.
 Exits with 1 if a table could not follow its files: its policy, or values that no type but text holds.")]
@@ -60,6 +63,10 @@ pub(super) struct CrawlArguments {
     #[arg(long, value_name = "[TABLE=]POLICY")]
     policy: Vec<PolicyChoice>,
 
+    /// An option of a table, kept in the catalog as OPTIONS would say it: orders.on_error=quarantine; with nothing behind '=', none
+    #[arg(long, value_name = "TABLE.NAME=VALUE")]
+    option: Vec<OptionChoice>,
+
     /// Bytes of a text file that are read at most; a file of no more is read whole
     #[arg(long, value_name = "BYTES", default_value = "1MB", value_parser = sample_bytes)]
     sample: u64,
@@ -87,6 +94,8 @@ pub(super) async fn crawl(arguments: CrawlArguments, session: &Session, printer:
         bail!("--into '{}': that name is taken by a schema of engine's own; choose another, as in 'raw'", arguments.into);
     }
     let is_kept = arguments.is_kept();
+    let waits = || printer.note(&format!("another crawl writes to database {}; waiting for it", arguments.into));
+    let _lock = if is_kept { Some(DatabaseLock::take(session, &arguments.into.to_lowercase(), waits).await?) } else { None };
     // A look leaves nothing behind where nothing was.
     let store = if is_kept { Some(crate::catalog::open(session).await?) } else { crate::catalog::open_existing(session).await? };
     let store: Option<&dyn CatalogStore> = store.as_deref();
@@ -115,7 +124,8 @@ async fn crawl_files(
     let line = Line::new(printer, &arguments.location);
     let outcome = Box::pin(examine(session, store, &request, |progress| line.show(progress))).await;
     line.bar.finish_and_clear();
-    let outcome = outcome?;
+    let mut outcome = outcome?;
+    choose(session, &arguments.option, &mut outcome.tables).await?.iter().for_each(|line| printer.note(line));
     if let Some(path) = &arguments.explain {
         arguments.explained(path, &explain::explain(store, &outcome, path).await?, printer);
         return Ok(Status::Done);
@@ -147,7 +157,8 @@ async fn crawl_database(
         Some(store) => store.list(Some(&request.database)).await?,
         None => Vec::new(),
     };
-    let outcome = Box::pin(database::examine(session, &known, &request)).await?;
+    let mut outcome = Box::pin(database::examine(session, &known, &request)).await?;
+    choose(session, &arguments.option, &mut outcome.tables).await?.iter().for_each(|line| printer.note(line));
     if let Some(path) = &arguments.explain {
         arguments.explained(path, &database::explain(&outcome, path)?, printer);
         return Ok(Status::Done);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use connectors::registry::connector;
+use connectors::secrets::without_secrets;
 use connectors::sink::Change;
 
 use super::Status;
@@ -77,7 +78,7 @@ fn describe_flow(text: &mut String, session: &Session, pipeline: &Pipeline, prog
         let place = pipeline
             .tables
             .get(name)
-            .map(|table| format!("{} {}", table.spec.connector, table.spec.location))
+            .map(|table| format!("{} {}", table.spec.connector, without_secrets(&table.spec.location)))
             .unwrap_or_default();
         let source = pipeline.source(name);
         let offset = source.and_then(|source| Some((source, stored?.offset(name, &source.identity())?)));
@@ -93,7 +94,8 @@ fn describe_flow(text: &mut String, session: &Session, pipeline: &Pipeline, prog
         writeln!(text, "  table {name}: read whole{}", if flow.class == Class::Complete { ", when it has changed" } else { "" })?;
         describe_bad(text, pipeline, name, "the table")?;
     }
-    writeln!(text, "  sink {}: {} {}{}", flow.table.name, flow.table.connector, flow.table.location, meant(session, flow)?)?;
+    let place = without_secrets(&flow.table.location);
+    writeln!(text, "  sink {}: {} {place}{}", flow.table.name, flow.table.connector, meant(session, flow)?)?;
     if !flow.sink_plan.key.is_empty() {
         writeln!(text, "    key: {}", flow.sink_plan.key.join(", "))?;
     }
@@ -145,7 +147,7 @@ fn describe_bad(text: &mut String, pipeline: &Pipeline, name: &str, whole: &str)
 
 fn first_words(statement: &str) -> String {
     let line: Vec<&str> = statement.split_whitespace().collect();
-    let line = line.join(" ");
+    let line = without_secrets(&line.join(" "));
     match line.char_indices().nth(70) {
         Some((end, _)) => format!("{}...", &line[..end]),
         None => line,

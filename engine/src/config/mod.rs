@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 use connectors::options::{parse_bytes, parse_duration};
+use connectors::secrets::without_secrets;
 
 pub use interpolate::interpolate;
 pub use keys::{KEYS, Key};
@@ -65,7 +66,7 @@ impl Setting {
             None => "(not set)".to_owned(),
             Some(_) if self.key.secret => "********".to_owned(),
             Some(value) if self.key.kind == keys::Kind::Url => masked(value),
-            Some(value) => value.clone(),
+            Some(value) => without_secrets(value),
         }
     }
 }

@@ -11,6 +11,7 @@ use connectors::options::{nearest, unknown};
 use super::decide::{decide, leave};
 use super::outcome::{Decision, Outcome, TableOutcome, Touched};
 use super::policies::Policies;
+use crate::catalog::taken;
 use crate::session::Session;
 
 /// Who registers what crawls find.
@@ -72,9 +73,11 @@ pub async fn examine(
     for (table, location) in &below {
         known.push(known_table(table, location, store).await?);
     }
+    let in_catalog = all.iter().map(|table| (table.name().table.clone(), format(&table.registration.connector)));
+    let in_lake = written(session, request).await.into_iter().map(|name| (name, None));
     let options = CrawlOptions {
         sample_bytes: request.sample_bytes,
-        taken: all.iter().map(|table| (table.name().table.clone(), format(&table.registration.connector))).collect(),
+        taken: in_lake.chain(in_catalog).collect(),
         is_kept: request.is_kept,
         ..CrawlOptions::default()
     };
@@ -107,6 +110,16 @@ fn below<'a>(all: &'a [Table], request: &Request) -> Result<Vec<(&'a Table, Stri
         }
     }
     Ok(below)
+}
+
+/// The names that pipelines have written tables by, which are not what is crawled.
+async fn written(session: &Session, request: &Request) -> Vec<String> {
+    let folders = taken::folders(session, &request.database).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the lake cannot be listed; tables that pipelines write there may have the names of tables found here");
+        Vec::new()
+    });
+    let elsewhere = folders.into_iter().filter(|(_, address)| request.location.relative(address).is_none());
+    elsewhere.map(|(name, _)| name).collect()
 }
 
 async fn known_table(table: &Table, location: &str, store: Option<&dyn CatalogStore>) -> Result<KnownTable> {

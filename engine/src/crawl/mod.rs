@@ -8,10 +8,12 @@
 //! comes to the same. What a policy refused is evidence all the same, so it is said again by each crawl until somebody decides.
 
 pub mod apply;
+pub mod choices;
 pub mod database;
 mod decide;
 pub mod examine;
 pub mod explain;
+pub mod lock;
 pub mod outcome;
 pub mod policies;
 pub mod report;

@@ -67,14 +67,17 @@ impl Report<'_> {
         let width = |column: usize| rows.iter().chain([&titles]).map(|row| row[column].chars().count()).max().unwrap_or(0);
         let (name, format) = (width(0), width(1));
         let mut text = String::new();
-        for row in [&titles].into_iter().chain(&rows).filter(|_| !rows.is_empty()) {
+        let tables = [None].into_iter().chain(self.outcome.tables.iter().map(Some));
+        for (row, found) in [&titles].into_iter().chain(&rows).zip(tables).filter(|_| !rows.is_empty()) {
             let [table, kind, objects, bytes, count, what] = row;
             let line = format!("{table:name$}  {kind:format$}  {objects:>9}  {bytes:>10}  {count:>12}  {what}");
             text.push_str(line.trim_end());
             text.push('\n');
-            let changes = self.outcome.tables.iter().find(|outcome| outcome.name().to_string() == *table);
-            for change in changes.into_iter().flat_map(|table| &table.changes) {
+            for change in found.into_iter().flat_map(|table| &table.changes) {
                 text.push_str(&format!("    {change}\n"));
+            }
+            if let Some(line) = found.and_then(unreadable) {
+                text.push_str(&format!("    {line}\n"));
             }
         }
         let is_found = |name: &&TableName| self.outcome.tables.iter().any(|table| table.name() == *name);
@@ -238,7 +241,7 @@ fn what(table: &TableOutcome) -> String {
         Decision::Refuse { .. } if is_of_files => "changed files are refused".to_owned(),
         Decision::Refuse { .. } => "what changed is refused".to_owned(),
         Decision::Lost => return format!("{gone}; --prune removes it"),
-        Decision::Prune => return format!("{gone}; removed from the catalog"),
+        Decision::Prune => return format!("{gone}; it goes from the catalog"),
         Decision::Leave { by } => return format!("kept by {by}; left as it is"),
     };
     if table.is_altered {
@@ -251,6 +254,18 @@ fn what(table: &TableOutcome) -> String {
         }
     }
     if what.is_empty() { "unchanged".to_owned() } else { what }
+}
+
+/// What a reader of the table will stumble on.
+fn unreadable(table: &TableOutcome) -> Option<String> {
+    let refused = table.observed.as_ref()?.refused_line()?;
+    let name = &table.name().table;
+    Some(match table.registration.options.0.contains_key("on_error") {
+        true => refused,
+        false => {
+            format!("{refused}; a query of the table fails on that, unless --option {name}.on_error=quarantine puts it aside")
+        }
+    })
 }
 
 fn join(text: &mut String, more: &str) {

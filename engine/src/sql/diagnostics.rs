@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use connectors::options::nearest;
+use connectors::secrets::{secrets, without_secrets};
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
@@ -23,7 +24,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// Something wrong at `span`.
     pub fn new(message: impl Into<String>, span: Option<Range<usize>>) -> Self {
-        Self { message: message.into(), span, helps: Vec::new() }
+        Self { message: without_secrets(&message.into()), span, helps: Vec::new() }
     }
 
     /// With something to try.
@@ -102,7 +103,8 @@ impl Diagnostic {
         }
         let mut report = Group::with_title(Level::ERROR.primary_title(self.message.as_str()));
         if let Some(span) = &self.span {
-            let snippet = Snippet::source(text).path(file).annotation(AnnotationKind::Primary.span(span.clone()));
+            let (shown, span) = shown(text, span);
+            let snippet = Snippet::source(shown).path(file).annotation(AnnotationKind::Primary.span(span));
             report = report.element(snippet);
         }
         for help in &self.helps {
@@ -117,6 +119,19 @@ impl Diagnostic {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
     }
+}
+
+/// `text` without its secrets, and where `span` is in that.
+fn shown(text: &str, span: &Range<usize>) -> (String, Range<usize>) {
+    let secrets = secrets(text);
+    let moved = |at: usize| {
+        secrets.iter().take_while(|secret| secret.range.start < at).fold(at, |moved, secret| {
+            // Within a secret, all is at its beginning.
+            let hidden = secret.range.end.min(at) - secret.range.start;
+            moved - hidden + if at >= secret.range.end { secret.shown.len() } else { 0 }
+        })
+    };
+    (without_secrets(text), moved(span.start)..moved(span.end))
 }
 
 /// A statement's first line stands for the statement.
@@ -154,4 +169,26 @@ pub fn plain(error: &DataFusionError) -> String {
         }
     }
     text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_quoted_line_keeps_to_itself_is_not_shown_and_the_caret_stays_where_it_was() {
+        let text =
+            "SELECT 1;\nCREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'https://me:pw@h/x.csv?token=t0k' OPTIONS ('no' '1');\n";
+        let at = text.find("'no'").unwrap();
+        let told = Diagnostic::new("fetching https://me:pw@h/x.csv?token=t0k failed", Some(at..at + 4)).render("p.sql", text);
+        assert!(!told.contains("pw") && !told.contains("t0k"), "{told}");
+        assert!(told.contains("LOCATION 'https://h/x.csv?...' OPTIONS"), "{told}");
+        let lines: Vec<&str> = told.lines().collect();
+        let carets = lines.iter().position(|line| line.contains("^^^^")).unwrap();
+        assert_eq!(lines[carets].find('^'), lines[carets - 1].find("'no'"), "{told}");
+        // A mistake in the secret itself is shown where that would be.
+        let token = text.find("t0k").unwrap();
+        let told = Diagnostic::new("m", Some(token..token + 3)).render("p.sql", text);
+        assert!(!told.contains("t0k") && told.contains('^'), "{told}");
+    }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use catalog::store::Table;
 use connectors::options::nearest;
-use connectors::sink::WriteMode;
+use connectors::sink::{Change, WriteMode};
 use datafusion::common::TableReference;
 use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -15,7 +16,8 @@ use sha2::{Digest, Sha256};
 use super::pipeline::{Pipeline, TableKind, target};
 use super::script::find_word;
 use super::{Diagnostic, tables};
-use crate::catalog::names::{lake_name, table_key};
+use crate::catalog::names::{lake_name, lake_reference, table_key};
+use crate::catalog::taken;
 use crate::flow::classify::{classify, inputs};
 use crate::flow::{Class, Flow, plan};
 use crate::session::Session;
@@ -56,6 +58,14 @@ pub(super) async fn flow(
     let sink = connector.sink(&resolved, &session.context).await.map_err(from_connector)?;
     let sink_plan = sink.plan(&plan::query_schema(&query), mode).await.map_err(from_connector)?;
     plan::staged(query.clone(), &sink_plan, mode == WriteMode::Upsert).map_err(from_datafusion)?;
+    if sink_plan.changes.contains(&Change::Create) {
+        let lookup = pipeline.catalog.index.catalog();
+        let other = taken::other(lookup, session, &pipeline.name, &table.spec).await.map_err(from_connector)?;
+        if let Some(other) = other {
+            let at = find_word(text, &table.span, &table.spec.location).or_else(|| find_word(text, span, &name));
+            return Err(has_the_name(&name, &other, at));
+        }
+    }
     let siblings = pipeline.flows.iter().filter(|flow| flow.table.name == name).count();
     let id = file_safe(&name);
     Ok(Flow {
@@ -130,6 +140,18 @@ async fn query(pipeline: &Pipeline, insert: &Insert) -> PlanResult<LogicalPlan> 
     let columns: Vec<Expr> =
         plan.schema().columns().into_iter().zip(names).map(|(column, name)| Expr::Column(column).alias(name)).collect();
     LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+/// What a table is told that would be asked for by the name of `other`.
+fn has_the_name(name: &str, other: &Table, at: Option<Range<usize>>) -> Diagnostic {
+    let (registration, reference) = (&other.registration, lake_reference(other.name()));
+    let message = format!(
+        "table '{name}' would be {reference}, which is the {} table at {}, registered by {}: queries would read that one",
+        registration.connector, registration.location, registration.registered_by
+    );
+    let forget =
+        format!("write to another folder of the lake, or let go of the other table: engine catalog forget {}", other.name());
+    Diagnostic::new(message, at).help(forget)
 }
 
 fn unknown_table(pipeline: &Pipeline, span: &Range<usize>, name: &str) -> Diagnostic {

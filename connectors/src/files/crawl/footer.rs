@@ -1,17 +1,16 @@
 //! What a Parquet file says of itself: columns, rows, nulls and ranges, from its footer.
 
-use std::sync::Arc;
-
 use arrow::datatypes::{DataType, Field};
 use catalog::infer::{FileObservation, ObservedSchema, ResolveOptions};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 
+use super::look::anew;
 use crate::error::{Error, Result};
 use crate::files::listing::Place;
 use crate::files::object::Object;
-use crate::parquet_object::ObjectReader;
+use crate::files::parquet::{reader, store_error};
 
 /// Reads the footer.
 ///
@@ -19,9 +18,11 @@ use crate::parquet_object::ObjectReader;
 /// [`Error::Data`] when it is no Parquet file; when the store does not answer.
 pub(super) async fn observe(place: &Place, object: &Object) -> Result<ObservedSchema> {
     let address = place.address(&object.path);
-    let reader = ObjectReader::new(Arc::clone(&place.root.store), object.path.clone(), object.size);
-    let builder = ParquetRecordBatchStreamBuilder::new(reader).await;
-    let builder = builder.map_err(|error| Error::from(error).context(format!("'{address}'")))?;
+    let builder = ParquetRecordBatchStreamBuilder::new(reader(place, object)).await;
+    let builder = builder.map_err(|error| match store_error(&error) {
+        Some(object_store::Error::Precondition { .. }) => anew(),
+        _ => Error::from(error).context(format!("'{address}'")),
+    })?;
     let metadata = builder.metadata();
     let rows = count(metadata.file_metadata().num_rows());
     let mut observation = FileObservation::new(address);

@@ -4,6 +4,8 @@ use catalog::crawl::{Format, GroupOptions, Skips};
 use catalog::infer::ObservedSchema;
 use catalog::partitions::Partitioning;
 
+use crate::files::listing::last_folders;
+
 /// So many folders that do not fit are named.
 const MOST_NAMED: usize = 3;
 
@@ -61,13 +63,11 @@ impl KnownTable {
     /// What is wrong with the place of an object; `path` is relative to the location that is crawled.
     pub(super) fn misplaced(&self, path: &str) -> Option<String> {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let levels = self.partitioning.levels().len();
         let folder = if self.location.ends_with('/') || self.location.is_empty() {
             folder.strip_prefix(self.location.trim_end_matches('/')).unwrap_or(folder).trim_start_matches('/')
         } else {
             // Of a pattern all files lie equally deep.
-            let start = folder.rmatch_indices('/').nth(levels.saturating_sub(1)).map_or(0, |(slash, _)| slash + 1);
-            if levels == 0 { "" } else { &folder[start..] }
+            last_folders(folder, self.partitioning.levels().len())
         };
         self.partitioning.values(folder).err().map(|error| error.to_string())
     }

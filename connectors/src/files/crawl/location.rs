@@ -8,10 +8,13 @@ use futures::TryStreamExt;
 use crate::error::{Error, Result};
 use crate::files::listing::Place;
 use crate::options::nearest;
+use crate::secrets::without_secrets;
 use crate::stores::Stores;
 
 /// Names of folders and files that are remembered, to say which one was meant.
 const MOST_NAMES: usize = 1_000;
+/// What can be listed. What databases have is crawled elsewhere.
+const CRAWLED: [&str; 4] = ["file", "s3", "s3a", "lake"];
 
 /// A place to crawl.
 #[derive(Debug, Clone)]
@@ -31,7 +34,23 @@ impl CrawlLocation {
     /// [`Error::Config`] for a pattern or a scheme that is not known; [`Error::NotFound`] for a local folder that is not there; when
     /// the store does not answer.
     pub async fn open(stores: &Stores, location: &str) -> Result<Self> {
+        if let Some((scheme, _)) = location.split_once("://").filter(|(scheme, _)| !CRAWLED.contains(scheme)) {
+            let shown = without_secrets(location);
+            let why = match scheme {
+                "http" | "https" => "a web server does not list its files; declare a table at the address of one",
+                _ => "a crawl takes a folder, a file, or s3://bucket/prefix",
+            };
+            return Err(Error::config_at(location, format!("'{shown}' cannot be crawled: {why}")));
+        }
         let place = Place::parse(stores, location)?;
+        if place.root.url.scheme() != "file" && place.root.path.as_ref().contains('%') {
+            return Err(Error::config_at(
+                location,
+                format!(
+                    "'{location}' has a '%' in its name, which a LOCATION takes for a code; rename it, or crawl a folder above it"
+                ),
+            ));
+        }
         if place.is_pattern() {
             return Err(Error::config_at(
                 location,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use catalog::crawl::{Compression, Ending, SkipReason};
 use catalog::infer::ObservedSchema;
-use object_store::{GetOptions, ObjectStoreExt};
+use object_store::ObjectStoreExt;
 use tokio::io::AsyncBufReadExt;
 
 use super::{footer, text};
@@ -104,17 +104,19 @@ pub(super) fn is_binary(start: &[u8]) -> bool {
     !has_zeros && start.contains(&0)
 }
 
+/// What an object is that is not the one that was listed: none that can be read, until the next crawl.
+pub(super) fn anew() -> Error {
+    Error::data("it was written anew while it was looked at")
+}
+
 /// Bytes of an object, of the version that was listed.
 ///
 /// # Errors
 /// [`Error::Data`] when it was written anew since; [`Error::NotFound`] when it is gone; when the store does not answer.
 pub(super) async fn fetch(place: &Place, object: &Object, from: u64, length: u64) -> Result<Bytes> {
     let address = || place.address(&object.path);
-    let if_match = object.etag.as_deref().map(str::to_owned);
     let end = object.size.min(from + length);
-    let options = GetOptions { range: Some((from..end).into()), if_match, ..GetOptions::default() };
-    let anew = || Error::data("it was written anew while it was looked at".to_owned());
-    let found = match place.root.store.get_opts(&object.path, options).await {
+    let found = match place.root.store.get_opts(&object.path, place.request(object, Some(from..end))).await {
         Ok(found) => found,
         Err(object_store::Error::Precondition { .. }) => return Err(anew()),
         Err(error) => {

@@ -5,8 +5,8 @@
 //!   (in the order of keys, one at a time)                        (several at a time, in order)
 //! ```
 //!
-//! Nothing is held but what is being read, the tables' evidence and the folders that are open, so memory does not grow with the
-//! number of objects. Which tables these make is decided by [`catalog::crawl`], what changes by [`catalog::drift`], and both are
+//! Nothing is held but what is being read, the tables' evidence and the folders that are open, so memory grows with the tables and not
+//! with the objects, as long as objects are alike. Which tables these make is decided by [`catalog::crawl`], what changes by [`catalog::drift`], and both are
 //! applied by whoever calls [`crawl`]: nothing is written here but the ledger, a new one at each crawl.
 
 mod footer;

@@ -174,14 +174,17 @@ impl CsvDecoder {
     /// Decides from the sample how the file is read.
     fn begin(&mut self) -> Reading {
         let sample = std::mem::take(&mut self.sample);
-        let detected = detect(&sample, self.finished, self.options.encoding);
+        // How much came with the last of its bytes must not matter: whoever reads the file again has to decide the same.
+        let looked_at = &sample[..SAMPLE.min(sample.len())];
+        let is_whole = self.finished && looked_at.len() == sample.len();
+        let detected = detect(looked_at, is_whole, self.options.encoding);
         if let Some(note) = &detected.note {
             tracing::info!(file = self.address, note, "encoding");
         }
-        let text = detected.decode(&sample);
+        let text = detected.decode(looked_at);
         let mut hints = Hints { columns: self.names.clone(), ..self.options.hints.clone() };
         hints.delimiter = hints.delimiter.or_else(|| delimiter_of_header(&text, &self.names));
-        let sniffed = sniff(&text, self.finished, &hints);
+        let sniffed = sniff(&text, is_whole, &hints);
         tracing::debug!(file = self.address, dialect = %sniffed.dialect, why = sniffed.why, "dialect");
         let transcoder = detected.transcoder();
         // Where bytes are decoded, places are told of the text, which the mark is no part of.

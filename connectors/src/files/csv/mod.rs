@@ -23,6 +23,8 @@ pub mod sniff;
 mod structure;
 
 #[cfg(test)]
+mod decode_tests;
+#[cfg(test)]
 mod sniff_tests;
 #[cfg(test)]
 mod tests;

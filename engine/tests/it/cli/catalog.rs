@@ -328,7 +328,6 @@ fn tables_of_both_catalogs_are_there_before_anything_was_run() {
 #[test]
 fn one_sink_that_cannot_be_registered_keeps_no_other_out_and_a_forgotten_name_is_free() {
     let bench = Bench::new();
-    register(&bench, &Registration { name: "m.first".parse().unwrap(), ..toll(&bench) });
     bench.write(
         "p.sql",
         "CREATE EXTERNAL TABLE posts STORED AS REDDIT LOCATION 'r/rust/new';
@@ -337,6 +336,11 @@ fn one_sink_that_cannot_be_registered_keeps_no_other_out_and_a_forgotten_name_is
          INSERT INTO first SELECT id FROM posts;
          INSERT INTO second SELECT id, title FROM posts;",
     );
+    bench.good(&["run", "p.sql"]);
+    for name in ["m.first", "m.second"] {
+        bench.good(&["catalog", "forget", name]);
+    }
+    register(&bench, &Registration { name: "m.first".parse().unwrap(), ..toll(&bench) });
     let ended = bench.engine(&["run", "p.sql"]);
     assert!(ended.stderr.contains("engine catalog forget m.first"), "{}", ended.stderr);
     let names = |bench: &Bench| bench.good(&["catalog", "list", "m", "--json"]);
