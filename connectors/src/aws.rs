@@ -104,7 +104,7 @@ impl Request<'_> {
 
 /// That there were no credentials to sign a request with, anywhere in the chain of causes.
 fn credentials_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a CredentialsError> {
-    std::iter::successors(Some(error), |error| error.source()).find_map(|cause| cause.downcast_ref())
+    std::iter::successors(Some(error), |error| <dyn StdError>::source(*error)).find_map(|cause| cause.downcast_ref())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `[warehouse]`: which warehouse is meant, and what it may be.
 
-use crate::error::{Error, Result, without_secrets};
+use crate::error::{Error, Result};
 use crate::postgres::ConnectionConfig;
+use crate::secrets::without_secrets;
 
 /// Behind which schemes there is a warehouse that can be written.
 const SUPPORTED: &str =

@@ -26,9 +26,8 @@ async fn adapting(
     loop {
         let source = bench.source(format, None, options).await;
         match read(&source, offset, HUGE).await {
-            Ok(read) => return (source, read, changes),
             Err(Error::SchemaChanged { message }) => changes.push(message),
-            Err(error) => Err(error).unwrap(),
+            read => return (source, read.unwrap(), changes),
         }
     }
 }

@@ -92,5 +92,5 @@ pub async fn open_place(session: &Session, location: &str, format: &str) -> Resu
     let spec = TableSpec { partition_by: folders.collect(), ..super::lake::spec(location, &format.to_uppercase(), location) };
     let spec = session.resolve(&spec)?;
     let source = connector(&spec.connector)?.source(&spec, session.source_folder(LOOKED_AT, "files")?, &session.context).await?;
-    Ok(Arc::new(SourceTable { name: location.to_owned(), source }))
+    Ok(Arc::new(SourceTable::new(location.to_owned(), source)))
 }

@@ -169,7 +169,7 @@ impl Issuer {
         body: &[u8],
     ) -> Result<Vec<(&'static str, String)>> {
         let wrong = |error: String| Error::internal(format!("signing a request: {error}"));
-        let (keys, _) = self.stores.aws_credentials().await?;
+        let keys = self.stores.credentials()?.get_credential().await?;
         let identity = Credentials::new(&keys.key_id, &keys.secret_key, keys.token.clone(), None, "[s3]").into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
