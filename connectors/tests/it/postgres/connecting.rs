@@ -65,7 +65,6 @@ async fn a_password_apart_and_a_socket_need_no_url_to_hold_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 async fn a_server_is_believed_as_far_as_sslmode_says() {
     let folder = TempDir::new().unwrap();
     let certificates = match Certificates::make(folder.path()) {
@@ -110,7 +109,6 @@ async fn a_server_is_believed_as_far_as_sslmode_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 async fn a_pool_in_transaction_mode_may_stand_between() {
     let Some(shop) = Shop::with("CREATE TABLE t AS SELECT g::bigint AS id, now() AS at FROM generate_series(1, 30000) g") else {
         return;

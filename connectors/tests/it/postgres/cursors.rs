@@ -91,13 +91,12 @@ impl Transaction {
         let mut child = shop.server.psql("shop").stdin(Stdio::piped()).spawn().unwrap();
         writeln!(child.stdin.as_mut().unwrap(), "BEGIN; {statements};").unwrap();
         // It is known to have run when its lock on the table is seen.
-        for _ in 0..500 {
-            if shop.sql("SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock' AND relation = 't'::regclass") != "0" {
-                return Self(child);
-            }
+        let mut locks = (0..500).map(|_| {
             std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("the transaction does not begin");
+            shop.sql("SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock' AND relation = 't'::regclass")
+        });
+        assert!(locks.any(|count| count != "0"), "the transaction does not begin");
+        Self(child)
     }
 
     fn commit(mut self) {
