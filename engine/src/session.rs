@@ -139,7 +139,7 @@ impl Session {
     /// `text` with its `${...}` resolved.
     ///
     /// # Errors
-    /// As [`interpolate`].
+    /// When one cannot be resolved.
     pub fn interpolated(&self, text: &str) -> Result<String> {
         interpolate(text, &self.environment)
     }

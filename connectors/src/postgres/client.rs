@@ -16,6 +16,8 @@ use super::error::from_server;
 use super::tls;
 use crate::error::{Error, Result};
 
+/// How long a leave may take.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 /// Names of databases that an error looks through for one that was meant.
 const MOST_DATABASES: usize = 1_000;
 
@@ -27,7 +29,7 @@ pub struct Client {
     /// Why the connection ended, which the server says to nobody in particular.
     ended: Arc<OnceLock<tokio_postgres::Error>>,
     /// Moves the bytes.
-    _connection: JoinSet<()>,
+    connection: JoinSet<()>,
 }
 
 /// A row of a plain statement: every value as text.
@@ -65,7 +67,7 @@ impl Client {
                 end.get_or_init(|| error);
             }
         });
-        Ok(Self { inner, config: Arc::new(config.clone()), ended, _connection: connections })
+        Ok(Self { inner, config: Arc::new(config.clone()), ended, connection: connections })
     }
 
     /// Begins a transaction that reads, in which all statements see the same rows, and values are written as texts in one way.
@@ -78,6 +80,15 @@ impl Client {
              SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'",
         )
         .await
+    }
+
+    /// Ends a transaction that only read, and takes leave: a server notes clients that do not, and a pool gives up their connection.
+    pub async fn end_read(self) {
+        // It changed nothing, so nothing is lost whatever comes of it.
+        drop(timeout(LEAVE_LIMIT, self.inner.batch_execute("COMMIT")).await);
+        let Self { inner, mut connection, .. } = self;
+        drop(inner);
+        drop(timeout(LEAVE_LIMIT, connection.join_next()).await);
     }
 
     /// Runs statements without rows.

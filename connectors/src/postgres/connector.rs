@@ -111,7 +111,9 @@ impl Connector for Postgres {
         let connection = ConnectionConfig::parse(url, options.text("password"))?;
         let (schema, name) = place(&table.location)?;
         let client = Client::connect(&connection).await?;
+        client.begin_read().await?;
         let found = described(&client, &schema, &name).await?;
+        client.end_read().await;
         let (columns, arrow) = columns(table, &found)?;
         let position = position(table, &options, &found)?;
         let overlap = overlap(&options, position.first())?;
@@ -125,7 +127,9 @@ impl Connector for Postgres {
                 filter: options.text("where").map(str::to_owned),
                 position,
             },
+            place: Pattern::Table { schema, table: name },
             connection,
+            takes_all: table.columns.is_none(),
             columns,
             schema: arrow,
             overlap,
@@ -176,7 +180,7 @@ async fn described(client: &Client, schema: &str, table: &str) -> Result<TableDe
 /// The columns as they are asked for and handed out: those that are declared, else all.
 fn columns(table: &TableSpec, found: &TableDescription) -> Result<(Vec<Asked>, SchemaRef)> {
     let Some(declared) = &table.columns else {
-        let columns = found.columns.iter().map(asked).collect();
+        let columns = found.columns.iter().filter_map(|column| found.asked(&column.name)).collect();
         return Ok((columns, found.arrow_schema()));
     };
     let mut columns = Vec::new();
@@ -206,18 +210,9 @@ fn is_castable(from: &DataType, to: &DataType) -> bool {
     from == to || arrow::compute::can_cast_types(from, to)
 }
 
-fn asked(column: &super::describe::ColumnDescription) -> Asked {
-    Asked {
-        name: column.name.clone(),
-        read_as: column.read_as.clone(),
-        sql_type: column.sql_type.clone(),
-        nullable: column.nullable,
-    }
-}
-
 fn column(found: &TableDescription, name: &str, what: &str) -> Result<Asked> {
-    match found.column(name) {
-        Some((_, column)) => Ok(asked(column)),
+    match found.asked(name) {
+        Some(column) => Ok(column),
         None => {
             let names: Vec<String> = found.columns.iter().map(|column| column.name.clone()).collect();
             let message = format!(

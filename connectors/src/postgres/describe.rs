@@ -9,6 +9,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::client::{Client, TextRow};
 use super::literal;
+use super::query::Asked;
 use super::types::{CatalogType, ColumnType, column_type};
 use crate::error::{Error, Result};
 
@@ -76,10 +77,20 @@ impl TableDescription {
         Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
     }
 
-    pub(super) fn column(&self, name: &str) -> Option<(usize, &ColumnDescription)> {
-        let exact = self.columns.iter().position(|column| column.name == name);
-        let found = exact.or_else(|| self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)));
-        found.map(|index| (index, &self.columns[index]))
+    /// A column as it is asked for.
+    pub(super) fn asked(&self, name: &str) -> Option<Asked> {
+        let column = self.column(name)?;
+        Some(Asked {
+            name: column.name.clone(),
+            read_as: column.read_as.clone(),
+            sql_type: column.sql_type.clone(),
+            nullable: column.nullable,
+        })
+    }
+
+    fn column(&self, name: &str) -> Option<&ColumnDescription> {
+        let exact = self.columns.iter().find(|column| column.name == name);
+        exact.or_else(|| self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)))
     }
 
     /// `public.orders`.

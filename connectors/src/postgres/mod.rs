@@ -1,7 +1,7 @@
 //! PostgreSQL, 13 and later: described, and read as a source.
 //!
 //! Rows come by `COPY (SELECT …) TO STDOUT (FORMAT binary)` and are decoded straight into Arrow. A table is read as it stands, or, with
-//! a cursor column, incrementally: what [`source`] says of that is the user's contract.
+//! a cursor column, incrementally: what the options of [`Postgres`] say of that is the contract with the user.
 //!
 //! Everything runs in short transactions of their own and keeps nothing on the server between them, so that a pool of connections
 //! (PgBouncer in transaction mode) may stand between.

@@ -47,6 +47,7 @@ impl Slice {
     pub(super) async fn open(table: Arc<Table>, given: Progress, request: &SliceRequest) -> Result<Self> {
         let client = Client::connect(&table.connection).await?;
         client.begin_read().await?;
+        table.check_columns(&client).await?;
         let asked: Vec<usize> = match &request.columns {
             Some(columns) => columns.clone(),
             None => (0..table.schema.fields().len()).collect(),
@@ -143,12 +144,12 @@ impl Slice {
         Ok(())
     }
 
-    /// The offset behind what was returned.
-    async fn progress(mut self: Box<Self>) -> Result<Progress> {
+    /// The offset behind what was returned, and the connection.
+    async fn progress(mut self: Box<Self>) -> Result<(Progress, Client)> {
         let is_closing = self.is_drained && self.given.resume == Resume::After && !self.given.at.is_empty();
         let is_idle = self.rows == 0 && self.is_drained && self.given.resume == Resume::Window;
         if (!self.is_touched && !is_closing) || is_idle || self.place.is_empty() {
-            return Ok(self.given);
+            return Ok((self.given, self.input.into_client()));
         }
         let mut progress = self.given.clone();
         let mut rank = None;
@@ -172,7 +173,7 @@ impl Slice {
         progress.set_floor(if is_lost { rank.map(|rank| rank + 1) } else { self.window.floor });
         progress.resume = if self.is_drained && !is_lost { Resume::Window } else { Resume::After };
         progress.remember(&self.window.seen, &self.table.home).await?;
-        Ok(progress)
+        Ok((progress, self.input.into_client()))
     }
 }
 
@@ -245,7 +246,11 @@ impl SliceRead for Slice {
 
     async fn end(self: Box<Self>) -> Result<SliceEnd> {
         let more = !self.is_drained;
-        let offset = self.progress().await?.offset()?;
+        let (progress, client) = self.progress().await?;
+        if !more {
+            client.end_read().await;
+        }
+        let offset = progress.offset()?;
         Ok(SliceEnd { offset, more })
     }
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::client::Client;
 use super::config::ConnectionConfig;
+use super::describe::{Pattern, describe};
 use super::literal;
 use super::offset::Progress;
 use super::query::{Asked, Query};
@@ -37,11 +38,15 @@ pub(super) struct Table {
     pub(super) full_name: String,
     /// What is being done, for errors: `reading public.orders`.
     pub(super) doing: String,
+    /// The same, to be looked up.
+    pub(super) place: Pattern,
     pub(super) connection: ConnectionConfig,
     pub(super) query: Query,
     /// The columns, as they are asked for and as they are handed out.
     pub(super) columns: Vec<Asked>,
     pub(super) schema: SchemaRef,
+    /// The columns are those of the table, and not declared.
+    pub(super) takes_all: bool,
     /// How far behind the greatest cursor rows may still be committed, in the cursor's ranks.
     pub(super) overlap: i128,
     pub(super) on_error: OnError,
@@ -64,6 +69,21 @@ impl Table {
             "{}, column '{}': a value cannot be written as a position to go on from",
             self.full_name, column.name
         ))
+    }
+
+    /// Whether the table is still what it was when it was opened: what COPY sends does not say what it is.
+    pub(super) async fn check_columns(&self, client: &Client) -> Result<()> {
+        let Some(now) = describe(client, &self.place).await?.pop() else { return Ok(()) };
+        let known = self.columns.iter().chain(&self.query.position);
+        let changed = known.filter(|column| now.asked(&column.name).as_ref() != Some(*column)).map(|column| column.name.as_str());
+        let is_new = |name: &&str| self.takes_all && self.columns.iter().all(|column| column.name != *name);
+        let new = now.columns.iter().map(|column| column.name.as_str()).filter(is_new);
+        let changed: Vec<&str> = changed.chain(new).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{}: columns have changed since it was opened: {}", self.full_name, changed.join(", "));
+        Err(Error::SchemaChanged { message })
     }
 
     /// What to do about rows that have no position: they would never be read.
@@ -138,6 +158,7 @@ impl Source for PostgresSource {
         let client = Client::connect(&self.0.connection).await?;
         client.begin_read().await?;
         let rows = client.rows(&self.0.query.version(&self.0.columns), &self.0.doing).await?;
+        client.end_read().await;
         let cells = rows.into_iter().flatten().map(Option::unwrap_or_default);
         Ok(cells.collect::<Vec<_>>().join(" rows, hash "))
     }

@@ -30,7 +30,7 @@ pub(super) struct Window {
     pub(super) floor: Option<i128>,
     /// Of one that has none: the value that the remembered rows have.
     value: Option<Vec<u8>>,
-    /// Ranks up to which rows may have been read by earlier rounds.
+    /// The rank up to which rows may come that were read before; nothing when none do.
     known_to: Option<i128>,
     /// Too many to be remembered.
     pub(super) is_lost: bool,
@@ -75,7 +75,7 @@ impl Window {
         }
         self.value = Some(place.cursor.to_vec());
         self.seen.clear();
-        self.is_lost = false;
+        (self.known_to, self.is_lost) = (None, false);
     }
 
     /// Remembers a row that is returned now.
@@ -84,7 +84,7 @@ impl Window {
             return;
         }
         self.seen.insert(identity, place.rank.unwrap_or_default());
-        if self.seen.len() > self.most.min(2 * self.kept + SLACK) {
+        if self.seen.len() > (2 * self.kept + SLACK).min(self.most.max(self.kept + SLACK)) {
             self.forget(place.rank);
         }
     }
@@ -96,7 +96,12 @@ impl Window {
             self.seen.retain(|_, rank| *rank >= lowest);
         }
         self.kept = self.seen.len();
-        if self.kept > self.most {
+        // As long as rows come that were read before, giving them up would be returning them again.
+        let is_behind = match rank {
+            Some(rank) => self.known_to.is_none_or(|known| rank > known),
+            None => self.known_to.is_none(),
+        };
+        if self.kept > self.most && is_behind {
             self.seen = Seen::new();
             self.kept = 0;
             self.is_lost = true;
@@ -160,9 +165,19 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_may_still_come_again_are_not_given_up() {
+        let seen: Seen = (0..50).map(|row| (row, 5)).collect();
+        let mut window = Window { most: 40, ..Window::new(seen, Some(0), None, false) };
+        (100..20_000).for_each(|row| window.remember(at(5), row));
+        assert!(!window.is_lost && window.is_seen(49));
+        (20_000..40_000).for_each(|row| window.remember(at(6), row));
+        assert!(window.is_lost);
+    }
+
+    #[test]
     fn more_rows_than_can_be_remembered_are_given_up() {
         let mut window = Window { most: 100, ..Window::new(Seen::new(), Some(0), None, false) };
-        (0..101).for_each(|row| window.remember(at(0), row));
+        (0..10_000).for_each(|row| window.remember(at(0), row));
         assert!(window.is_lost && window.seen.is_empty());
         window.remember(at(1), 500);
         assert!(window.seen.is_empty());

@@ -147,12 +147,14 @@ pub struct DatabaseRequest {
 pub async fn examine(session: &Session, all: &[Table], request: &DatabaseRequest) -> Result<Outcome> {
     let location = &request.location;
     let client = Client::connect(&location.connection).await?;
+    client.begin_read().await?;
     let found = describe(&client, &location.pattern).await?;
     let (readable, closed): (Vec<TableDescription>, Vec<TableDescription>) = found.into_iter().partition(|table| table.readable);
     let here: Vec<&Table> = all.iter().filter(|table| location.holds(table, session)).collect();
     if readable.is_empty() && here.is_empty() {
         bail!("{}", nothing(&client, location, closed.len()).await);
     }
+    client.end_read().await;
     for name in &request.anew {
         let names = here.iter().map(|table| table.name().table.as_str());
         let known = here.iter().find(|table| table.name().table == *name);

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::faults::POINTS;
+use testkit::postgres::{Postgres, USER};
 use testkit::python::{DELTA_PACKAGES, delta_counts, venv_with};
 
 use crate::checks::Expected;
 use crate::lab::Lab;
-use crate::pipelines::{BAD, BAD_REPAIRS, FILES, MIXED, MIXED_EDITED_TEXT, REDDIT, Subject, Table, WHOLE, WHOLE_REPAIRS};
+use crate::pipelines::{
+    BAD, BAD_REPAIRS, DATABASE, DATABASE_TABLES, FILES, MIXED, MIXED_EDITED_TEXT, REDDIT, Subject, Table, WHOLE, WHOLE_REPAIRS,
+};
 
 /// Passes of one point at which a run is killed. Of more, the first, the last and some evenly spread between them are taken: the
 /// shipped pipeline puts and copies a file for each of 30 days, which repeat each other. Of [`MIXED`] every pass is tried.
@@ -154,6 +157,22 @@ fn what_is_repaired_of_tables_read_whole_leaves_the_bad_records_though_killed_an
     let bad = |table: usize| undisturbed.rows(&WHOLE.tables[table]).unwrap();
     assert_eq!([bad(3).len(), bad(4).len(), bad(5).len()], [1, 1, 4]);
     assert!(bad(3)[0].contains("four") && bad(5).iter().any(|row| row.contains("'z'")), "{:?}", bad(5));
+}
+
+#[test]
+fn tables_of_postgresql_killed_anywhere_are_read_once() {
+    let Some(server) = Postgres::start_or_skip() else { return };
+    server.create_database("shop").unwrap();
+    server.sql("shop", DATABASE_TABLES).unwrap();
+    let socket = server.socket_folder().display();
+    let url = format!("postgres://{USER}@localhost:{}/shop?host={socket}", server.port());
+    let start = || Lab::local_with(DATABASE, BTreeMap::from([("URL".to_owned(), url.clone())]));
+    let undisturbed = start();
+    let counts = undisturbed.run_counting();
+    let expected = Expected::of(&undisturbed);
+    expected.holds(&undisturbed, "undisturbed");
+    assert_eq!(undisturbed.counts(&DATABASE.tables[0]), (198, 198));
+    sweep(start, &expected, &counts);
 }
 
 /// A lab whose run put records aside, with what makes most of them rows: the next command replays them.

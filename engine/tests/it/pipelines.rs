@@ -173,6 +173,38 @@ pub(crate) const WHOLE_REPAIRS: &[(&str, &str)] = &[
     ("in/events/c.json", "{\"id\":7,\"code\":\"c\"}\n"),
 ];
 
+/// Tables of PostgreSQL, whose database is named by the environment: read by a cursor that most rows share, and as a whole.
+#[cfg(feature = "failpoints")]
+pub(crate) const DATABASE: Subject = Subject {
+    name: "database",
+    text: "
+CREATE EXTERNAL TABLE orders STORED AS POSTGRES LOCATION 'orders'
+OPTIONS ('url' '${URL}', 'cursor' 'at', 'overlap' '1 hour', 'on_error' 'quarantine', 'max_bad_ratio' '1');
+CREATE EXTERNAL TABLE codes STORED AS POSTGRES LOCATION 'codes' OPTIONS ('url' '${URL}');
+CREATE EXTERNAL TABLE orders_out STORED AS DELTA LOCATION 'lake://database/orders';
+CREATE EXTERNAL TABLE codes_out STORED AS PARQUET LOCATION 'lake://database/codes';
+INSERT INTO orders_out SELECT id, day FROM orders;
+INSERT OVERWRITE codes_out SELECT * FROM codes;
+",
+    epoch_rows: 90,
+    replay_posts: 1,
+    tables: &[
+        Table { connector: "DELTA", path: "database/orders", key: "id" },
+        Table { connector: "PARQUET", path: "database/codes", key: "code" },
+        Table { connector: "DELTA", path: "bad/database/orders", key: "raw" },
+    ],
+    inputs: &[],
+};
+
+/// What [`DATABASE`] reads.
+#[cfg(feature = "failpoints")]
+pub(crate) const DATABASE_TABLES: &str = "
+CREATE TABLE orders (id bigint PRIMARY KEY, at timestamptz NOT NULL, day date);
+INSERT INTO orders SELECT g, timestamptz '2026-01-01' + (g / 150) * interval '1 minute', date '2026-01-01' FROM generate_series(1, 200) g;
+UPDATE orders SET day = 'infinity' WHERE id IN (5, 95);
+CREATE TABLE codes AS SELECT g AS code, 'code ' || g AS name FROM generate_series(1, 20) g;
+";
+
 /// Objects of a bucket, of which a queue tells. Both are named by the environment.
 pub(crate) const NOTIFIED: Subject = Subject {
     name: "notified",

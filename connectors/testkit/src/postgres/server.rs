@@ -248,14 +248,20 @@ impl Postgres {
         let script = self.folder.join(format!("script-{}", SCRIPTS.fetch_add(1, Ordering::Relaxed)));
         let input = fs::write(&script, statements).and_then(|()| File::open(&script));
         let input = input.map_err(Error::io(format!("writing {}", script.display())))?;
-        let mut command = Command::new(self.binaries.program("psql"));
-        command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", database]);
-        command.arg("-h").arg(&self.folder).args(["-p", &self.port.to_string()]);
-        command.stdin(input).env_remove("PGOPTIONS").env_remove("PGSERVICE");
-        let answer = run(&format!("psql in {database}"), &mut command);
+        let answer = run(&format!("psql in {database}"), self.psql(database).stdin(input));
         fs::remove_file(&script).map_err(Error::io(format!("removing {}", script.display())))?;
         let answer = answer?;
         Ok(String::from_utf8_lossy(&answer).trim_end().to_owned())
+    }
+
+    /// psql in a database as the superuser, which reads statements from its standard input: for what has to stay open.
+    #[must_use]
+    pub fn psql(&self, database: &str) -> Command {
+        let mut command = Command::new(self.binaries.program("psql"));
+        command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", database]);
+        command.arg("-h").arg(&self.folder).args(["-p", &self.port.to_string()]);
+        command.env_remove("PGOPTIONS").env_remove("PGSERVICE");
+        command
     }
 
     /// The end of what the server wrote to its log.

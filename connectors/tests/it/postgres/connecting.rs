@@ -25,7 +25,7 @@ async fn errors_name_the_place_and_what_to_try_and_never_the_password() {
         return;
     };
     let port = shop.server.port();
-    let wrong = failure(&shop.url.replace(PASSWORD, "wrong")).await;
+    let wrong = failure(&shop.server.url("shop").replace(PASSWORD, "wrong")).await;
     assert!(
         matches!(wrong, Error::Auth { .. })
             && wrong.to_string().contains(&format!("'shop' on 127.0.0.1:{port} as user '{USER}'")),

@@ -1,30 +1,30 @@
 //! Tables read by a cursor: ties, late commits, limits, and what cannot be a cursor.
 
-use std::process::{Child, Command, Stdio};
+use std::io::Write as _;
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use connectors::source::{Offset, SliceLimits, Source};
 use connectors::testing::source_contract;
-use testkit::postgres::USER;
 
 use super::Shop;
 use crate::bench::{HUGE, error, read};
 
 const TABLES: &str = "
 CREATE TABLE moments (id bigint PRIMARY KEY, at timestamptz NOT NULL, name text);
-INSERT INTO moments SELECT g, timestamptz '2026-01-01 00:00:00+00' + (g / 4) * interval '1 hour', 'n' || g FROM generate_series(0, 9) g;
+INSERT INTO moments SELECT g, timestamptz '2026-01-01 00:00:00+00' + (g / 4) * interval '1 hour', 'n' || g FROM generate_series(0, 5) g;
 CREATE TABLE days (region text, id uuid, day date, PRIMARY KEY (region, id));
-INSERT INTO days SELECT 'r''' || g % 3, gen_random_uuid(), date '2026-01-01' + g / 3 FROM generate_series(0, 10) g;
+INSERT INTO days SELECT 'r''' || g % 3, gen_random_uuid(), date '2026-01-01' + g / 3 FROM generate_series(0, 6) g;
 CREATE TABLE numbers (id int, version numeric(12, 2), PRIMARY KEY (id));
-INSERT INTO numbers SELECT g, round(g / 3, 2) / 4 FROM generate_series(0, 10) g;
+INSERT INTO numbers SELECT g, round(g / 3, 2) / 4 FROM generate_series(0, 6) g;
 CREATE TABLE texts (code text PRIMARY KEY, at timestamp);
-INSERT INTO texts SELECT chr(97 + g) || E'\\\\\\'' , timestamp '1999-12-31' FROM generate_series(0, 8) g;
+INSERT INTO texts SELECT chr(97 + g) || E'\\\\\\'' , timestamp '1999-12-31' FROM generate_series(0, 4) g;
 CREATE VIEW view_of_moments AS SELECT id, at::timestamp AS at, upper(name) AS name FROM moments;
 CREATE TABLE parted (id bigint, at timestamptz, PRIMARY KEY (id)) PARTITION BY RANGE (id);
-CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (5);
-CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM (5) TO (100);
-INSERT INTO parted SELECT g, now() FROM generate_series(0, 9) g;
+CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (3);
+CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM (3) TO (100);
+INSERT INTO parted SELECT g, now() FROM generate_series(0, 5) g;
 ";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,27 +88,18 @@ struct Transaction(Child);
 
 impl Transaction {
     fn begin(shop: &Shop, statements: &str) -> Self {
-        let mut child = Command::new("psql")
-            .args(["-X", "-q", "-A", "-t", "-U", USER, "-d", "shop", "-h"])
-            .arg(shop.server.socket_folder())
-            .args(["-p", &shop.server.port().to_string()])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        use std::io::Write as _;
-        writeln!(child.stdin.as_mut().unwrap(), "BEGIN; {statements}; SELECT pg_notify('ready', '');").unwrap();
+        let mut child = shop.server.psql("shop").stdin(Stdio::piped()).spawn().unwrap();
+        writeln!(child.stdin.as_mut().unwrap(), "BEGIN; {statements};").unwrap();
         // It is known to have run when its lock on the table is seen.
-        for _ in 0..500 {
-            if shop.sql("SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock' AND relation = 't'::regclass") != "0" {
-                return Self(child);
-            }
+        let mut locks = (0..500).map(|_| {
             std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("the transaction does not begin");
+            shop.sql("SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock' AND relation = 't'::regclass")
+        });
+        assert!(locks.any(|count| count != "0"), "the transaction does not begin");
+        Self(child)
     }
 
     fn commit(mut self) {
-        use std::io::Write as _;
         self.0.stdin.take().unwrap().write_all(b"COMMIT;\n").unwrap();
         assert!(self.0.wait().unwrap().success());
     }
@@ -180,6 +171,21 @@ async fn a_slice_sees_one_moment_and_ends_at_its_limits() {
         all += batch.num_rows();
     }
     assert_eq!(all, 50_000, "the rows of the moment when it began");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_column_that_changes_under_an_open_source_is_told_and_never_misread() {
+    let Some(shop) = Shop::with("CREATE TABLE t (id bigint PRIMARY KEY, n bigint); INSERT INTO t VALUES (1, 1)") else { return };
+    let source = shop.source("t", &[("cursor", "id")]).await;
+    shop.sql("ALTER TABLE t ALTER n TYPE double precision");
+    let changed = read(&source, None, HUGE).await.unwrap_err();
+    assert!(
+        matches!(changed, connectors::Error::SchemaChanged { .. }) && changed.to_string().ends_with("since it was opened: n"),
+        "{changed}"
+    );
+    let source = shop.source("t", &[("cursor", "id")]).await;
+    shop.sql("ALTER TABLE t ADD m text");
+    assert!(read(&source, None, HUGE).await.unwrap_err().to_string().ends_with(": m"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
