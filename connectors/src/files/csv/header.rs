@@ -68,7 +68,7 @@ impl Header {
     /// no change to be a table's, then the order of the alphabet, so that the order of the columns makes no difference.
     #[must_use]
     pub fn distinct(&self, renames: &Renames) -> Vec<String> {
-        let mut names = self.renamed(renames).names;
+        let mut names: Vec<String> = self.names.iter().map(|name| cleaned(renames.target(name).unwrap_or(name))).collect();
         let folds: Vec<String> = names.iter().map(|name| folded(name)).collect();
         let mut taken: HashSet<String> = folds.iter().cloned().collect();
         let mut sorted: Vec<usize> = (0..names.len()).collect();
@@ -285,6 +285,19 @@ mod tests {
             assert_eq!(matching.columns, [at("a b"), at("a-b"), at("ab2"), at("x")]);
             distinct.sort();
             assert_eq!(distinct, ["a b", "a-b_3", "ab2", "x"]);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_table_made_of_a_file_finds_its_columns_there(
+            cells in proptest::collection::vec("[abAx2_ ?\u{e}\u{b}éİΣß.-]{0,4}", 1..7), renamed: bool,
+        ) {
+            let found = Header::new(cells.iter().map(String::as_str));
+            let renames = Renames::parse(if renamed { "x=a" } else { "" }).unwrap();
+            let table: Vec<String> = found.distinct(&renames).iter().map(|name| plain(name)).collect();
+            let own = found.matched(&table, &renames).columns;
+            proptest::prop_assert!(own.iter().enumerate().all(|(index, column)| *column == Some(index)), "{table:?} {own:?}");
         }
     }
 
