@@ -30,6 +30,9 @@ const PART: u64 = 4 << 20;
 /// How long a web server may pause while it sends a file.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// What helps against files that are read too early.
+const HIDE_IT: &str = "Write to a name that begins with '.' and rename";
+
 /// The first bytes of compressed files.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -113,7 +116,7 @@ async fn get(place: &Place, object: &Object, range: Option<Range<u64>>) -> Resul
         return Ok(Some(found));
     }
     Err(Error::transient(format!(
-        "'{}' has {} bytes, but {} when it was listed: is it still being written? Write to a name that begins with '.' and rename",
+        "'{}' has {} bytes, but {} when it was listed: is it still being written? {HIDE_IT}",
         address(),
         found.meta.size,
         object.size
@@ -127,7 +130,7 @@ pub(super) fn gone(address: &str) {
 
 /// What is read of a file that is not the one that was listed.
 pub(super) fn anew(address: &str) -> Error {
-    Error::transient(format!("'{address}' was written anew while it was read"))
+    Error::transient(format!("'{address}' was written anew while it was read: is it still being written? {HIDE_IT}"))
 }
 
 /// A stream that fails when nothing comes for [`SILENCE`].

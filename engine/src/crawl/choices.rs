@@ -61,8 +61,11 @@ pub async fn choose(session: &Session, choices: &[OptionChoice], tables: &mut [T
             None => (options.remove(&choice.name), "not set".to_owned()),
         };
         table.is_altered |= before != choice.value && table.decision != Decision::Register;
-        open(session, table).await.with_context(|| format!("--option {}.{}", choice.table, choice.name))?;
         lines.push(format!("table {}: option {} is {said}", table.name(), choice.name));
+    }
+    // One option may need another.
+    for table in tables.iter().filter(|table| choices.iter().any(|choice| choice.table == table.name().table)) {
+        open(session, table).await.with_context(|| format!("--option of table {}", table.name()))?;
     }
     Ok(lines)
 }
