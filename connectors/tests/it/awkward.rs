@@ -113,9 +113,9 @@ const CSV: &[Case] = &[
     },
     Case {
         what: "a quote that is never closed costs its line",
-        bytes: b"id,name\n1,\"a, b\"\n2,\"open\n3,c\n4,d\n5,e\n",
+        bytes: b"id,name\n1,\"a, b\"\n6,\"x, y\"\n7,\"p, q\"\n8,\"r, s\"\n2,\"open\n3,c\n4,d\n5,e\n",
         columns: "id BIGINT, name VARCHAR",
-        rows: &["1|a, b", "3|c", "4|d", "5|e"],
+        rows: &["1|a, b", "6|x, y", "7|p, q", "8|r, s", "3|c", "4|d", "5|e"],
         bad: 1,
     },
     Case {

@@ -109,7 +109,7 @@ impl<'a> Encoder<'a> {
         let name = &self.columns[index].name;
         let number = self.rows + 1;
         Error::data(format!(
-            "row {number} of the epoch ({}): column '{name}' {reason}; nothing was written to table '{}'",
+            "row {number} of the epoch ({}): column '{name}' {reason}; nothing was written to table {}",
             described(batch, row),
             self.table
         ))
