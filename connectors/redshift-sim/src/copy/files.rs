@@ -126,11 +126,7 @@ async fn from_entry(stores: &Stores, copy: &Copy, url: &str, entry: &Value) -> S
 pub(crate) fn s3_error(url: &str, error: &object_store::Error) -> SqlError {
     let text = error.to_string();
     let denied = matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. });
-    let message = if denied
-        || text.contains("AccessDenied")
-        || text.contains("SignatureDoesNotMatch")
-        || text.contains("InvalidAccessKeyId")
-    {
+    let message = if denied || text.contains("403 Forbidden") {
         "S3ServiceException:Access Denied,Status 403,Error AccessDenied"
     } else if text.contains("NoSuchBucket") {
         "S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket"

@@ -190,7 +190,7 @@ fn arrow_type(column: ColumnType) -> DataType {
         ColumnType::Decimal(precision, scale) => DataType::Decimal128(precision, scale),
         ColumnType::Date => DataType::Date32,
         ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-        ColumnType::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        ColumnType::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
         _ => DataType::Utf8,
     }
 }

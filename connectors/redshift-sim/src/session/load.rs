@@ -51,6 +51,13 @@ impl Session {
         if own && self.silently("BEGIN").await? == Done::Failed {
             return Ok(Done::Failed);
         }
+        if let Some(fields) = self.lock(&copy.table).await? {
+            let missing = fields.get(b'C') == "42P01";
+            let message = format!("Cannot COPY into nonexistent table {}", copy.table.name);
+            let fields = if missing { fields.with(b'M', message) } else { fields };
+            self.client.write(b'E', &fields.build()).await?;
+            return self.finish_copy(own, Done::Failed).await;
+        }
         if self.writes(&copy.table).await? == Done::Failed {
             return self.finish_copy(own, Done::Failed).await;
         }

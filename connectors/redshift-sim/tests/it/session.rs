@@ -73,6 +73,9 @@ async fn a_string_of_statements_is_one_transaction_in_both_protocols() {
     assert_eq!(session.client.execute("INSERT INTO one SELECT a + $1 FROM one", &[&10]).await.unwrap(), 3);
     let error = session.client.execute("INSERT INTO one VALUES ($1) RETURNING a", &[&6]).await.unwrap_err();
     assert_eq!(Refusal::of(&error).code, "42601");
+    session.run("BEGIN").await;
+    session.refused("SELECT nosuch").await;
+    session.client.execute("ROLLBACK", &[]).await.unwrap();
     let rows = session.client.query("SELECT a FROM one WHERE a > $1 ORDER BY 1", &[&4]).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>(), [11, 13, 14]);
 }
