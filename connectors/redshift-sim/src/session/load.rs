@@ -70,11 +70,9 @@ impl Session {
         };
         let query = self.shared.next_query();
         // What a failed load leaves: its number, and no rows.
-        self.backend
-            .query(&format!(
-                "SELECT setval('pg_temp.redshift_sim_copy_id', {query}), setval('pg_temp.redshift_sim_copy_count', 0)"
-            ))
-            .await?;
+        let noted =
+            format!("SELECT setval('pg_temp.redshift_sim_copy_id', {query}), setval('pg_temp.redshift_sim_copy_count', 0)");
+        self.backend.query(&noted).await?;
         let started = Instant::now();
         let result = self.load(copy, &target).await;
         let result = match result {

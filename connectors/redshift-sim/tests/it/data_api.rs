@@ -62,9 +62,9 @@ async fn statements_are_submitted_described_and_read() {
     assert_eq!(finished(&warehouse, "ExecuteStatement", insert)["ResultRows"], 2);
     let select = finished(&warehouse, "ExecuteStatement", json!({"Sql": "SELECT * FROM api ORDER BY a"}));
     let (_, result) = ask(&warehouse, "GetStatementResult", &json!({"Id": select["Id"]}));
-    let null = json!({"isNull": true});
+    let none = json!({"isNull": true});
     let first = json!([{"longValue": 1}, {"stringValue": "it's"}, {"stringValue": "1.50"}, {"booleanValue": true}]);
-    assert_eq!(result["Records"], json!([first, [{"longValue": 2}, null, null, null]]));
+    assert_eq!(result["Records"], json!([first, [{"longValue": 2}, none, none, none]]));
     assert_eq!((result["TotalNumRows"].as_i64(), result["ColumnMetadata"][2]["precision"].as_i64()), (Some(2), Some(5)));
 
     let failed = finished(&warehouse, "ExecuteStatement", json!({"Sql": "INSERT INTO api VALUES (1) ON CONFLICT DO NOTHING"}));
@@ -104,7 +104,11 @@ async fn a_statement_that_waits_is_cancelled() {
     session.run("BEGIN; INSERT INTO busy VALUES (1)").await;
     let request = json!({"Sql": "INSERT INTO busy VALUES (2)", "WorkgroupName": "w", "Database": "dev"});
     let (_, submitted) = ask(&warehouse, "ExecuteStatement", &request);
-    std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(ask(&warehouse, "CancelStatement", &json!({"Id": submitted["Id"]})).1, json!({"Status": true}));
+    let cancel = || ask(&warehouse, "CancelStatement", &json!({"Id": submitted["Id"]}));
+    assert_eq!(cancel().1, json!({"Status": true}));
+    // Its session may not have begun when the first request came.
+    while cancel().0 == 200 {
+        std::thread::sleep(Duration::from_millis(100));
+    }
     assert_eq!(ended(&warehouse, &submitted["Id"])["Status"], "ABORTED");
 }

@@ -1,5 +1,7 @@
 //! How a session begins and ends, and what it says of itself.
 
+use std::time::Duration;
+
 use redshift_sim::rules;
 use tokio_postgres::NoTls;
 
@@ -87,8 +89,13 @@ async fn a_statement_can_be_cancelled() {
     first.run("CREATE TABLE held (a INT)").await;
     first.run("BEGIN; INSERT INTO held VALUES (1)").await;
     let cancel = second.client.cancel_token();
-    let wait = tokio::spawn(async move { second.refused("INSERT INTO held VALUES (2)").await });
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    cancel.cancel_query(NoTls).await.unwrap();
-    assert_eq!(wait.await.unwrap().code, "57014");
+    let mut wait = tokio::spawn(async move { second.refused("INSERT INTO held VALUES (2)").await });
+    // It may not have begun to wait when the first request comes.
+    let refusal = loop {
+        cancel.cancel_query(NoTls).await.unwrap();
+        if let Ok(refusal) = tokio::time::timeout(Duration::from_millis(200), &mut wait).await {
+            break refusal.unwrap();
+        }
+    };
+    assert_eq!(refusal.code, "57014");
 }

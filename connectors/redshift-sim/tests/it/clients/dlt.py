@@ -12,7 +12,7 @@ os.environ.update({
     "DESTINATION__FILESYSTEM__CREDENTIALS__REGION_NAME": os.environ["AWS_REGION"],
     "RUNTIME__DLTHUB_TELEMETRY": "false",
 })
-warehouse = redshift(credentials=os.environ["SIM_URL"].replace("postgres://", "redshift://"))
+warehouse = redshift(credentials=os.environ["SIM_URL"].replace("postgres://", "postgresql://"))
 
 
 @dlt.resource(name="posts", primary_key="id", write_disposition="merge")
