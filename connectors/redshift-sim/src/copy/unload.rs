@@ -113,6 +113,9 @@ impl Unload {
             cursor.take(&["as"]);
             cursor.next();
             let _optional = cursor.take(&["mb"]) || cursor.take(&["gb"]);
+        } else if cursor.take(&["encrypted"]) {
+            // On the side of S3: whoever may read the objects sees nothing of it.
+            cursor.take(&["auto"]);
         } else if cursor.take(&["region"]) {
             cursor.take(&["as"]);
             cursor.string()?;

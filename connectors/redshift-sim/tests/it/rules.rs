@@ -8,7 +8,7 @@ use redshift_sim::RULES;
 /// The text of all tests.
 fn tests() -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     files.map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 

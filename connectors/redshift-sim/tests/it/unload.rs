@@ -33,6 +33,6 @@ async fn what_is_unloaded_can_be_loaded_again() {
     session.run(&unload("text_", "CSV HEADER PARALLEL OFF")).await;
     let text = String::from_utf8(warehouse.get("text_000").await.to_vec()).unwrap();
     assert_eq!(text, "a,b,c,d,e,f,g\n1,\"x|\"\"y\",1.50,2026-01-02,2026-01-02 03:04:05.6+00,t,0.1\n2,,,,,,\n");
-    session.refused(&unload("x", "ENCRYPTED")).await.by(rules::UNKNOWN_IS_REFUSED);
+    session.refused(&unload("x", "GZIP")).await.by(rules::UNKNOWN_IS_REFUSED);
     session.refused(&format!("UNLOAD ('DELETE FROM back') TO '{}' {}", warehouse.url("y"), warehouse.authorization())).await;
 }
