@@ -50,7 +50,7 @@ pub fn secrets(text: &str) -> Vec<Secret> {
 /// A URL ends where the blank is, but for what closes a quotation or sentence: within it, the same may be a part of a password.
 fn url_length(text: &str) -> usize {
     let end = text.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>')).unwrap_or(text.len());
-    text[..end].trim_end_matches(['"', '\'', '`', ')', ']', '}', ',', ';', ':', '.']).len()
+    text[..end].trim_end_matches(['"', '\'', '`', ')', ']', '}', ',', ';', ':', '.', '?', '!']).len()
 }
 
 /// The length of user and password with their `@`.
@@ -77,6 +77,7 @@ mod tests {
                 "GET https://h.org/a/b.csv?... failed: 403 (see http://h.org/c@d) in 2s",
             ),
             ("s3://b/a and no more", "s3://b/a and no more"),
+            ("did you mean 'sqs:https://h/q'?", "did you mean 'sqs:https://h/q'?"),
             ("location 'https://me:pa/ss@host/x.csv': invalid port", "location 'https://host/x.csv': invalid port"),
             ("https://me:p?w@host/x.csv", "https://host/x.csv"),
             ("('https://h/x?token=abc)def', 7)", "('https://h/x?...', 7)"),

@@ -21,6 +21,7 @@
 
 mod catalog;
 mod copy;
+mod data_api;
 mod error;
 mod faults;
 mod postgres;

@@ -29,6 +29,9 @@ struct Arguments {
     /// A folder that keeps the data; without it the data goes when the program ends.
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// The port of the Redshift Data API on the loopback address; there is none without it.
+    #[arg(long)]
+    data_api_port: Option<u16>,
     /// A role that COPY and UNLOAD may name; every role if none is given.
     #[arg(long = "role")]
     roles: Vec<String>,
@@ -57,6 +60,8 @@ async fn main() -> ExitCode {
         database: arguments.database,
         isolation,
         folder: arguments.folder,
+        data_api_port: arguments.data_api_port,
+        prepared: None,
         s3: S3Options { roles: arguments.roles, ..S3Options::from_environment() },
     };
     match run(options, announce).await {

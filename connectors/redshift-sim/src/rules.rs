@@ -19,7 +19,7 @@ pub struct Rule {
 
 /// Declares each rule as a constant and all of them as [`RULES`].
 macro_rules! rules {
-    ($($(#[$doc:meta])* $name:ident, $id:literal, $code:literal, $text:literal, $source:literal;)*) => {
+    ($($name:ident, $id:literal, $code:literal, $text:literal, $source:literal;)*) => {
         $(
             #[doc = $text]
             pub const $name: Rule = Rule { id: $id, text: $text, source: $source, code: $code };

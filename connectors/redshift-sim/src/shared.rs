@@ -114,7 +114,9 @@ impl Shared {
 
 /// Connects as the superuser of the private PostgreSQL.
 pub(crate) async fn connect(socket: &std::path::Path, database: &str) -> io::Result<Backend> {
-    let parameters = [("user", SUPERUSER), ("database", database), ("client_encoding", "UTF8")];
+    // What it does is no part of what the clients' transactions are held against.
+    let level = "-c default_transaction_isolation=read\\ committed";
+    let parameters = [("user", SUPERUSER), ("database", database), ("client_encoding", "UTF8"), ("options", level)];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let connected = Backend::connect(socket, &parameters).await?;
     connected.map_err(|fields| io::Error::other(format!("PostgreSQL: {}", fields.get(b'M'))))

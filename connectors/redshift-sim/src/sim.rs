@@ -1,8 +1,9 @@
 //! A running stand-in: PostgreSQL behind, a port in front.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -11,9 +12,10 @@ use tokio::task::JoinSet;
 
 use crate::catalog::BOOTSTRAP;
 use crate::copy::{S3Options, Stores};
+use crate::data_api::{self, Front};
 use crate::error::{Error, Result};
 use crate::faults::Faults;
-use crate::postgres::Postgres;
+use crate::postgres::{Postgres, SETTINGS as POSTGRES_SETTINGS, copy_folder, temporary_folder};
 use crate::session::serve;
 use crate::shared::{Shared, connect};
 use crate::sql::{SETTINGS, literal, quote};
@@ -43,6 +45,10 @@ pub struct SimOptions {
     pub isolation: Isolation,
     /// A folder that keeps the data; a temporary one if not set.
     pub folder: Option<PathBuf>,
+    /// The port of the Redshift Data API on the loopback address, a free one if 0; there is none if not set.
+    pub data_api_port: Option<u16>,
+    /// A folder that keeps PostgreSQL prepared for stand-ins to come: from the second start on only a copy is made.
+    pub prepared: Option<PathBuf>,
     /// S3.
     pub s3: S3Options,
 }
@@ -57,6 +63,8 @@ impl Default for SimOptions {
             database: "dev".to_owned(),
             isolation: Isolation::default(),
             folder: None,
+            data_api_port: None,
+            prepared: None,
             s3: S3Options::from_environment(),
         }
     }
@@ -66,6 +74,7 @@ impl Default for SimOptions {
 #[derive(Debug)]
 pub struct RedshiftSim {
     address: SocketAddr,
+    data_api: Option<SocketAddr>,
     options: SimOptions,
     faults: Arc<Faults>,
     stop: Option<oneshot::Sender<()>>,
@@ -90,28 +99,35 @@ impl RedshiftSim {
     /// # Errors
     /// As [`RedshiftSim::start`].
     pub fn start_blocking(options: SimOptions) -> Result<Self> {
-        let postgres = Postgres::start(options.folder.as_deref())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(Error::io("starting threads"))?;
+        let template = match &options.prepared {
+            Some(folder) if options.folder.is_none() => Some(prepare(&runtime, folder, &options)?),
+            _ => None,
+        };
+        let postgres = Postgres::start(options.folder.as_deref(), template.as_deref())?;
         let socket = postgres.socket();
         if postgres.is_new {
             runtime.block_on(bootstrap(&socket, &options)).map_err(Error::io("preparing PostgreSQL"))?;
         }
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).map_err(Error::io(format!("port {}", options.port)))?;
-        listener.set_nonblocking(true).map_err(Error::io("preparing the port"))?;
-        let address = listener.local_addr().map_err(Error::io("preparing the port"))?;
+        let (listener, address) = listen(options.port)?;
+        let front = options.data_api_port.map(listen).transpose()?;
+        let data_api = front.as_ref().map(|(_, address)| *address);
         let faults = Arc::new(Faults::default());
         let stores = Stores::new(options.s3.clone());
         let shared = Arc::new(Shared::new(socket, options.database.clone(), stores, Arc::clone(&faults)));
         let (stop, stopped) = oneshot::channel();
+        let front = front.map(|(listener, _)| (listener, data_api_front(address, &options), Arc::clone(&shared)));
         let work = move || {
+            if let Some((listener, front, shared)) = front {
+                runtime.spawn(serve_data_api(listener, front, shared));
+            }
             runtime.block_on(accept(listener, shared, stopped));
             runtime.shutdown_background();
         };
         let thread =
             std::thread::Builder::new().name("redshift-sim".into()).spawn(work).map_err(Error::io("starting a thread"))?;
-        Ok(Self { address, options, faults, stop: Some(stop), thread: Some(thread), postgres: Some(postgres) })
+        Ok(Self { address, data_api, options, faults, stop: Some(stop), thread: Some(thread), postgres: Some(postgres) })
     }
 
     /// Where it listens.
@@ -142,6 +158,12 @@ impl RedshiftSim {
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://{}:{}@{}/{}?sslmode=disable", self.user(), self.password(), self.address, self.database())
+    }
+
+    /// The endpoint of the Data API, if it has one: `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn data_api_endpoint(&self) -> Option<String> {
+        self.data_api.map(|address| format!("http://{address}"))
     }
 
     /// The faults it is to deliver.
@@ -176,6 +198,60 @@ pub async fn run(options: SimOptions, started: impl FnOnce(&RedshiftSim)) -> Res
     tokio::task::spawn_blocking(move || drop(sim)).await.map_err(|error| Error::Config(error.to_string()))
 }
 
+/// The folder of a PostgreSQL that was prepared for such options, and that does not run. Processes that ask at the same time wait
+/// for the one that makes it.
+fn prepare(runtime: &tokio::runtime::Runtime, folder: &Path, options: &SimOptions) -> Result<PathBuf> {
+    let mut hasher = DefaultHasher::new();
+    (
+        BOOTSTRAP,
+        POSTGRES_SETTINGS,
+        SETTINGS,
+        &options.user,
+        &options.password,
+        &options.database,
+        format!("{:?}", options.isolation),
+    )
+        .hash(&mut hasher);
+    let name = format!("{:016x}", hasher.finish());
+    std::fs::create_dir_all(folder).map_err(Error::io(format!("creating {}", folder.display())))?;
+    let lock = folder.join(format!("{name}.lock"));
+    let lock = std::fs::File::create(&lock).map_err(Error::io(format!("creating {}", lock.display())))?;
+    lock.lock().map_err(Error::io("waiting for a PostgreSQL to be prepared"))?;
+    let (finished, unfinished) = (folder.join(&name), folder.join(format!("{name}.new")));
+    if !finished.exists() {
+        // What a process left that was killed here.
+        drop(std::fs::remove_dir_all(&unfinished));
+        std::fs::create_dir_all(&unfinished).map_err(Error::io(format!("creating {}", unfinished.display())))?;
+        let temporary = temporary_folder()?;
+        let postgres = Postgres::start(Some(temporary.path()), None)?;
+        runtime.block_on(bootstrap(&postgres.socket(), options)).map_err(Error::io("preparing PostgreSQL"))?;
+        drop(postgres);
+        copy_folder(temporary.path(), &unfinished)?;
+        std::fs::rename(&unfinished, &finished).map_err(Error::io(format!("renaming {}", unfinished.display())))?;
+    }
+    Ok(finished)
+}
+
+/// A port on the loopback address.
+fn listen(port: u16) -> Result<(TcpListener, SocketAddr)> {
+    let what = || format!("listening on port {port}");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(Error::io(what()))?;
+    listener.set_nonblocking(true).map_err(Error::io(what()))?;
+    let address = listener.local_addr().map_err(Error::io(what()))?;
+    Ok((listener, address))
+}
+
+fn data_api_front(address: SocketAddr, options: &SimOptions) -> Front {
+    Front { address, user: options.user.clone(), password: options.password.clone(), database: options.database.clone() }
+}
+
+async fn serve_data_api(listener: TcpListener, front: Front, shared: Arc<Shared>) {
+    match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => data_api::serve(listener, front, shared).await,
+        Err(error) => tracing::error!(%error, "the port of the Data API cannot be used"),
+    }
+}
+
 async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -195,7 +271,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot
 }
 
 /// Makes a new PostgreSQL look like Redshift: the template first, then the first user and database.
-async fn bootstrap(socket: &std::path::Path, options: &SimOptions) -> io::Result<()> {
+async fn bootstrap(socket: &Path, options: &SimOptions) -> io::Result<()> {
     let mut template = connect(socket, "template1").await?;
     for part in BOOTSTRAP {
         template.must(part).await?;

@@ -12,12 +12,14 @@ CREATE FUNCTION pg_catalog.trunc(timestamp) RETURNS date LANGUAGE sql IMMUTABLE 
 CREATE FUNCTION pg_catalog.dateadd(part varchar, amount bigint, moment timestamp) RETURNS timestamp LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 BEGIN
     RETURN moment + CASE lower(part)
-        WHEN 'quarter' THEN make_interval(months => 3 * amount::integer) WHEN 'qtr' THEN make_interval(months => 3 * amount::integer)
+        WHEN 'quarter' THEN amount * interval '3 months' WHEN 'qtr' THEN amount * interval '3 months'
         WHEN 'ms' THEN amount * interval '1 millisecond' WHEN 'us' THEN amount * interval '1 microsecond'
         ELSE (amount || ' ' || part)::interval END;
 END $$;
 CREATE FUNCTION pg_catalog.dateadd(part varchar, amount bigint, moment timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE STRICT AS
     $$ SELECT dateadd(part, amount, moment AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' $$;
+CREATE FUNCTION pg_catalog.dateadd(part varchar, amount bigint, moment date) RETURNS timestamp LANGUAGE sql IMMUTABLE STRICT AS
+    $$ SELECT dateadd(part, amount, moment::timestamp) $$;
 
 -- The number of borders between parts that lie between two moments.
 CREATE FUNCTION pg_catalog.datediff(part varchar, earlier timestamp, later timestamp) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT AS $$
@@ -36,6 +38,9 @@ BEGIN
 END $$;
 CREATE FUNCTION pg_catalog.datediff(part varchar, earlier timestamptz, later timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT AS
     $$ SELECT datediff(part, earlier AT TIME ZONE 'UTC', later AT TIME ZONE 'UTC') $$;
+
+CREATE FUNCTION pg_catalog.datediff(part varchar, earlier date, later date) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT AS
+    $$ SELECT datediff(part, earlier::timestamp, later::timestamp) $$;
 
 CREATE FUNCTION pg_catalog.convert_timezone(zone varchar, moment timestamp) RETURNS timestamp LANGUAGE sql IMMUTABLE STRICT AS
     $$ SELECT (moment AT TIME ZONE 'UTC') AT TIME ZONE zone::text $$;

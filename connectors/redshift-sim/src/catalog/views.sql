@@ -1,6 +1,12 @@
 -- Views of Redshift's catalog, made of PostgreSQL's.
 SET allow_system_table_mods = on;
 
+-- SUPER is jsonb under another number. Clients that look up the number find its name here.
+CREATE TEMPORARY TABLE super_type AS SELECT * FROM pg_type WHERE typname = 'jsonb';
+UPDATE super_type SET oid = 4000, typname = 'super', typarray = 0;
+INSERT INTO pg_type SELECT * FROM super_type;
+DROP TABLE super_type;
+
 CREATE FUNCTION redshift_sim.type_name(type_id oid) RETURNS varchar LANGUAGE sql STABLE AS $$
     SELECT (CASE type_id WHEN 1043 THEN 'character varying' WHEN 25 THEN 'character varying' WHEN 1042 THEN 'character'
         WHEN 3802 THEN 'super' WHEN 17 THEN 'binary varying' ELSE format_type(type_id, NULL) END)::varchar
@@ -72,6 +78,10 @@ WHERE c.relkind IN ('r', 'v') AND n.nspname NOT IN ('redshift_sim', 'pg_catalog'
 
 CREATE VIEW pg_catalog.stv_slices AS SELECT s / 2 AS node, s AS slice, s AS localslice, 'D'::varchar AS type FROM generate_series(0, 3) s;
 
+CREATE VIEW pg_catalog.stv_db_isolation_level AS
+SELECT current_database()::char(128) AS db_name,
+    (CASE current_setting('default_transaction_isolation') WHEN 'serializable' THEN 'Serializable' ELSE 'Snapshot Isolation' END)::char(20) AS isolation_level;
+
 CREATE VIEW pg_catalog.stl_load_errors AS
 SELECT coalesce((SELECT u.usesysid::integer FROM pg_user u WHERE u.usename::text = e.user_name), 100) AS userid, 0 AS slice, e.table_id::integer AS tbl,
     e.start_time AS starttime, e.session, e.query::integer AS query, e.file_name::varchar AS filename, e.line_number, e.column_name::varchar AS colname,
@@ -94,5 +104,6 @@ SELECT coalesce((SELECT u.usesysid::integer FROM pg_user u WHERE u.usename::text
     (SELECT count(*) FROM redshift_sim.load_errors e WHERE e.query = h.query) AS error_count
 FROM redshift_sim.load_history h WHERE h.user_name = current_user::text;
 
-GRANT SELECT ON pg_catalog.svv_columns, pg_catalog.svv_tables, pg_catalog.svv_relation_privileges, pg_catalog.pg_table_def, pg_catalog.stv_slices, pg_catalog.stl_load_errors,
+GRANT SELECT ON pg_catalog.svv_columns, pg_catalog.svv_tables, pg_catalog.svv_relation_privileges, pg_catalog.pg_table_def, pg_catalog.stv_slices,
+    pg_catalog.stv_db_isolation_level, pg_catalog.stl_load_errors,
     pg_catalog.sys_load_error_detail, pg_catalog.sys_load_history TO PUBLIC;

@@ -1,14 +1,16 @@
 //! Which objects a COPY loads.
 
+use std::io::Read as _;
 use std::sync::Arc;
 
+use flate2::read::MultiGzDecoder;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use serde_json::Value;
 
 use super::failure::internal;
-use super::{Copy, Format, Stores, object_url};
+use super::{Copy, Failure, Format, Options, Stores, object_url};
 use crate::rules::{
     COPY_WITHOUT_FILES_FAILS, MANIFEST_ENTRY_MAY_BE_MANDATORY, MANIFEST_MUST_BE_VALID, MANIFEST_NEEDS_CONTENT_LENGTH,
     PREFIX_LOADS_ALL_OBJECTS,
@@ -17,6 +19,9 @@ use crate::sql_error::{SqlError, SqlResult};
 
 /// The most entries of a manifest, and objects under a prefix, that are loaded at once.
 const MOST_FILES: usize = 1_000_000;
+
+/// The most bytes of a text file, unpacked.
+const LARGEST_TEXT: u64 = 4 << 30;
 
 /// An object to load.
 #[derive(Debug, Clone)]
@@ -122,15 +127,26 @@ async fn from_entry(stores: &Stores, copy: &Copy, url: &str, entry: &Value) -> S
     }
 }
 
+/// The whole of a text file, unpacked if it is packed.
+pub(super) async fn whole(file: &SourceFile, options: &Options) -> Result<Vec<u8>, Failure> {
+    let failed = |error| Failure::Sql(s3_error(&file.url, &error));
+    let bytes = file.store.get(&file.path).await.map_err(failed)?.bytes().await.map_err(failed)?;
+    if !options.gzip {
+        return Ok(bytes.to_vec());
+    }
+    let mut unpacked = Vec::new();
+    let read = MultiGzDecoder::new(bytes.as_ref()).take(LARGEST_TEXT).read_to_end(&mut unpacked);
+    match read {
+        Ok(_) => Ok(unpacked),
+        Err(error) => Err(SqlError::new("XX000", format!("File '{}' is not in GZIP format: {error}", file.url)).into()),
+    }
+}
+
 /// What S3 refused, in the words in which Redshift passes it on.
 pub(crate) fn s3_error(url: &str, error: &object_store::Error) -> SqlError {
     let text = error.to_string();
     let denied = matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. });
-    let message = if denied
-        || text.contains("AccessDenied")
-        || text.contains("SignatureDoesNotMatch")
-        || text.contains("InvalidAccessKeyId")
-    {
+    let message = if denied || text.contains("403 Forbidden") {
         "S3ServiceException:Access Denied,Status 403,Error AccessDenied"
     } else if text.contains("NoSuchBucket") {
         "S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket"

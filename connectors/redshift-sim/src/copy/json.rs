@@ -1,9 +1,8 @@
 //! Files of JSON objects, whose keys are the names of columns (copy-usage_notes-copy-from-json).
 
-use object_store::ObjectStoreExt as _;
 use serde_json::{Map, Value};
 
-use super::files::s3_error;
+use super::files::whole;
 use super::options::JsonKeys;
 use super::text::put;
 use super::{Column, ColumnType, Failure, LoadError, Options, SourceFile, Target};
@@ -24,8 +23,7 @@ pub(crate) struct JsonFile {
 
 impl JsonFile {
     pub(crate) async fn open(file: &SourceFile, target: &Target, options: &Options) -> Result<Self, Failure> {
-        let failed = |error| Failure::Sql(s3_error(&file.url, &error));
-        let text = file.store.get(&file.path).await.map_err(failed)?.bytes().await.map_err(failed)?.to_vec();
+        let text = whole(file, options).await?;
         Ok(Self { text, position: 0, columns: target.columns.clone(), options: options.clone(), url: file.url.clone() })
     }
 

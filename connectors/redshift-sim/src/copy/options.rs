@@ -30,6 +30,7 @@ pub(crate) struct Options {
     pub(crate) trim_blanks: bool,
     pub(crate) escape: bool,
     pub(crate) no_load: bool,
+    pub(crate) gzip: bool,
     pub(crate) max_errors: i64,
     pub(crate) ignore_header: i64,
     pub(crate) delimiter: Option<char>,
@@ -80,18 +81,8 @@ const VALUES: &[&str] = &[
     "COMPUPDATE",
 ];
 /// Those that the stand-in reads but cannot do.
-const MISSING: &[&str] = &[
-    "ENCRYPTED",
-    "REMOVEQUOTES",
-    "BZIP2",
-    "LZOP",
-    "ZSTD",
-    "GZIP",
-    "IGNOREALLERRORS",
-    "READRATIO",
-    "FIXEDWIDTH",
-    "ACCEPTANYDATE",
-];
+const MISSING: &[&str] =
+    &["ENCRYPTED", "REMOVEQUOTES", "BZIP2", "LZOP", "ZSTD", "IGNOREALLERRORS", "READRATIO", "FIXEDWIDTH", "ACCEPTANYDATE"];
 
 /// Reads one clause.
 pub(super) fn clause(cursor: &mut Cursor<'_>, options: &mut Options) -> SqlResult<()> {
@@ -206,6 +197,7 @@ fn flag(name: &str, cursor: &mut Cursor<'_>, options: &mut Options) -> SqlResult
         "TRIMBLANKS" => options.trim_blanks = true,
         "ESCAPE" => options.escape = true,
         "NOLOAD" => options.no_load = true,
+        "GZIP" => options.gzip = true,
         "ACCEPTINVCHARS" => {
             cursor.take(&["as"]);
             if cursor.peek().is_some_and(|token| token.kind == Kind::Text) {

@@ -128,9 +128,6 @@ impl Target {
         if let Some(error) = &answer.error {
             return Err(SqlError::new("XX000", error.get(b'M').to_owned()));
         }
-        if answer.rows.is_empty() {
-            return Err(SqlError::new("42P01", format!("Cannot COPY into nonexistent table {}", copy.table.name)));
-        }
         let relation = answer.value(6).and_then(|id| id.parse().ok()).unwrap_or_default();
         let described = answer.rows.iter().map(|row| describe(row)).collect::<SqlResult<Vec<Described>>>()?;
         let columns = match &copy.columns {

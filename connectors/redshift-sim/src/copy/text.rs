@@ -1,8 +1,6 @@
 //! Files of delimited text and CSV, as rows for PostgreSQL.
 
-use object_store::ObjectStoreExt as _;
-
-use super::files::s3_error;
+use super::files::whole;
 use super::{Column, ColumnType, Failure, Format, LoadError, Options, SourceFile, Target, escape_into};
 
 /// Rows that are handed on at a time.
@@ -26,8 +24,7 @@ struct Field {
 
 impl TextFile {
     pub(crate) async fn open(file: &SourceFile, target: &Target, options: &Options) -> Result<Self, Failure> {
-        let failed = |error| Failure::Sql(s3_error(&file.url, &error));
-        let text = file.store.get(&file.path).await.map_err(failed)?.bytes().await.map_err(failed)?.to_vec();
+        let text = whole(file, options).await?;
         let mut opened =
             Self { text, position: 0, line: 1, columns: target.columns.clone(), options: options.clone(), url: file.url.clone() };
         for _ in 0..options.ignore_header {

@@ -113,6 +113,9 @@ impl Unload {
             cursor.take(&["as"]);
             cursor.next();
             let _optional = cursor.take(&["mb"]) || cursor.take(&["gb"]);
+        } else if cursor.take(&["encrypted"]) {
+            // On the side of S3: whoever may read the objects sees nothing of it.
+            cursor.take(&["auto"]);
         } else if cursor.take(&["region"]) {
             cursor.take(&["as"]);
             cursor.string()?;
@@ -190,7 +193,7 @@ fn arrow_type(column: ColumnType) -> DataType {
         ColumnType::Decimal(precision, scale) => DataType::Decimal128(precision, scale),
         ColumnType::Date => DataType::Date32,
         ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-        ColumnType::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        ColumnType::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
         _ => DataType::Utf8,
     }
 }

@@ -3,4 +3,4 @@
 mod installation;
 mod server;
 
-pub(crate) use server::{Postgres, SUPERUSER};
+pub(crate) use server::{Postgres, SETTINGS, SUPERUSER, copy_folder, temporary_folder};

@@ -18,7 +18,7 @@ pub(crate) const SUPERUSER: &str = "redshift_sim";
 const START: Duration = Duration::from_secs(60);
 
 /// Rows are lost when the machine goes down: this is a stand-in. Strings have backslash escapes, as in PostgreSQL 8.
-const SETTINGS: &str = "
+pub(crate) const SETTINGS: &str = "
 listen_addresses = ''
 max_connections = 200
 fsync = off
@@ -55,12 +55,15 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Starts one in `folder`, or in a temporary folder. It blocks for about a second.
-    pub(crate) fn start(folder: Option<&Path>) -> Result<Self> {
+    /// Starts one in `folder`, or in a temporary folder, which may be a copy of `template`. It blocks for about a second.
+    pub(crate) fn start(folder: Option<&Path>, template: Option<&Path>) -> Result<Self> {
         let programs = installation::find()?;
         let user = unprivileged_user();
         let temporary = if folder.is_none() { Some(temporary_folder()?) } else { None };
         let folder = folder.or(temporary.as_ref().map(TempDir::path)).unwrap_or(Path::new(".")).to_owned();
+        if let Some(template) = template {
+            copy_folder(template, &folder)?;
+        }
         let is_new = prepare(&folder, user)?;
         if is_new {
             initialize(&programs, &folder, user)?;
@@ -160,10 +163,21 @@ fn as_user(command: &mut Command, user: Option<(u32, u32)>) -> &mut Command {
 }
 
 /// A short path, because the path of a socket may have about a hundred characters, and one that `nobody` can reach.
-fn temporary_folder() -> Result<TempDir> {
+pub(crate) fn temporary_folder() -> Result<TempDir> {
     let parent = Path::new("/tmp");
     let parent = if parent.is_dir() { parent.to_owned() } else { std::env::temp_dir() };
     tempfile::Builder::new().prefix("redshift-sim-").tempdir_in(parent).map_err(Error::io("creating a temporary folder"))
+}
+
+/// Copies a folder with all that is in it, and whose it is.
+pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    let mut command = Command::new("cp");
+    command.arg("-a").arg(from.join(".")).arg(to);
+    let output = command.output().map_err(Error::io("running cp"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::Postgres { what: format!("copying {} to {}", from.display(), to.display()), output: tail(&output.stderr) })
 }
 
 /// The end of what a program printed.

@@ -15,10 +15,13 @@ pub(super) fn translated(fields: Fields, process: i32) -> Fields {
             with(&MERGE_REFUSES_DUPLICATES, "Found multiple matches to update the same tuple.".to_owned())
         }
         "428C9" => with(&IDENTITY_IS_NOT_SET, "cannot set an identity column to a value".to_owned()),
-        "42501" if message.starts_with("permission denied for function ") => {
-            let function = message.trim_start_matches("permission denied for function ");
-            with(&NO_JSON_OPERATORS, format!("function {function}() does not exist"))
-        }
+        "42501" => match message
+            .strip_prefix("permission denied for function ")
+            .or(message.strip_prefix("permission denied for aggregate "))
+        {
+            Some(function) => with(&NO_JSON_OPERATORS, format!("function {function}() does not exist")),
+            None => fields,
+        },
         _ => fields,
     }
 }

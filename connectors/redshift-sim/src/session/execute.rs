@@ -6,7 +6,7 @@ use super::{Done, Session, Step};
 use crate::rules::{APPEND_NOT_IN_TRANSACTION, NEW_RELATION_IS_1018};
 use crate::sql::{Append, Kind, Name, Run, Token, literal};
 use crate::sql_error::SqlError;
-use crate::wire::Builder;
+use crate::wire::{Builder, Fields};
 
 /// How a writer keeps other writers away and lets readers read.
 pub(super) const WRITE_LOCK: &str = "IN SHARE ROW EXCLUSIVE MODE";
@@ -41,10 +41,35 @@ impl Session {
                 return self.fail(&guard.error).await;
             }
         }
-        match &run.writes {
-            Some(table) => self.writes(table).await,
-            None => Ok(Done::Well),
+        if let Some(table) = &run.writes
+            && self.writes(table).await? == Done::Failed
+        {
+            return Ok(Done::Failed);
         }
+        self.not_younger(&run.reads).await
+    }
+
+    /// That no table is younger than the snapshot of the transaction: names are looked up as of now, the rows of the catalog as of the
+    /// snapshot.
+    async fn not_younger(&mut self, tables: &[Name]) -> Step<Done> {
+        if self.backend.status != b'T' || tables.is_empty() {
+            return Ok(Done::Well);
+        }
+        let younger = tables.iter().map(|table| {
+            let relation = format!("pg_catalog.to_regclass({})", literal(&table.sql()));
+            format!("({relation} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class c WHERE c.oid = {relation}))")
+        });
+        let younger = format!("SELECT 1 WHERE {}", younger.collect::<Vec<_>>().join(" OR "));
+        let answer = self.backend.query(&younger).await?;
+        if let Some(fields) = answer.error {
+            let fields = translated(fields, self.backend.key.0);
+            self.client.write(b'E', &fields.build()).await?;
+            return Ok(Done::Failed);
+        }
+        if answer.rows.is_empty() {
+            return Ok(Done::Well);
+        }
+        self.fail(&SqlError::refused(&NEW_RELATION_IS_1018, "1018").detail("Relation does not exist.")).await
     }
 
     /// Notes that a table is written. In a transaction it is locked, and must not be younger than the snapshot.
@@ -53,16 +78,17 @@ impl Session {
         if self.backend.status != b'T' {
             return Ok(Done::Well);
         }
-        if self.silently(&format!("LOCK TABLE {} {WRITE_LOCK}", table.sql())).await? == Done::Failed {
+        if let Some(fields) = self.lock(table).await? {
+            self.client.write(b'E', &fields.build()).await?;
             return Ok(Done::Failed);
         }
-        // Names are looked up as of now, the rows of the catalog as of the snapshot.
-        let relation = format!("pg_catalog.to_regclass({})", literal(&table.sql()));
-        let younger = format!("SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class c WHERE c.oid = {relation})");
-        if self.backend.query(&younger).await?.rows.is_empty() {
-            return Ok(Done::Well);
-        }
-        self.fail(&SqlError::refused(&NEW_RELATION_IS_1018, "1018").detail("Relation does not exist.")).await
+        self.not_younger(std::slice::from_ref(table)).await
+    }
+
+    /// Locks a table for writing; the error if that fails.
+    pub(super) async fn lock(&mut self, table: &Name) -> Step<Option<Fields>> {
+        let answer = self.backend.query(&format!("LOCK TABLE {} {WRITE_LOCK}", table.sql())).await?;
+        Ok(answer.error.map(|fields| translated(fields, self.backend.key.0)))
     }
 
     /// What is noted after a statement.

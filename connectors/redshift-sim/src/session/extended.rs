@@ -30,6 +30,16 @@ impl Prepared {
             _ => None,
         }
     }
+
+    /// What PostgreSQL is told to prepare. In a transaction that has failed it binds nothing but the end of that.
+    fn sql(&self) -> &str {
+        match self.plan.as_deref() {
+            Some(Plan::Run(run)) => &run.sql,
+            Some(Plan::Commit) => "COMMIT",
+            Some(Plan::Rollback) => "ROLLBACK",
+            _ => "",
+        }
+    }
 }
 
 /// The name of a statement or portal in PostgreSQL.
@@ -57,7 +67,7 @@ impl Session {
         if name.is_empty() {
             self.close_inner(b'S', &prepared.name).await?;
         }
-        let sql = prepared.run().map(|run| run.sql.as_str()).unwrap_or_default();
+        let sql = prepared.sql();
         let message = Builder::default().text(&prepared.name).text(sql).bytes(&types).build();
         self.backend.send(b'P', &message).await?;
         self.backend.send(b'H', &[]).await?;

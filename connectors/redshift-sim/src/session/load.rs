@@ -51,6 +51,13 @@ impl Session {
         if own && self.silently("BEGIN").await? == Done::Failed {
             return Ok(Done::Failed);
         }
+        if let Some(fields) = self.lock(&copy.table).await? {
+            let missing = fields.get(b'C') == "42P01";
+            let message = format!("Cannot COPY into nonexistent table {}", copy.table.name);
+            let fields = if missing { fields.with(b'M', message) } else { fields };
+            self.client.write(b'E', &fields.build()).await?;
+            return self.finish_copy(own, Done::Failed).await;
+        }
         if self.writes(&copy.table).await? == Done::Failed {
             return self.finish_copy(own, Done::Failed).await;
         }
@@ -63,11 +70,9 @@ impl Session {
         };
         let query = self.shared.next_query();
         // What a failed load leaves: its number, and no rows.
-        self.backend
-            .query(&format!(
-                "SELECT setval('pg_temp.redshift_sim_copy_id', {query}), setval('pg_temp.redshift_sim_copy_count', 0)"
-            ))
-            .await?;
+        let noted =
+            format!("SELECT setval('pg_temp.redshift_sim_copy_id', {query}), setval('pg_temp.redshift_sim_copy_count', 0)");
+        self.backend.query(&noted).await?;
         let started = Instant::now();
         let result = self.load(copy, &target).await;
         let result = match result {

@@ -270,7 +270,8 @@ fn identity(cursor: &mut Cursor<'_>) -> SqlResult<String> {
     let inner = cursor.parenthesis()?;
     let numbers = split(&inner).into_iter().map(|part| Cursor::new(part).integer()).collect::<SqlResult<Vec<i64>>>()?;
     let [seed, step] = numbers[..] else { return Err(SqlError::new("42601", "IDENTITY takes a seed and a step")) };
-    Ok(format!("(START WITH {seed} INCREMENT BY {step} MINVALUE {} MAXVALUE {})", i64::MIN, i64::MAX))
+    let border = if step > 0 { format!("MINVALUE {}", seed.min(1)) } else { format!("MAXVALUE {}", seed.max(-1)) };
+    Ok(format!("(START WITH {seed} INCREMENT BY {step} {border})"))
 }
 
 /// The statement that keeps what PostgreSQL does not know about a table.

@@ -1,6 +1,7 @@
 //! Reading a statement's tokens one by one.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::{Kind, Token};
 use crate::rules::{IDENTIFIERS_ARE_127_BYTES, Rule};
@@ -49,7 +50,8 @@ pub(crate) fn physical(name: &str) -> Cow<'_, str> {
 /// A position in a statement; blanks and comments are passed over.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
-    tokens: Vec<Token<'a>>,
+    /// Shared, because a cursor is copied to look ahead.
+    tokens: Arc<[Token<'a>]>,
     position: usize,
 }
 

@@ -14,7 +14,7 @@ pub(super) fn insert(tokens: &[Token<'_>]) -> SqlResult<Plan> {
     cursor.expect("into")?;
     let table = cursor.table()?;
     clauses(&cursor)?;
-    writes(table, rewrite(tokens)?)
+    writes(table, tokens, rewrite(tokens)?)
 }
 
 pub(super) fn update(tokens: &[Token<'_>]) -> SqlResult<Plan> {
@@ -22,7 +22,7 @@ pub(super) fn update(tokens: &[Token<'_>]) -> SqlResult<Plan> {
     cursor.next();
     let table = cursor.table()?;
     clauses(&cursor)?;
-    writes(table, rewrite(tokens)?)
+    writes(table, tokens, rewrite(tokens)?)
 }
 
 pub(super) fn delete(tokens: &[Token<'_>]) -> SqlResult<Plan> {
@@ -37,7 +37,7 @@ pub(super) fn delete(tokens: &[Token<'_>]) -> SqlResult<Plan> {
     let sql = rewrite(tokens)?;
     // FROM is optional (r_DELETE), which PostgreSQL does not know.
     let sql = if from { sql } else { format!("DELETE FROM{}", sql.trim_start().get("delete".len()..).unwrap_or_default()) };
-    writes(table, sql)
+    writes(table, tokens, sql)
 }
 
 /// A query, UPDATE or DELETE with a WITH clause.
@@ -57,10 +57,11 @@ pub(super) fn with(tokens: &[Token<'_>]) -> SqlResult<Plan> {
         }
         after_parenthesis = token.is("(");
     }
-    let Some((word, mut rest)) = main else { return Ok(Plan::Run(Run::new(rewrite(tokens)?))) };
+    let query = |tokens| Ok(Plan::Run(Run { reads: reads(tokens), ..Run::new(rewrite(tokens)?) }));
+    let Some((word, mut rest)) = main else { return query(tokens) };
     clauses(&rest)?;
     let table = match word.text.to_ascii_lowercase().as_str() {
-        "select" => return Ok(Plan::Run(Run::new(rewrite(tokens)?))),
+        "select" => return query(tokens),
         "update" => rest.table()?,
         "delete" => {
             rest.expect("from")?;
@@ -69,11 +70,36 @@ pub(super) fn with(tokens: &[Token<'_>]) -> SqlResult<Plan> {
         // Only UPDATE and DELETE have a WITH clause of their own (r_INSERT_30, r_MERGE).
         _ => return Err(syntax(&NO_WRITABLE_CTE, word.text)),
     };
-    writes(table, rewrite(tokens)?)
+    writes(table, tokens, rewrite(tokens)?)
 }
 
-fn writes(table: Name, sql: String) -> SqlResult<Plan> {
-    Ok(Plan::Run(Run { writes: Some(table), ..Run::new(sql) }))
+fn writes(table: Name, tokens: &[Token<'_>], sql: String) -> SqlResult<Plan> {
+    Ok(Plan::Run(Run { writes: Some(table), reads: reads(tokens), ..Run::new(sql) }))
+}
+
+/// What stands where a table may stand: after FROM, JOIN and USING, and after a comma that follows such a name.
+pub(super) fn reads(tokens: &[Token<'_>]) -> Vec<Name> {
+    let mut cursor = Cursor::new(tokens);
+    let mut found = Vec::new();
+    while let Some(token) = cursor.next() {
+        let mut more = ["from", "join", "using"].iter().any(|word| token.is(word));
+        while more && cursor.peek().is_some_and(|next| matches!(next.kind, Kind::Word | Kind::Quoted)) {
+            let Ok(name) = cursor.table() else { break };
+            if !cursor.sees(&["("]) {
+                found.push(name);
+            }
+            let mut ahead = cursor.clone();
+            ahead.take(&["as"]);
+            let aliased = ahead.name().is_ok() && ahead.sees(&[","]);
+            more = cursor.sees(&[","]) || aliased;
+            if more {
+                while !cursor.take(&[","]) {
+                    cursor.next();
+                }
+            }
+        }
+    }
+    found
 }
 
 /// Refuses ON CONFLICT and RETURNING.

@@ -109,7 +109,7 @@ impl Writer<'_, '_> {
             here(&all)
         });
         // A column may have such a name.
-        let is_column = self.before(position).is_some_and(|before| before.is(".") || before.is(","));
+        let is_column = self.before(position).is_some_and(|before| before.is("."));
         match found {
             Some((words, _)) if !is_column => Err(syntax(&NO_POSTGRES_ONLY_CLAUSES, words.last().unwrap_or(&token.text))),
             _ => Ok(()),

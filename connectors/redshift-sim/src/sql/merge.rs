@@ -1,6 +1,7 @@
 //! MERGE, of which PostgreSQL accepts more.
 
 use super::cursor::Cursor;
+use super::dml::reads;
 use super::expression::rewrite;
 use super::plan::{Plan, Run};
 use super::token::Token;
@@ -25,7 +26,7 @@ pub(super) fn merge(tokens: &[Token<'_>]) -> SqlResult<Plan> {
     }
     cursor.expect("on")?;
     branches(cursor)?;
-    Ok(Plan::Run(Run { writes: Some(target), ..Run::new(rewrite(tokens)?) }))
+    Ok(Plan::Run(Run { writes: Some(target), reads: reads(tokens), ..Run::new(rewrite(tokens)?) }))
 }
 
 /// Holds what follows ON against the grammar.

@@ -40,6 +40,8 @@ pub(crate) struct Run {
     pub(crate) sql: String,
     /// The table it writes, which is locked first.
     pub(crate) writes: Option<Name>,
+    /// The tables it seems to read; names that are none do no harm.
+    pub(crate) reads: Vec<Name>,
     /// Why it must not run in a transaction block, and what is said then.
     pub(crate) alone: Option<(Rule, &'static str)>,
     /// What must not be so before it runs.
@@ -103,7 +105,7 @@ pub(crate) fn plan(tokens: &[Token<'_>]) -> SqlResult<Plan> {
 }
 
 fn run(tokens: &[Token<'_>]) -> SqlResult<Plan> {
-    expression::rewrite(tokens).map(|sql| Plan::Run(Run::new(sql)))
+    Ok(Plan::Run(Run { reads: dml::reads(tokens), ..Run::new(expression::rewrite(tokens)?) }))
 }
 
 fn begin(mut cursor: Cursor<'_>) -> SqlResult<Plan> {

@@ -1,17 +1,19 @@
-//! The proxy as a client of its private PostgreSQL.
+//! The proxy as a client: of its private PostgreSQL, and of itself when it serves the Data API.
 
 use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
+use postgres_protocol::authentication::md5_hash;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 use super::{Builder, Connection, Fields, Frame, Reader};
 
 /// A connection to the private PostgreSQL, with the state of its transaction.
 #[derive(Debug)]
-pub(crate) struct Backend {
-    connection: Connection<UnixStream>,
+pub(crate) struct Backend<S = UnixStream> {
+    connection: Connection<S>,
     /// What the last `ReadyForQuery` said: `I` idle, `T` in a transaction, `E` in a failed one.
     pub(crate) status: u8,
     /// Process id and secret, by which a statement is cancelled.
@@ -39,9 +41,24 @@ impl Answer {
 }
 
 impl Backend {
-    /// Connects as `parameters` say (`user`, `database`, `options` ...). An error of PostgreSQL is the inner one.
+    /// Connects to PostgreSQL, which trusts whoever reaches its socket.
     pub(crate) async fn connect(socket: &Path, parameters: &[(String, String)]) -> io::Result<Result<Self, Fields>> {
+        Self::over(UnixStream::connect(socket).await?, parameters, "").await
+    }
+
+    /// Asks PostgreSQL to give up the statement that runs in the session with this key.
+    pub(crate) async fn cancel(socket: &Path, key: (i32, i32)) -> io::Result<()> {
         let mut connection = Connection::new(UnixStream::connect(socket).await?);
+        let request = Builder::default().int32(16).int32(80_877_102).int32(key.0).int32(key.1).build();
+        connection.write_raw(&request);
+        connection.flush().await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Backend<S> {
+    /// Begins a session as `parameters` say (`user`, `database`, `options` ...). An error of the server is the inner one.
+    pub(crate) async fn over(stream: S, parameters: &[(String, String)], password: &str) -> io::Result<Result<Self, Fields>> {
+        let mut connection = Connection::new(stream);
         let startup = Builder::default().int32(196_608);
         let startup = parameters.iter().fold(startup, |startup, (name, value)| startup.text(name).text(value)).byte(0).build();
         let length = i32::try_from(startup.len() + 4).map_err(io::Error::other)?;
@@ -53,6 +70,7 @@ impl Backend {
             let frame = backend.read().await?;
             match frame.tag {
                 b'E' => return Ok(Err(Fields::parse(frame.body)?)),
+                b'R' => backend.authenticate(frame.body, parameters, password).await?,
                 b'K' => {
                     let mut reader = Reader::new(frame.body);
                     backend.key = (reader.int32()?, reader.int32()?);
@@ -63,12 +81,17 @@ impl Backend {
         }
     }
 
-    /// Asks PostgreSQL to give up the statement that runs in the session with this key.
-    pub(crate) async fn cancel(socket: &Path, key: (i32, i32)) -> io::Result<()> {
-        let mut connection = Connection::new(UnixStream::connect(socket).await?);
-        let request = Builder::default().int32(16).int32(80_877_102).int32(key.0).int32(key.1).build();
-        connection.write_raw(&request);
-        connection.flush().await
+    /// Answers the question for a hashed password.
+    async fn authenticate(&mut self, body: Bytes, parameters: &[(String, String)], password: &str) -> io::Result<()> {
+        let mut reader = Reader::new(body);
+        if reader.int32()? != 5 {
+            return Ok(());
+        }
+        let salt = reader.int32()?.to_be_bytes();
+        let user = parameters.iter().find(|(name, _)| name == "user").map_or("", |(_, user)| user);
+        let hash = md5_hash(user.as_bytes(), password.as_bytes(), salt);
+        self.send(b'p', &Builder::default().text(&hash).build()).await?;
+        self.flush().await
     }
 
     pub(crate) async fn send(&mut self, tag: u8, body: &[u8]) -> io::Result<()> {

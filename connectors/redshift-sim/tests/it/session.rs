@@ -1,5 +1,7 @@
 //! How a session begins and ends, and what it says of itself.
 
+use std::time::Duration;
+
 use redshift_sim::rules;
 use tokio_postgres::NoTls;
 
@@ -73,6 +75,9 @@ async fn a_string_of_statements_is_one_transaction_in_both_protocols() {
     assert_eq!(session.client.execute("INSERT INTO one SELECT a + $1 FROM one", &[&10]).await.unwrap(), 3);
     let error = session.client.execute("INSERT INTO one VALUES ($1) RETURNING a", &[&6]).await.unwrap_err();
     assert_eq!(Refusal::of(&error).code, "42601");
+    session.run("BEGIN").await;
+    session.refused("SELECT nosuch").await;
+    session.client.execute("ROLLBACK", &[]).await.unwrap();
     let rows = session.client.query("SELECT a FROM one WHERE a > $1 ORDER BY 1", &[&4]).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>(), [11, 13, 14]);
 }
@@ -84,8 +89,13 @@ async fn a_statement_can_be_cancelled() {
     first.run("CREATE TABLE held (a INT)").await;
     first.run("BEGIN; INSERT INTO held VALUES (1)").await;
     let cancel = second.client.cancel_token();
-    let wait = tokio::spawn(async move { second.refused("INSERT INTO held VALUES (2)").await });
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    cancel.cancel_query(NoTls).await.unwrap();
-    assert_eq!(wait.await.unwrap().code, "57014");
+    let mut wait = tokio::spawn(async move { second.refused("INSERT INTO held VALUES (2)").await });
+    // It may not have begun to wait when the first request comes.
+    let refusal = loop {
+        cancel.cancel_query(NoTls).await.unwrap();
+        if let Ok(refusal) = tokio::time::timeout(Duration::from_millis(200), &mut wait).await {
+            break refusal.unwrap();
+        }
+    };
+    assert_eq!(refusal.code, "57014");
 }

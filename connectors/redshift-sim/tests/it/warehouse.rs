@@ -71,7 +71,8 @@ impl Warehouse {
             roles: vec![ROLE.to_owned()],
             ..S3Options::default()
         };
-        let options = SimOptions { isolation, s3: s3_options, ..SimOptions::default() };
+        let prepared = Some(testkit::target_directory().unwrap().join("tmp/redshift-sim"));
+        let options = SimOptions { isolation, prepared, s3: s3_options, data_api_port: Some(0), ..SimOptions::default() };
         let sim = RedshiftSim::start(options).await.unwrap();
         let builder = AmazonS3Builder::new().with_bucket_name(BUCKET).with_region(s3.region()).with_allow_http(true);
         let store =
