@@ -5,6 +5,9 @@ use std::ops::Range;
 /// What stands in the place of a query.
 const QUERY: &str = "?...";
 
+/// Whose URLs name a user that everybody may know; elsewhere it may be a token.
+const DATABASES: [&str; 4] = ["postgres", "postgresql", "redshift", "redshift-data"];
+
 /// A part of a text that is not shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
@@ -36,8 +39,11 @@ pub fn secrets(text: &str) -> Vec<Secret> {
         let end = start + url_length(&text[start..]);
         let url = &text[start..end];
         let user = user_length(url);
-        if user > 0 {
-            secrets.push(Secret { range: start..start + user, shown: "" });
+        let is_database = DATABASES.iter().any(|scheme| text[..start - 3].ends_with(scheme));
+        match url[..user].find(':') {
+            Some(colon) if is_database => secrets.push(Secret { range: start + colon..start + user - 1, shown: "" }),
+            None if is_database || user == 0 => {}
+            _ => secrets.push(Secret { range: start..start + user, shown: "" }),
         }
         if let Some(query) = url[user..].find('?') {
             secrets.push(Secret { range: start + user + query..end, shown: QUERY });
@@ -82,7 +88,8 @@ mod tests {
             ("https://me:p?w@host/x.csv", "https://host/x.csv"),
             ("('https://h/x?token=abc)def', 7)", "('https://h/x?...', 7)"),
             ("'https://h/x?token=it''s' failed", "'https://h/x?...' failed"),
-            ("state.url is 'postgres://u:pw@h/db': no", "state.url is 'postgres://h/db': no"),
+            ("state.url is 'postgres://u:pw@h/db': no", "state.url is 'postgres://u@h/db': no"),
+            ("as in 'postgres://user@host:5432/db'", "as in 'postgres://user@host:5432/db'"),
             ("at http://localhost:8080/a@b.csv, or http://[::1]/a@b", "at http://localhost:8080/a@b.csv, or http://[::1]/a@b"),
             ("http://[::1]:80/a@b", "http://[::1]:80/a@b"),
         ] {

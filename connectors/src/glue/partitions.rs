@@ -45,14 +45,8 @@ impl Partitions {
             let problem = match last.take() {
                 Some((known, problem)) if known == folder => problem,
                 _ => {
-                    let all = place.folders(&object.path);
-                    // Of a pattern, it is not known which of its folders are fixed: all files lie equally deep.
-                    let below = match relative.rsplit_once('/') {
-                        _ if place.is_pattern() => all[all.len().saturating_sub(partitioning.levels().len())..].join("/"),
-                        Some((below, _)) => below.to_owned(),
-                        None => String::new(),
-                    };
-                    partitions.add(partitioning, &below, folder)
+                    let below = place.partition_folder(&object.path, partitioning.levels().len());
+                    partitions.add(partitioning, below, folder)
                 }
             };
             if let Some(problem) = &problem {
