@@ -34,7 +34,7 @@ impl Terminal {
         let engine = env!("CARGO_BIN_EXE_engine");
         let home = folder.display();
         let command = format!(
-            "env -i HOME='{home}' PATH='{path}' TERM=screen LANG=C.UTF-8 LESSHISTFILE=- '{engine}' {arguments}; echo \"ended with $?\"; \
+            "trap : INT; env -i HOME='{home}' PATH='{path}' TERM=screen LANG=C.UTF-8 LESSHISTFILE=- '{engine}' {arguments}; echo \"ended with $?\"; \
              exec sleep 600"
         );
         let folder = folder.to_str().unwrap();
