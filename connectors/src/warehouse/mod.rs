@@ -1,7 +1,7 @@
 //! `STORED AS WAREHOUSE`: tables of whatever `[warehouse]` is, so that one `.sql` runs on a laptop and on a warehouse unchanged.
 //!
 //! `config` says which warehouse is meant, `name` what a `LOCATION` calls a table. Without a URL, tables are Delta tables in the lake:
-//! `public.posts` is `lake://warehouse/public/posts`. A new kind of warehouse is a folder here, a scheme in [`config`], and a line
+//! `public.posts` is `lake://warehouse/public/posts`. A new kind of warehouse is a folder here, a scheme in `config`, and a line
 //! in each `match` of this file.
 
 mod config;

@@ -5,7 +5,7 @@
 //! epoch that first met it, for as long as it is met; repaired, or with its file gone or changed, it leaves in the epoch that does not
 //! meet it any more. So there is nothing to replay: whoever reads the table next reads all of it.
 //!
-//! [`read`] collects what the reads of a stage find; [`settle`] holds it against the table of bad records, and stages that table anew if
+//! `read` collects what the reads of a stage find; `settle` holds it against the table of bad records, and stages that table anew if
 //! anything in it changes. It is committed with the epoch, under an id of its own.
 
 mod identity;
