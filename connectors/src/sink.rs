@@ -4,12 +4,15 @@
 //! visible at once. The id of a batch is the same each time the batch is tried, so that a commit can be repeated.
 
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::source::BadRecord;
 use crate::staging::StagedFile;
 
 /// How the rows of a flow meet the rows that are there.
@@ -142,6 +145,27 @@ pub struct Receipt {
     pub bytes: u64,
 }
 
+/// Keeps rows that a table cannot hold out of it, so that they are put aside instead of failing the run.
+pub trait Gate: Send + Sync + Debug {
+    /// Parts rows of the columns that [`SinkPlan::schema`] has.
+    ///
+    /// # Errors
+    /// When they cannot be looked at.
+    fn pass(&self, rows: RecordBatch) -> Result<Passed>;
+
+    /// The share of the rows of an epoch that may be refused before the run fails.
+    fn max_bad_ratio(&self) -> f64;
+}
+
+/// What a [`Gate`] makes of rows.
+#[derive(Debug)]
+pub struct Passed {
+    /// The rows that the table takes, in their order.
+    pub rows: RecordBatch,
+    /// What it refuses; `row` counts from 1 among the rows that were given.
+    pub refused: Vec<BadRecord>,
+}
+
 /// A table that is written.
 ///
 /// Contract (checked by [`crate::testing::sink_contract`]):
@@ -157,6 +181,15 @@ pub trait Sink: Send + Sync + Debug {
     /// [`crate::Error::Config`] with the column as subject when a column cannot be written, is missing, or would need a
     /// change that is not additive.
     async fn plan(&self, query: &SchemaRef, mode: WriteMode) -> Result<SinkPlan>;
+
+    /// What keeps rows out that the table cannot hold, where its declaration asks for that instead of a run that fails.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    async fn gate(&self, plan: &SinkPlan) -> Result<Option<Arc<dyn Gate>>> {
+        let _ = plan;
+        Ok(None)
+    }
 
     /// Whether the batch is in the table already, or a later one of its writer: asked for epoch 0, whether the table has anything of it.
     ///

@@ -20,6 +20,7 @@ use super::object::Format;
 use super::pending::OnChange;
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
+use crate::on_error::MAX_BAD_RATIO;
 use crate::options::{OptionSpec, Options};
 use crate::stores::Location;
 
@@ -27,8 +28,6 @@ use crate::stores::Location;
 const POLL: Duration = Duration::from_secs(30);
 /// The same, when a queue tells of new files.
 const POLL_TOLD: Duration = Duration::from_secs(3_600);
-/// The share of bad records that is tolerated when they do not fail the run, when the table does not say.
-const MAX_BAD_RATIO: f64 = 0.1;
 
 /// Options of every table of files.
 macro_rules! common_options {

@@ -6,21 +6,10 @@ use super::columns::Columns;
 use super::csv::Form;
 use super::misfit::Misfit;
 use crate::error::Result;
+pub use crate::on_error::OnError;
 
 /// A record is at most this long; what is longer is refused, so that a file without record ends is not held in memory.
 pub const LONGEST_RECORD: usize = 32 << 20;
-
-/// What a bad value does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnError {
-    /// The run fails.
-    Fail,
-    /// The record goes to the table's bad records.
-    Quarantine,
-    /// The value becomes NULL, and the record is noted among the bad ones as one that was kept. A record that cannot be read at all is
-    /// quarantined.
-    Null,
-}
 
 /// What to say of a fault that `option` decides upon.
 pub(super) fn how_to_put_aside(what: &str, option: &str) -> String {

@@ -24,6 +24,7 @@ use super::object::Object;
 use super::open::{SMALL, anew, gone, whole};
 use super::row_image;
 use crate::error::{Error, Result};
+use crate::on_error::shown;
 use crate::parquet_object::ObjectReader;
 
 /// Which rows of a file are read.
@@ -206,7 +207,8 @@ impl Fitting {
                 numbers.push(i64::try_from(row).unwrap_or(i64::MAX));
             }
             if let Some(misfit) = missing.or_else(|| problem.clone()) {
-                let raw = shown(batch, index).into_bytes();
+                let names = batch.schema_ref().fields().iter().map(|field| field.name().as_str());
+                let raw = shown(names, batch.columns(), index).into_bytes();
                 refused.push(Refused {
                     raw,
                     row,
@@ -322,14 +324,4 @@ fn by_name(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
         }
         _ => Ok(Arc::clone(array)),
     }
-}
-
-/// A row as JSON of texts, for a reader of the bad records: there are no bytes of its own to show.
-fn shown(batch: &RecordBatch, row: usize) -> String {
-    let schema = batch.schema();
-    let cells = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-        let value = if column.is_null(row) { None } else { array_value_to_string(column, row).ok() };
-        (field.name().clone(), value.map_or(serde_json::Value::Null, serde_json::Value::String))
-    });
-    serde_json::Value::Object(cells.collect()).to_string()
 }

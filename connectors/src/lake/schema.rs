@@ -5,84 +5,30 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
 use deltalake_core::kernel::StructType;
 use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
 
 use crate::error::{Error, Result};
 use crate::sink::Change;
-
-/// The digits of Delta's and Parquet's widest decimal.
-const MAX_DIGITS: u8 = 38;
+use crate::stored::Target;
 
 /// What a table stores for a column of a query.
 ///
-/// Text is `Utf8`, unsigned integers become the next wider signed ones, and every timestamp is microseconds in UTC: one
-/// without a zone is taken to be UTC, because Delta's zone-less type asks for a feature that older readers lack.
+/// Every timestamp is microseconds in UTC: one without a zone is taken to be UTC, because Delta's zone-less type asks for a
+/// feature that older readers lack.
 ///
 /// # Errors
 /// [`Error::Config`] at the column for a type that has no counterpart, with the cast to write.
 pub(crate) fn storable(column: &str, data_type: &DataType) -> Result<DataType> {
-    let inner = |field: &FieldRef| -> Result<FieldRef> {
-        let stored = storable(column, field.data_type())?;
-        Ok(Arc::new(Field::new(field.name(), stored, field.is_nullable())))
+    const LAKE: Target = Target {
+        lacks: "a lake table does not store",
+        own: |data_type| {
+            matches!(data_type, DataType::Timestamp(..)).then(|| DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
+        },
     };
-    Ok(match data_type {
-        DataType::Boolean
-        | DataType::Int8
-        | DataType::Int16
-        | DataType::Int32
-        | DataType::Int64
-        | DataType::Float32
-        | DataType::Float64
-        | DataType::Date32
-        | DataType::Utf8
-        | DataType::Binary => data_type.clone(),
-        DataType::UInt8 => DataType::Int16,
-        DataType::UInt16 => DataType::Int32,
-        DataType::UInt32 => DataType::Int64,
-        // No signed integer holds all of them.
-        DataType::UInt64 => DataType::Decimal128(20, 0),
-        DataType::Float16 => DataType::Float32,
-        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
-        DataType::Date64 => DataType::Date32,
-        DataType::Timestamp(..) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => {
-            stored_decimal(column, *p, *s)?
-        }
-        DataType::Dictionary(_, values) => storable(column, values)?,
-        DataType::RunEndEncoded(_, values) => storable(column, values.data_type())?,
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::ListView(item)
-        | DataType::LargeListView(item)
-        | DataType::FixedSizeList(item, _) => DataType::List(inner(item)?),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect::<Result<Fields>>()?),
-        DataType::Map(entries, sorted) => DataType::Map(inner(entries)?, *sorted),
-        DataType::Null => return Err(refused(column, data_type, "give it a type, as in CAST(NULL AS VARCHAR)")),
-        DataType::Time32(_) | DataType::Time64(_) => {
-            return Err(refused(column, data_type, &format!("write CAST({column} AS VARCHAR)")));
-        }
-        DataType::Duration(_) => return Err(refused(column, data_type, &format!("write CAST({column} AS BIGINT)"))),
-        DataType::Interval(_) | DataType::Union(..) => {
-            return Err(refused(column, data_type, &format!("write CAST({column} AS VARCHAR)")));
-        }
-    })
-}
-
-fn stored_decimal(column: &str, precision: u8, scale: i8) -> Result<DataType> {
-    let widened = if scale < 0 { precision.saturating_add(scale.unsigned_abs()) } else { precision };
-    if widened > MAX_DIGITS {
-        let advice = format!("write CAST({column} AS DECIMAL({MAX_DIGITS}, {}))", scale.max(0));
-        return Err(refused(column, &DataType::Decimal256(precision, scale), &advice));
-    }
-    Ok(DataType::Decimal128(widened, scale.max(0)))
-}
-
-fn refused(column: &str, data_type: &DataType, advice: &str) -> Error {
-    Error::config_at(column, format!("column '{column}' is {data_type}, which a lake table does not store; {advice}"))
+    LAKE.store(column, data_type)
 }
 
 /// The columns to stage for a query, in the table's order, and what writing them changes.
@@ -298,6 +244,8 @@ fn same_name(a: &Field, b: &Field) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::Fields;
+
     use super::*;
 
     fn schema(fields: &[(&str, DataType)]) -> Schema {

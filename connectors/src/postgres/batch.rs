@@ -9,8 +9,9 @@ use catalog::sql_type;
 use super::decode::{Column, Unfit};
 use super::input::Input;
 use super::query::Asked;
-use super::source::{OnError, Table};
+use super::source::Table;
 use crate::error::{Error, Result};
+use crate::on_error::{OnError, shown};
 use crate::source::BadRecord;
 
 /// Characters of a value that an error shows.
@@ -86,7 +87,7 @@ impl Batch {
         for (row, column, reason) in unfit {
             is_good[row] = false;
             bad.push(BadRecord {
-                raw: self.shown(&found, row).into_bytes(),
+                raw: shown(self.names.iter().map(String::as_str), &found, row).into_bytes(),
                 file: self.table.clone(),
                 column: Some(self.names[column].clone()),
                 reason,
@@ -121,16 +122,5 @@ impl Batch {
             unfit.push((row, index, reason));
         }
         Ok(cast)
-    }
-
-    /// A row as a JSON object of texts: what of it was read.
-    fn shown(&self, arrays: &[ArrayRef], row: usize) -> String {
-        let cell = |array: &ArrayRef| match array.is_null(row) {
-            true => serde_json::Value::Null,
-            false => array_value_to_string(array, row).unwrap_or_default().into(),
-        };
-        let object: serde_json::Map<String, serde_json::Value> =
-            self.names.iter().zip(arrays).map(|(name, array)| (name.clone(), cell(array))).collect();
-        serde_json::Value::Object(object).to_string()
     }
 }

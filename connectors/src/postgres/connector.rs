@@ -11,10 +11,11 @@ use super::config::ConnectionConfig;
 use super::describe::{Pattern, TableDescription, describe};
 use super::literal;
 use super::query::{Asked, Query, is_ranked, meant};
-use super::source::{OnError, PostgresSource, Table};
+use super::source::{PostgresSource, Table};
 use super::types::Wire;
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
+use crate::on_error::OnError;
 use crate::options::{OptionSpec, Options, parse_duration};
 use crate::registry::Connector;
 use crate::source::Source;
@@ -26,8 +27,6 @@ pub struct Postgres;
 
 /// How often `--follow` asks again.
 const POLL: Duration = Duration::from_secs(60);
-/// The share of bad rows that is tolerated when they do not fail the run, when the table does not say.
-const MAX_BAD_RATIO: f64 = 0.1;
 /// The schema of a table that is named without one.
 const DEFAULT_SCHEMA: &str = "public";
 
@@ -117,7 +116,7 @@ impl Connector for Postgres {
         let (columns, arrow) = columns(table, &found)?;
         let position = position(table, &options, &found)?;
         let overlap = overlap(&options, position.first())?;
-        let (on_error, max_bad_ratio) = on_error(&options)?;
+        let (on_error, max_bad_ratio) = OnError::read(&options)?;
         let table = Table {
             name: table.name.clone(),
             full_name: found.full_name(),
@@ -306,20 +305,6 @@ fn overlap(options: &Options, cursor: Option<&Asked>) -> Result<i128> {
             Err(Error::config_at("overlap", message))
         }
     }
-}
-
-fn on_error(options: &Options) -> Result<(OnError, f64)> {
-    let on_error = match options.choice("on_error", &["fail", "quarantine", "null"])? {
-        Some("quarantine") => OnError::Quarantine,
-        Some("null") => OnError::Null,
-        _ => OnError::Fail,
-    };
-    let ratio = options.ratio("max_bad_ratio")?;
-    if on_error == OnError::Fail && ratio.is_some() {
-        let message = "option 'max_bad_ratio' applies only with on_error 'quarantine' or 'null': with 'fail', the first bad row ends the run";
-        return Err(Error::config_at("max_bad_ratio", message));
-    }
-    Ok((on_error, ratio.unwrap_or(if on_error == OnError::Fail { 0.0 } else { MAX_BAD_RATIO })))
 }
 
 #[cfg(test)]

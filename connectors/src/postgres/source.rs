@@ -14,20 +14,10 @@ use super::offset::Progress;
 use super::query::{Asked, Query};
 use super::slice::Slice;
 use crate::error::{Error, Result};
+use crate::on_error::OnError;
 use crate::replay::{Replay, ReplayRequest};
 use crate::source::{Offset, SliceRead, SliceRequest, Source};
 use crate::stores::Location;
-
-/// What a value does that its column's type cannot be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OnError {
-    /// The run fails.
-    Fail,
-    /// The row is put aside.
-    Quarantine,
-    /// The value becomes NULL, and is noted.
-    Null,
-}
 
 /// A table, and how it is read.
 #[derive(Debug)]

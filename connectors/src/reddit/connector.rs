@@ -11,6 +11,7 @@ use super::source::{Feed, OnBad, RedditSource};
 use super::walk::{Bounds, Rules};
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
+use crate::on_error::MAX_BAD_RATIO;
 use crate::options::{OptionSpec, Options};
 use crate::registry::Connector;
 use crate::source::Source;
@@ -20,9 +21,6 @@ use crate::stores::Location;
 const OVERLAP: Duration = Duration::from_secs(3_600);
 /// A listing gains a few posts a minute at most; one request a minute is well within any rate limit.
 const POLL: Duration = Duration::from_secs(60);
-
-/// The share of bad records that is tolerated when they are quarantined, when the table does not say.
-const MAX_BAD_RATIO: f64 = 0.1;
 
 /// `STORED AS REDDIT`: posts and comments.
 ///

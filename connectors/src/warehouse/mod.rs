@@ -5,6 +5,7 @@
 //! in each `match` of this file.
 
 mod config;
+mod gate;
 mod name;
 mod postgres;
 mod redshift;
@@ -21,6 +22,7 @@ pub(crate) use name::TableName;
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
 use crate::lake::Delta;
+use crate::on_error::OnError;
 use crate::options::{OptionSpec, Options};
 use crate::registry::{BoundedTable, Connector, Moment, TableFacts};
 use crate::sink::Sink;
@@ -100,11 +102,27 @@ impl Connector for Warehouse {
     }
 }
 
-static OPTIONS: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| [Delta.options(), redshift::OPTIONS].concat());
+static OPTIONS: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| [Delta.options(), ON_ERROR, redshift::OPTIONS].concat());
+
+/// Of databases: a table of the lake holds whatever a query gives.
+const ON_ERROR: &[OptionSpec] = &[
+    OptionSpec {
+        name: "on_error",
+        default: "fail",
+        help: "what happens to rows with a value that a table of a database cannot hold: 'fail' stops the run and names the first, \
+               'quarantine' puts them into \"<table>$bad\", 'null' writes NULL instead of the value and notes it there",
+    },
+    OptionSpec {
+        name: "max_bad_ratio",
+        default: "0.1",
+        help: "with on_error 'quarantine' or 'null': the share of the rows of an epoch that may be bad before the run fails, from 0 to 1",
+    },
+];
 
 /// What holds for every warehouse, so that a file that one takes the others take too.
 fn check(table: &TableSpec) -> Result<()> {
-    Options::parse("WAREHOUSE", Warehouse.options(), &table.options)?;
+    let options = Options::parse("WAREHOUSE", Warehouse.options(), &table.options)?;
+    OnError::read(&options)?;
     if !table.partition_by.is_empty() {
         let message =
             format!("table '{}': a table of the warehouse is not laid out in folders; leave PARTITIONED BY out", table.name);

@@ -35,7 +35,7 @@ enum Status {
     Aborted,
 }
 
-/// Moves what is new from Reddit and files into a Parquet/Delta lake, exactly once, as .sql files say.
+/// Moves what is new from Reddit, files and PostgreSQL into a Parquet/Delta lake and a warehouse, exactly once, as .sql files say.
 #[derive(Debug, Parser)]
 #[command(
     name = "engine",
@@ -80,7 +80,7 @@ enum Command {
     Check(check::CheckArguments),
     /// Show what a run of a pipeline would read, create and alter, without doing it
     Plan(plan::PlanArguments),
-    /// Find the tables in a folder or bucket that nobody described, and register them in the catalog
+    /// Find the tables in a folder, bucket or database that nobody described, and register them in the catalog
     Crawl(crawl::CrawlArguments),
     /// Feed the bad records of a table through a pipeline again, after a fix
     Replay(replay::ReplayArguments),

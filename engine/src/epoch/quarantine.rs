@@ -20,6 +20,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
 use datafusion::prelude::col;
 
+use super::guard::Refused;
 use super::slice::{Slices, files_as_table};
 use super::stage::{Staged, write_stage};
 use super::{Scope, commit};
@@ -116,34 +117,58 @@ pub async fn stage(
 ) -> Result<Vec<FlowCheckpoint>> {
     let mut flows = Vec::new();
     for (source, slice) in &slices.by_source {
-        let Some((rows, count)) = &slice.bad else { continue };
-        let table = table(&scope.pipeline.name, source);
-        let what = || format!("bad records of '{source}'");
-        let sink = commit::open(scope.session, &table).await.with_context(what)?;
-        let epoch = lit(i64::try_from(progress.next_epoch).unwrap_or(i64::MAX)).alias(EPOCH);
-        let waiting = readers.iter().filter(|flow| flow.sources.contains(source)).map(|flow| flow.id.as_str());
-        let incarnation = lit(&progress.incarnation).alias(INCARNATION);
-        let marks = [incarnation, lit(joined(waiting)).alias(FLOWS), lit(false).alias(WHOLE)];
-        let records = schema();
-        let records = records.fields().iter().map(|field| col(field.name()));
-        let columns: Vec<Expr> = std::iter::once(epoch).chain(records).chain(marks).collect();
-        let query = LogicalPlanBuilder::scan("bad", provider_as_source(Arc::clone(rows)), None)?.project(columns)?.build()?;
-        let sink_plan = sink.plan(&plan::query_schema(&query), WriteMode::Append).await.with_context(what)?;
-        let query = plan::staged(query, &sink_plan, false)?;
-        let place = folder.join(&format!("stage-{}", staged.stages.len()));
-        staged.stages.push(write_stage(scope, query, &sink_plan, place, |_| {}).await.with_context(what)?);
-        flows.push(FlowCheckpoint {
-            flow: flow_id(source),
-            sink: table,
-            mode: WriteMode::Append,
-            key: Vec::new(),
-            stage: staged.stages.len() - 1,
-            rows_in: *count,
-            bad_rows: *count,
-            progress: None,
-        });
+        let Some(rows) = &slice.bad else { continue };
+        let waiting = joined(readers.iter().filter(|flow| flow.sources.contains(source)).map(|flow| flow.id.as_str()));
+        flows.push(stage_records(scope, source, rows, waiting, progress, folder, staged).await?);
     }
     Ok(flows)
+}
+
+/// Stages rows that a sink refused. No flow waits for them: a replay has nothing to feed them through but the sink.
+///
+/// # Errors
+/// As [`stage`].
+pub(super) async fn stage_refused(scope: Scope<'_>, refused: &Refused, folder: &Location, staged: &mut Staged) -> Result<()> {
+    let progress = scope.store.progress(&scope.pipeline.name).await?;
+    let flow = stage_records(scope, &refused.table, &refused.rows, String::new(), &progress, folder, staged).await?;
+    staged.refused.push(flow);
+    Ok(())
+}
+
+/// Stages bad records of `source`, which the flows `waiting` have not had as rows.
+async fn stage_records(
+    scope: Scope<'_>,
+    source: &str,
+    (rows, count): &BadTable,
+    waiting: String,
+    progress: &Progress,
+    folder: &Location,
+    staged: &mut Staged,
+) -> Result<FlowCheckpoint> {
+    let table = table(&scope.pipeline.name, source);
+    let what = || format!("bad records of '{source}'");
+    let sink = commit::open(scope.session, &table).await.with_context(what)?;
+    let epoch = lit(i64::try_from(progress.next_epoch).unwrap_or(i64::MAX)).alias(EPOCH);
+    let incarnation = lit(&progress.incarnation).alias(INCARNATION);
+    let marks = [incarnation, lit(waiting).alias(FLOWS), lit(false).alias(WHOLE)];
+    let records = schema();
+    let records = records.fields().iter().map(|field| col(field.name()));
+    let columns: Vec<Expr> = std::iter::once(epoch).chain(records).chain(marks).collect();
+    let query = LogicalPlanBuilder::scan("bad", provider_as_source(Arc::clone(rows)), None)?.project(columns)?.build()?;
+    let sink_plan = sink.plan(&plan::query_schema(&query), WriteMode::Append).await.with_context(what)?;
+    let query = plan::staged(query, &sink_plan, false)?;
+    let place = folder.join(&format!("stage-{}", staged.stages.len()));
+    staged.stages.push(write_stage(scope, query, &sink_plan, place, |_| {}).await.with_context(what)?);
+    Ok(FlowCheckpoint {
+        flow: flow_id(source),
+        sink: table,
+        mode: WriteMode::Append,
+        key: Vec::new(),
+        stage: staged.stages.len() - 1,
+        rows_in: *count,
+        bad_rows: *count,
+        progress: None,
+    })
 }
 
 /// Where the bad records of a source go.

@@ -34,10 +34,11 @@ pub async fn record(
     scope: Scope<'_>,
     progress: &Progress,
     folder: &str,
-    staged: Staged,
+    mut staged: Staged,
     flows: Vec<FlowRecord<'_>>,
     quarantined: Vec<FlowCheckpoint>,
 ) -> Result<Checkpoint> {
+    let refused = std::mem::take(&mut staged.refused);
     let flows = flows
         .into_iter()
         .map(|FlowRecord { flow, rows_in, bad_rows, offsets, identities }| FlowCheckpoint {
@@ -47,7 +48,7 @@ pub async fn record(
             key: flow.sink_plan.key.clone(),
             stage: staged.stage_of.get(&flow.id).copied().unwrap_or_default(),
             rows_in,
-            bad_rows,
+            bad_rows: bad_rows + staged.refused_rows(&flow.id),
             progress: Some(FlowProgress {
                 fingerprint: flow.fingerprint.clone(),
                 sink: flow.table.name.clone(),
@@ -57,6 +58,7 @@ pub async fn record(
             }),
         })
         .chain(quarantined)
+        .chain(refused)
         .collect();
     let checkpoint = Checkpoint {
         pipeline: scope.pipeline.name.clone(),

@@ -1,14 +1,16 @@
 //! Step 3: every flow's rows as Parquet files that no reader sees.
 //!
-//! The plan is DataFusion's own and streams; flows whose queries and sinks want the same rows in the same form share a stage.
+//! The plan is DataFusion's own and streams; flows whose queries and sinks want the same rows in the same form share a stage. Rows that
+//! a sink refuses, and asks to be put aside, are kept beside it for [`super::quarantine`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use arrow::array::RecordBatch;
 use connectors::faults::point;
-use connectors::sink::{SinkPlan, WriteMode};
+use connectors::sink::{Gate, SinkPlan, WriteMode};
 use connectors::staging::StagingWriter;
 use connectors::stores::Location;
 use datafusion::catalog::TableProvider;
@@ -18,11 +20,12 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use futures::TryStreamExt;
 
-use super::Scope;
+use super::guard::{Guard, Refused};
 use super::unique::KeyWatch;
 use super::whole::{Found, WholeReads};
+use super::{Scope, quarantine};
 use crate::flow::{Flow, plan};
-use crate::state::StageCheckpoint;
+use crate::state::{FlowCheckpoint, StageCheckpoint};
 
 /// What was staged, and which stage each flow's rows are in.
 #[derive(Debug, Default)]
@@ -33,6 +36,17 @@ pub struct Staged {
     pub stage_of: BTreeMap<String, usize>,
     /// What the stages found bad in tables that they read whole, each with its stage.
     pub(super) whole: Vec<(usize, Found)>,
+    /// What sinks refused, as it is committed with the epoch.
+    pub(super) refused: Vec<FlowCheckpoint>,
+    /// How many rows that is, by flow.
+    refused_rows: BTreeMap<String, u64>,
+}
+
+impl Staged {
+    /// Rows of a flow that its sink refused.
+    pub(super) fn refused_rows(&self, flow: &str) -> u64 {
+        self.refused_rows.get(flow).copied().unwrap_or_default()
+    }
 }
 
 /// Runs the queries of `flows` over `tables` and stages their rows below `folder`.
@@ -46,28 +60,42 @@ pub async fn stage(
     folder: &Location,
 ) -> Result<Staged> {
     let mut staged = Staged::default();
-    let mut known = Vec::new();
+    let (mut known, mut refused) = (Vec::new(), Vec::new());
     for flow in flows {
-        let key = flow.stage_key();
+        let gate = flow.sink.gate(&flow.sink_plan).await?;
+        // What one sink refuses, another may take.
+        let key = (flow.stage_key(), gate.is_some().then(|| flow.id.clone()));
         let index = match known.iter().position(|other| *other == key) {
             Some(index) => index,
             None => {
                 let place = folder.join(&format!("stage-{}", staged.stages.len()));
-                let stage = stage_one(scope, flow, tables, place).await;
-                let (stage, found) = stage.with_context(|| {
+                let stage = Box::pin(stage_one(scope, flow, tables, place, gate)).await;
+                let stage = stage.with_context(|| {
                     format!("{}:{}: {}", scope.pipeline.path.display(), scope.pipeline.line(&flow.span), flow.table.name)
                 })?;
                 let index = staged.stages.len();
-                staged.stages.push(stage);
-                staged.whole.extend(found.into_iter().map(|found| (index, found)));
+                staged.stages.push(stage.rows);
+                staged.whole.extend(stage.found.into_iter().map(|found| (index, found)));
+                refused.extend(stage.refused);
                 known.push(key);
                 index
             }
         };
         staged.stage_of.insert(flow.id.clone(), index);
     }
+    for refused in refused {
+        Box::pin(quarantine::stage_refused(scope, &refused, folder, &mut staged)).await?;
+        staged.refused_rows.insert(refused.flow, refused.rows.1);
+    }
     point("staged");
     Ok(staged)
+}
+
+/// The rows of one flow, and what came to light while they were staged.
+struct Stage {
+    rows: StageCheckpoint,
+    found: Vec<Found>,
+    refused: Option<Refused>,
 }
 
 async fn stage_one(
@@ -75,32 +103,34 @@ async fn stage_one(
     flow: &Flow,
     tables: &BTreeMap<String, Arc<dyn TableProvider>>,
     place: Location,
-) -> Result<(StageCheckpoint, Vec<Found>)> {
+    gate: Option<Arc<dyn Gate>>,
+) -> Result<Stage> {
     let started = Instant::now();
     let sink = &flow.sink_plan;
+    let is_upsert = flow.mode == WriteMode::Upsert;
+    let guard = || gate.clone().map(|gate| Guard::new(scope, flow, gate)).transpose();
+    let keys = is_upsert.then(|| KeyWatch::new(&sink.schema, &sink.key, &scope.session.context.runtime.memory_pool));
+    let mut watches = Watches { keys: keys.transpose()?, guard: guard()? };
     let (query, mut reads) = reading(scope, flow, tables)?;
     let written = |rows| scope.observer.staging(&flow.id, rows);
     let plain = plan::staged(query, sink, false)?;
-    let stage = if flow.mode == WriteMode::Upsert {
-        let keys = KeyWatch::new(&sink.schema, &sink.key, &scope.session.context.runtime.memory_pool)?;
-        match write_unique(scope, plain, sink, place.clone(), keys, written).await? {
-            Some(stage) => stage,
-            None => {
-                place.clear(None).await?;
-                let query;
-                (query, reads) = reading(scope, flow, tables)?;
-                let last_rows = plan::staged(query, sink, true)?;
-                write(scope, session_state(scope, true), last_rows, sink, place, None, written)
-                    .await?
-                    .unwrap_or_else(|| empty(sink))
-            }
-        }
-    } else {
-        write_stage(scope, plain, sink, place, written).await?
-    };
+    let state = session_state(scope, false);
+    let mut rows = write(scope, state, plain, sink, place.clone(), &mut watches, written).await?;
+    if rows.is_none() && is_upsert {
+        place.clear(None).await?;
+        let query;
+        (query, reads) = reading(scope, flow, tables)?;
+        let last_rows = plan::staged(query, sink, true)?;
+        watches = Watches { keys: None, guard: guard()? };
+        rows = write(scope, session_state(scope, true), last_rows, sink, place, &mut watches, written).await?;
+    }
     let found = reads.end().await?;
+    let refused = match watches.guard {
+        Some(guard) => guard.finish().await?,
+        None => None,
+    };
     scope.observer.staged(&flow.id, started.elapsed());
-    Ok((stage, found))
+    Ok(Stage { rows: rows.unwrap_or_else(|| empty(sink)), found, refused })
 }
 
 /// The query of `flow` over `tables`, and the reads of those that it reads whole.
@@ -122,33 +152,46 @@ pub(super) async fn write_stage(
     place: Location,
     written: impl Fn(u64),
 ) -> Result<StageCheckpoint> {
-    let stage = write(scope, session_state(scope, false), query, sink_plan, place, None, written).await?;
+    let state = session_state(scope, false);
+    let stage = write(scope, state, query, sink_plan, place, &mut Watches::default(), written).await?;
     Ok(stage.unwrap_or_else(|| empty(sink_plan)))
 }
 
-/// The same for rows that should be unique by a key; `None`, with files left at `place`, when they are not.
-async fn write_unique(
-    scope: Scope<'_>,
-    query: LogicalPlan,
-    sink_plan: &SinkPlan,
-    place: Location,
-    keys: KeyWatch,
-    written: impl Fn(u64),
-) -> Result<Option<StageCheckpoint>> {
-    write(scope, session_state(scope, false), query, sink_plan, place, Some(keys), written).await
+/// What rows pass on their way into the files.
+#[derive(Debug, Default)]
+struct Watches {
+    keys: Option<KeyWatch>,
+    guard: Option<Guard>,
+}
+
+impl Watches {
+    /// The rows that are staged; `None` when a key may have come before.
+    async fn pass(&mut self, rows: RecordBatch) -> Result<Option<RecordBatch>> {
+        // A row that its sink refuses still is the last of its key.
+        if let Some(keys) = &mut self.keys
+            && !keys.are_new(&rows)?
+        {
+            return Ok(None);
+        }
+        Ok(Some(match &mut self.guard {
+            Some(guard) => guard.pass(rows).await?,
+            None => rows,
+        }))
+    }
 }
 
 fn empty(sink_plan: &SinkPlan) -> StageCheckpoint {
     StageCheckpoint::new(&sink_plan.schema, sink_plan.partition_by.clone(), Vec::new())
 }
 
+/// Stages the rows of `query` at `place`; `None`, with files left there, when `watches` find that a key may have come before.
 async fn write(
     scope: Scope<'_>,
     state: SessionState,
     query: LogicalPlan,
     sink_plan: &SinkPlan,
     place: Location,
-    mut keys: Option<KeyWatch>,
+    watches: &mut Watches,
     written: impl Fn(u64),
 ) -> Result<Option<StageCheckpoint>> {
     let physical = state.create_physical_plan(&query).await.map_err(connectors::Error::from)?;
@@ -158,14 +201,11 @@ async fn write(
     let mut writer = StagingWriter::new(place, Arc::clone(schema), &sink_plan.partition_by, context.sizes, &context.runtime)?;
     while let Some(batch) = rows.try_next().await.map_err(connectors::Error::from)? {
         // Nullability is the sink's to say; the columns and their types are the same.
-        let batch =
-            arrow::array::RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec()).map_err(connectors::Error::from)?;
-        if let Some(keys) = &mut keys
-            && !keys.are_new(&batch)?
-        {
+        let batch = RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec()).map_err(connectors::Error::from)?;
+        let Some(batch) = watches.pass(batch).await? else {
             writer.abort().await?;
             return Ok(None);
-        }
+        };
         writer.write(batch).await?;
         written(writer.rows());
         point("stage-batch");

@@ -1,14 +1,17 @@
 //! Pipelines whose warehouse is the stand-in for Redshift: each row once, whatever is killed when, and nothing left on S3.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use redshift_sim::{RedshiftSim, S3Options, SimOptions};
 use testkit::s3::{BUCKET, S3Server};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
+use crate::cli::bench::Bench;
 use crate::lab::{Lab, block_on};
-use crate::pipelines::WAREHOUSE;
+use crate::pipelines::{REDDIT, WAREHOUSE};
 use crate::s3::settings;
+use crate::warehouse::shipped_pipeline_fills;
 
 /// A stand-in with a bucket, which several labs share.
 struct Cluster {
@@ -37,21 +40,36 @@ impl Cluster {
         }
     }
 
-    /// A lab with a schema of its own.
-    fn lab(&self) -> (Lab, String) {
-        static LABS: AtomicU32 = AtomicU32::new(0);
-        let schema = format!("lab_{}", LABS.fetch_add(1, Ordering::Relaxed));
+    /// What an engine needs to load it.
+    fn environment(&self) -> BTreeMap<String, String> {
         let mut environment = settings(self.s3.environment());
         environment.extend(
             [
                 ("ENGINE_WAREHOUSE_URL", self.sim.url().replacen("postgres://", "redshift://", 1)),
                 ("ENGINE_WAREHOUSE_STAGING", format!("s3://{BUCKET}/staging")),
                 ("ENGINE_WAREHOUSE_IAM_ROLE", "default".to_owned()),
-                ("SCHEMA", schema.clone()),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
+        environment
+    }
+
+    /// A lab with a schema of its own.
+    fn lab(&self) -> (Lab, String) {
+        static LABS: AtomicU32 = AtomicU32::new(0);
+        let schema = format!("lab_{}", LABS.fetch_add(1, Ordering::Relaxed));
+        let mut environment = self.environment();
+        environment.insert("SCHEMA".to_owned(), schema.clone());
         (Lab::local_with(WAREHOUSE, environment), schema)
+    }
+
+    /// Where a pipeline is run by hand.
+    fn bench(&self) -> Bench {
+        let mut bench = Bench::new();
+        for (name, value) in self.environment() {
+            bench.set(&name, value);
+        }
+        bench
     }
 
     /// The rows of a statement, a value behind the other.
@@ -103,6 +121,103 @@ fn a_pipeline_fills_redshift_and_reads_nothing_twice() {
     let again = lab.run_well("again");
     assert!(String::from_utf8_lossy(&again.stdout).contains("nothing new"));
     assert_eq!(cluster.sql(&counted), [format!("{posts}|{posts}")]);
+}
+
+#[test]
+fn the_shipped_pipeline_fills_redshift_with_the_rows_of_the_lake() {
+    let Some(cluster) = Cluster::start() else { return };
+    shipped_pipeline_fills(&Lab::local_with(REDDIT, cluster.environment()), &cluster.sim.url());
+}
+
+/// Rows 1 to `count` of `n` and a text, of which each seventh is longer than any VARCHAR.
+fn lines(count: u64) -> String {
+    (1..=count)
+        .map(|n| format!("{{\"n\":{n},\"v\":\"{}\"}}\n", if n % 7 == 0 { "ä".repeat(40_000) } else { format!("v{n}") }))
+        .collect()
+}
+
+const LINES: &str = "
+CREATE EXTERNAL TABLE lines (n BIGINT, v VARCHAR) STORED AS JSON LOCATION 'lines.json';
+CREATE EXTERNAL TABLE kept STORED AS WAREHOUSE LOCATION 'lines.kept' OPTIONS ('key' 'n' MORE);
+CREATE EXTERNAL TABLE all_of_them STORED AS DELTA LOCATION 'lake://lines/all' OPTIONS ('key' 'n');
+REPLACE INTO kept SELECT * FROM lines;
+REPLACE INTO all_of_them SELECT * FROM lines;
+";
+
+#[test]
+fn rows_that_redshift_cannot_hold_are_put_aside_in_the_same_commit() {
+    let Some(cluster) = Cluster::start() else { return };
+    let mut bench = cluster.bench();
+    bench.write("lines.json", lines(20));
+    bench.write("p.sql", LINES.replace(" MORE", ""));
+    let refused = bench.engine(&["run", "p.sql"]);
+    assert_eq!(refused.code, 1);
+    for part in ["column 'v', row 7 of the epoch (n = 7)", "has 80000 bytes, and the widest VARCHAR holds 65535"] {
+        assert!(refused.stderr.contains(part), "{refused:?}");
+    }
+    bench.set("ENGINE_STATE_URL", "other").set("ENGINE_LAKE_URL", "other_lake");
+    let summary = bench.run(&LINES.replace(" MORE", ", 'on_error' 'quarantine', 'max_bad_ratio' '0.2'"));
+    assert_eq!(cluster.sql("SELECT COUNT(*), COUNT(DISTINCT n), MAX(n) FROM lines.kept"), ["18|18|20"]);
+    let sink = |name: &str| summary["sinks"].as_array().unwrap().iter().find(|sink| sink["sink"] == name).unwrap().clone();
+    assert_eq!((&sink("kept")["rows_written"], &sink("kept")["bad_rows"]), (&18.into(), &2.into()), "{summary}");
+    // What one sink refuses, another takes.
+    assert_eq!((&sink("all_of_them")["rows_written"], &sink("all_of_them")["bad_rows"]), (&20.into(), &0.into()), "{summary}");
+    let query = "SELECT \"row\", \"column\", kept, file, substr(reason, length(reason) - 30) AS why FROM \"kept$bad\" ORDER BY 1";
+    let bad = bench.good(&["shell", "--format", "csv", "-c", query]);
+    assert_eq!(
+        bad,
+        "row,column,kept,file,why\n7,v,false,p.sql:5,\" or set 'too_long' 'truncate'\"\n14,v,false,p.sql:5,\" or set 'too_long' 'truncate'\"\n"
+    );
+    let nothing = bench.good(&["run", "p.sql"]);
+    assert!(nothing.contains("nothing new"), "{nothing}");
+}
+
+#[test]
+fn more_rows_that_redshift_cannot_hold_than_are_allowed_fail_the_run_before_anything_is_written() {
+    let Some(cluster) = Cluster::start() else { return };
+    let bench = cluster.bench();
+    bench.write("lines.json", lines(20));
+    bench.write("p.sql", LINES.replace(" MORE", ", 'on_error' 'null', 'max_bad_ratio' '0.05'"));
+    let refused = bench.engine(&["run", "p.sql"]);
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.stderr.contains("p.sql:5: kept: 2 of 20 records are bad, more than max_bad_ratio 0.05 allows"),
+        "{refused:?}"
+    );
+    assert_eq!(cluster.sql("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'lines'"), ["0"]);
+    bench.run(&LINES.replace(" MORE", ", 'on_error' 'null', 'max_bad_ratio' '0.1'"));
+    assert_eq!(cluster.sql("SELECT COUNT(*), COUNT(v) FROM lines.kept"), ["20|18"]);
+    let bad = bench.good(&["shell", "--format", "csv", "-c", "SELECT \"row\", kept FROM \"kept$bad\" ORDER BY 1"]);
+    assert_eq!(bad, "row,kept\n7,true\n14,true\n");
+}
+
+#[test]
+fn two_engines_that_load_one_table_at_once_both_end_well() {
+    let Some(cluster) = Cluster::start() else { return };
+    let bench = cluster.bench();
+    let pipeline = |from: u64| {
+        let rows: Vec<String> = (from..from + 40).map(|n| format!("{{\"n\":{n},\"v\":\"of {from}\"}}\n")).collect();
+        bench.write(&format!("rows{from}.json"), rows.concat());
+        let text = format!(
+            "SET pipeline.epoch_rows = 5;
+             CREATE EXTERNAL TABLE lines (n BIGINT, v VARCHAR) STORED AS JSON LOCATION 'rows{from}.json';
+             CREATE EXTERNAL TABLE shared STORED AS WAREHOUSE LOCATION 'both.shared' OPTIONS ('key' 'n');
+             CREATE EXTERNAL TABLE appended STORED AS WAREHOUSE LOCATION 'both.appended';
+             REPLACE INTO shared SELECT * FROM lines;
+             INSERT INTO appended SELECT * FROM lines;"
+        );
+        bench.write(&format!("p{from}.sql"), text);
+        format!("p{from}.sql")
+    };
+    // Half of the keys are in both.
+    let running: Vec<_> = [pipeline(0), pipeline(20)].map(|file| bench.command(&["run", &file]).spawn().unwrap()).into();
+    for mut engine in running {
+        assert!(engine.wait().unwrap().success());
+    }
+    assert_eq!(cluster.sql("SELECT COUNT(*), COUNT(DISTINCT n), MAX(n) FROM both.shared"), ["60|60|59"]);
+    assert_eq!(cluster.sql("SELECT COUNT(*), SUM(n) FROM both.appended"), [format!("80|{}", 780 + 1_580)]);
+    let ledger = "SELECT COUNT(*) > 2, COUNT(*) = COUNT(DISTINCT writer || ':' || CAST(epoch AS VARCHAR)), SUM(rows) FROM both.\"_engine_loads__appended\"";
+    assert_eq!(cluster.sql(ledger), ["t|t|80"]);
 }
 
 #[cfg(feature = "failpoints")]

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use super::ddl::Column;
 use super::types::Kind;
 use crate::error::{Error, Result};
+use crate::warehouse::gate::Misfit;
 
 /// What a stream of rows begins with: the signature, no flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -114,6 +115,25 @@ impl<'a> Encoder<'a> {
             self.table
         ))
     }
+}
+
+/// The values of a batch that the table would not take.
+///
+/// # Errors
+/// When a column was not staged for it.
+pub(super) fn misfits(batch: &RecordBatch, columns: &[Column]) -> Result<Vec<Misfit>> {
+    let (schema, options) = (batch.schema(), EncoderOptions::default());
+    let (mut found, mut out) = (Vec::new(), Vec::new());
+    for (index, ((column, array), field)) in columns.iter().zip(batch.columns()).zip(schema.fields()).enumerate() {
+        let mut values = Values::new(column, array.as_ref(), field, &options)?;
+        for row in 0..batch.num_rows() {
+            out.clear();
+            if let Err(reason) = values.write(row, &mut out) {
+                found.push(Misfit { row, column: index, reason });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The first values of a row, so that a person finds it again.

@@ -8,6 +8,7 @@
 mod ddl;
 mod encode;
 mod error;
+mod gate;
 mod ledger;
 mod load;
 mod sink;

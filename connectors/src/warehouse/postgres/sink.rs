@@ -7,17 +7,20 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
 use super::ddl::{self, check_name, meet, resolve};
+use super::gate::GateColumns;
 use super::ledger::Ledger;
 use super::load::Load;
 use super::target::Target;
 use crate::clock::Clock;
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
+use crate::on_error::OnError;
 use crate::options::Options;
 use crate::postgres::{Client, ConnectionConfig};
 use crate::registry::Connector;
-use crate::sink::{Batch, BatchId, Change, Receipt, Sink, SinkPlan, WriteMode};
+use crate::sink::{Batch, BatchId, Change, Gate, Receipt, Sink, SinkPlan, WriteMode};
 use crate::stores::Location;
+use crate::warehouse::gate::ColumnGate;
 use crate::warehouse::{TableName, Warehouse};
 
 /// Tries of one load. A try that fails for a reason that may pass leaves nothing behind.
@@ -37,6 +40,8 @@ pub(crate) struct PostgresSink {
     declared: Option<SchemaRef>,
     key: Vec<String>,
     order_by: Vec<String>,
+    /// What becomes of rows that do not fit, and the share of them that may be such.
+    on_error: (OnError, f64),
     clock: Arc<dyn Clock>,
 }
 
@@ -62,6 +67,7 @@ impl PostgresSink {
             declared: table.columns.clone(),
             key: if key.is_empty() { table.primary_key.clone() } else { key },
             order_by: options.list("order_by"),
+            on_error: OnError::read(&options)?,
             clock: Arc::clone(&context.clock),
         })
     }
@@ -108,6 +114,20 @@ impl Sink for PostgresSink {
             key,
             changes: if is_new { vec![Change::Create] } else { meeting.changes },
         })
+    }
+
+    async fn gate(&self, plan: &SinkPlan) -> Result<Option<Arc<dyn Gate>>> {
+        let (on_error, max_bad_ratio) = self.on_error;
+        if on_error == OnError::Fail {
+            return Ok(None);
+        }
+        let mut client = Client::connect(&self.config).await?;
+        let target = match (Target::find(client.driver(), &self.name).await?, &self.declared) {
+            (None, Some(declared)) => Some(ddl::declared(&self.name, declared)?),
+            (target, _) => target,
+        };
+        let columns = meet(&self.name, target.as_ref(), &plan.schema, &plan.key)?.columns;
+        Ok(Some(Arc::new(ColumnGate { columns: GateColumns(columns), on_error, max_bad_ratio })))
     }
 
     async fn committed(&self, batch: &BatchId) -> Result<bool> {

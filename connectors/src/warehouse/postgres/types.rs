@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 
-use crate::error::{Error, Result};
-
-/// The digits of the widest decimal that a query can give.
-const MAX_DIGITS: u8 = 38;
+use crate::error::Result;
+use crate::stored::{MAX_DIGITS, Target};
 
 /// How values of a column are sent: the types that binary COPY has a form for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,36 +104,35 @@ impl PgType {
 /// Whole numbers without a sign become the next wider ones; what is nested becomes `jsonb`.
 ///
 /// # Errors
-/// [`Error::Config`] at the column for a type that has no counterpart, with the cast to write.
+/// [`Error::Config`](crate::error::Error::Config) at the column for a type that has no counterpart, with the cast to write.
 pub(super) fn created(column: &str, data_type: &DataType) -> Result<(PgType, DataType)> {
-    let plain = |kind: Kind, staged: DataType| Ok((PgType::new(kind), staged));
-    match data_type {
-        DataType::Boolean => plain(Kind::Boolean, DataType::Boolean),
-        DataType::Int8 | DataType::UInt8 | DataType::Int16 => plain(Kind::SmallInt, DataType::Int16),
-        DataType::UInt16 | DataType::Int32 => plain(Kind::Integer, DataType::Int32),
-        DataType::UInt32 | DataType::Int64 => plain(Kind::BigInt, DataType::Int64),
-        DataType::UInt64 => plain(Kind::Numeric(Some((20, 0))), DataType::Decimal128(20, 0)),
-        DataType::Float16 | DataType::Float32 => plain(Kind::Real, DataType::Float32),
-        DataType::Float64 => plain(Kind::Double, DataType::Float64),
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => {
-            let (precision, scale) = decimal(column, *p, *s)?;
-            plain(Kind::Numeric(Some((precision.into(), scale.into()))), DataType::Decimal128(precision, scale))
-        }
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => plain(Kind::Text(None), DataType::Utf8),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            plain(Kind::Bytea, DataType::Binary)
-        }
-        DataType::Date32 | DataType::Date64 => plain(Kind::Date, DataType::Date32),
-        DataType::Time32(_) | DataType::Time64(_) => plain(Kind::Time, DataType::Time64(TimeUnit::Microsecond)),
-        DataType::Timestamp(_, None) => plain(Kind::Timestamp, microseconds(false)),
-        DataType::Timestamp(_, Some(_)) => plain(Kind::TimestampTz, microseconds(true)),
-        DataType::Dictionary(_, values) => created(column, values),
-        DataType::RunEndEncoded(_, values) => created(column, values.data_type()),
-        nested if nested.is_nested() => plain(Kind::Jsonb, plain_nested(nested)),
-        DataType::Null => Err(refused(column, data_type, "give it a type, as in CAST(NULL AS VARCHAR)")),
-        DataType::Duration(_) => Err(refused(column, data_type, &format!("write CAST({column} AS BIGINT)"))),
-        _ => Err(refused(column, data_type, &format!("write CAST({column} AS VARCHAR)"))),
-    }
+    const POSTGRES: Target = Target {
+        lacks: "the warehouse has no type for",
+        own: |data_type| match data_type {
+            DataType::Int8 => Some(DataType::Int16),
+            DataType::Time32(_) | DataType::Time64(_) => Some(DataType::Time64(TimeUnit::Microsecond)),
+            nested if nested.is_nested() => Some(plain_nested(nested)),
+            _ => None,
+        },
+    };
+    let staged = POSTGRES.store(column, data_type)?;
+    let kind = match &staged {
+        DataType::Boolean => Kind::Boolean,
+        DataType::Int16 => Kind::SmallInt,
+        DataType::Int32 => Kind::Integer,
+        DataType::Int64 => Kind::BigInt,
+        DataType::Float32 => Kind::Real,
+        DataType::Float64 => Kind::Double,
+        DataType::Decimal128(precision, scale) => Kind::Numeric(Some(((*precision).into(), (*scale).into()))),
+        DataType::Binary => Kind::Bytea,
+        DataType::Date32 => Kind::Date,
+        DataType::Time64(_) => Kind::Time,
+        DataType::Timestamp(_, None) => Kind::Timestamp,
+        DataType::Timestamp(_, Some(_)) => Kind::TimestampTz,
+        nested if nested.is_nested() => Kind::Jsonb,
+        _ => Kind::Text(None),
+    };
+    Ok((PgType::new(kind), staged))
 }
 
 /// What is staged for a column that is there, if it takes every value of a query's column.
@@ -265,19 +262,6 @@ fn plain_nested(data_type: &DataType) -> DataType {
         DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
         other => other.clone(),
     }
-}
-
-fn decimal(column: &str, precision: u8, scale: i8) -> Result<(u8, i8)> {
-    let widened = if scale < 0 { precision.saturating_add(scale.unsigned_abs()) } else { precision };
-    if widened > MAX_DIGITS {
-        let advice = format!("write CAST({column} AS DECIMAL({MAX_DIGITS}, {}))", scale.max(0));
-        return Err(refused(column, &DataType::Decimal256(precision, scale), &advice));
-    }
-    Ok((widened, scale.max(0)))
-}
-
-fn refused(column: &str, data_type: &DataType, advice: &str) -> Error {
-    Error::config_at(column, format!("column '{column}' is {data_type}, which the warehouse has no type for; {advice}"))
 }
 
 #[cfg(test)]

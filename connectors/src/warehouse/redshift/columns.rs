@@ -40,6 +40,8 @@ pub(crate) struct LoadColumn {
     pub(crate) exists: bool,
     /// Whether it is only there to say which rows are deleted.
     pub(crate) marker: bool,
+    /// Whether the table takes no NULL for it.
+    pub(crate) required: bool,
 }
 
 impl LoadColumn {
@@ -55,7 +57,15 @@ impl LoadColumn {
             Form::Plain => target.of_null(),
             Form::Time | Form::Json => DataType::Utf8,
         };
-        Self { name, target, file_type, form, exists: existing.is_some(), marker: false }
+        Self {
+            name,
+            target,
+            file_type,
+            form,
+            exists: existing.is_some(),
+            marker: false,
+            required: existing.is_some_and(|column| !column.nullable),
+        }
     }
 
     /// What the column is called where COPY puts it.

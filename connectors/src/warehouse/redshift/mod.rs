@@ -18,6 +18,7 @@ mod ddl;
 mod drift;
 mod fault;
 mod fit;
+mod gate;
 mod ledger;
 mod load;
 mod load_errors;

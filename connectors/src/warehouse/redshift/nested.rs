@@ -27,13 +27,13 @@ impl Extent {
     }
 }
 
-/// The first row of lists, structs or maps that does not fit.
-pub(crate) fn first_misfit(values: &ArrayRef) -> Option<usize> {
+/// The rows of lists, structs or maps that do not fit.
+pub(crate) fn misfit_rows(values: &ArrayRef) -> Vec<usize> {
     // All rows together mostly take far less than what one may.
     if extent(values).fits() {
-        return None;
+        return Vec::new();
     }
-    (0..values.len()).find(|row| !extent(&values.slice(*row, 1)).fits())
+    (0..values.len()).filter(|row| !extent(&values.slice(*row, 1)).fits()).collect()
 }
 
 fn extent(values: &ArrayRef) -> Extent {
@@ -86,8 +86,8 @@ mod tests {
             lists.append(true);
         }
         let lists: ArrayRef = Arc::new(lists.finish());
-        assert_eq!(first_misfit(&lists), Some(1));
-        assert_eq!(first_misfit(&lists.slice(0, 1)), None);
+        assert_eq!(misfit_rows(&lists), [1]);
+        assert_eq!(misfit_rows(&lists.slice(0, 1)), [0_usize; 0]);
     }
 
     #[test]
@@ -100,6 +100,6 @@ mod tests {
             lists.append(true);
         }
         let lists: ArrayRef = Arc::new(lists.finish());
-        assert_eq!(first_misfit(&lists), Some(1));
+        assert_eq!(misfit_rows(&lists), [1]);
     }
 }

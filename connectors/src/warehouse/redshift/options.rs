@@ -1,6 +1,7 @@
 //! The options of a table in Redshift.
 
 use crate::error::{Error, Result};
+use crate::on_error::OnError;
 use crate::options::{OptionSpec, Options};
 use crate::warehouse::redshift::names::quoted;
 
@@ -99,7 +100,7 @@ pub(crate) enum TooLong {
 }
 
 /// The options of one table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TableOptions {
     pub(crate) distribution: Distribution,
     /// Columns; empty for `AUTO`.
@@ -112,6 +113,8 @@ pub(crate) struct TableOptions {
     pub(crate) deleted: Option<String>,
     pub(crate) deletes: Deletes,
     pub(crate) too_long: TooLong,
+    /// What becomes of rows that do not fit, and the share of them that may be such.
+    pub(crate) on_error: (OnError, f64),
 }
 
 impl TableOptions {
@@ -153,6 +156,7 @@ impl TableOptions {
                 "truncate" => TooLong::Truncate,
                 _ => TooLong::Fail,
             },
+            on_error: OnError::read(options)?,
         };
         read.check(options)
     }

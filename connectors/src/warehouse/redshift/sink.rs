@@ -11,18 +11,21 @@ use crate::clock::Clock;
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
 use crate::faults::{FILES_COPIED, point};
+use crate::on_error::OnError;
 use crate::options::Options;
 use crate::registry::Connector;
-use crate::sink::{Batch, BatchId, Receipt, Sink, SinkPlan, WriteMode};
+use crate::sink::{Batch, BatchId, Gate, Receipt, Sink, SinkPlan, WriteMode};
 use crate::staging::StagingSizes;
 use crate::stores::Location;
 use crate::warehouse::Warehouse;
+use crate::warehouse::gate::ColumnGate;
 use crate::warehouse::redshift::catalog::{self, TableColumn};
 use crate::warehouse::redshift::check::Checker;
 use crate::warehouse::redshift::columns::{LoadColumn, load_columns};
 use crate::warehouse::redshift::config::RedshiftConfig;
 use crate::warehouse::redshift::fault::Fault;
 use crate::warehouse::redshift::fit::Fit;
+use crate::warehouse::redshift::gate::GateColumns;
 use crate::warehouse::redshift::ledger::{Entry, Ledger, holds};
 use crate::warehouse::redshift::load::{Load, leftovers};
 use crate::warehouse::redshift::loading::{Loading, tidy};
@@ -134,7 +137,7 @@ impl RedshiftSink {
             return Ok(());
         }
         let manifest = (!batch.files.is_empty()).then_some(upload.manifest.as_str());
-        let key = table_key(batch, columns);
+        let key = table_key(&batch.key, columns);
         let grants = self.grants(session, batch.mode).await?;
         let load = Load {
             table: self.name(),
@@ -181,7 +184,7 @@ impl RedshiftSink {
         let upload = if batch.files.is_empty() {
             Upload { manifest: String::new(), rows: 0, bytes: 0, longest: vec![0; columns.len()] }
         } else {
-            let key = table_key(batch, columns);
+            let key = table_key(&batch.key, columns);
             let mut checker = Checker::new(self.name().to_string(), columns, &key, self.declared.options.too_long);
             area.upload(batch, &self.lake, &mut checker, slices(session).await, self.sizes, &self.runtime).await?
         };
@@ -217,6 +220,20 @@ impl Sink for RedshiftSink {
         let session = self.config.session().await?;
         let existing = self.columns(&session).await.map_err(|problem| problem.into_error(self.name()))?;
         self.declared.plan(existing.as_deref(), query, mode)
+    }
+
+    async fn gate(&self, plan: &SinkPlan) -> Result<Option<Arc<dyn Gate>>> {
+        let (on_error, max_bad_ratio) = self.declared.options.on_error;
+        if on_error == OnError::Fail {
+            return Ok(None);
+        }
+        let session = self.config.session().await?;
+        let existing = self.columns(&session).await.map_err(|problem| problem.into_error(self.name()))?;
+        let columns = load_columns(self.name(), &plan.schema, existing.as_deref(), None)?;
+        let key = table_key(&plan.key, &columns);
+        let table = self.name().to_string();
+        let columns = GateColumns { table, columns, key, too_long: self.declared.options.too_long };
+        Ok(Some(Arc::new(ColumnGate { columns, on_error, max_bad_ratio })))
     }
 
     async fn committed(&self, batch: &BatchId) -> Result<bool> {
@@ -260,7 +277,7 @@ fn is_for(uploaded: Option<&(Vec<DataType>, Upload)>, columns: &[LoadColumn]) ->
 }
 
 /// The key, as the table calls its columns.
-fn table_key(batch: &Batch, columns: &[LoadColumn]) -> Vec<String> {
+fn table_key(key: &[String], columns: &[LoadColumn]) -> Vec<String> {
     let name = |key: &String| columns.iter().find(|column| column.name.eq_ignore_ascii_case(&folded(key)));
-    batch.key.iter().filter_map(name).map(|column| column.name.clone()).collect()
+    key.iter().filter_map(name).map(|column| column.name.clone()).collect()
 }

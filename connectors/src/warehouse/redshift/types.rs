@@ -6,14 +6,12 @@
 //! column's type, never in the query's.
 
 use std::fmt;
-use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
+use arrow::datatypes::{DataType, TimeUnit};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::stored::Target;
 
-/// The digits of the widest DECIMAL ("Numeric types", `r_Numeric_types201`).
-pub(crate) const MAX_DIGITS: u8 = 38;
 /// The bytes of the widest VARCHAR ("Character types", `r_Character_types`).
 pub(crate) const MAX_VARCHAR: u32 = 65_535;
 /// The widths that columns of text get, in bytes: with steps, a column is widened a few times and no more.
@@ -188,67 +186,21 @@ pub(crate) fn width_for(bytes: u64) -> Option<u32> {
     step.or_else(|| (bytes <= u64::from(MAX_VARCHAR)).then_some(MAX_VARCHAR))
 }
 
-/// What is staged for a column of a query that goes into a new column: widths that Redshift has, microseconds, no encodings
-/// of Arrow's own. `UInt64` is wider than BIGINT and becomes a DECIMAL.
+/// What is staged for a column of a query that goes into a new column: widths that Redshift has, microseconds. `UInt64` is wider
+/// than BIGINT and becomes a DECIMAL.
 ///
 /// # Errors
-/// [`Error::Config`] at the column for a type that has no counterpart, with the cast to write.
+/// [`Error::Config`](crate::error::Error::Config) at the column for a type that has no counterpart, with the cast to write.
 pub(crate) fn staged(column: &str, data_type: &DataType) -> Result<DataType> {
-    let inner = |field: &FieldRef| -> Result<FieldRef> {
-        Ok(Arc::new(Field::new(field.name(), staged(column, field.data_type())?, field.is_nullable())))
+    const REDSHIFT: Target = Target {
+        lacks: "Redshift has no type for",
+        own: |data_type| match data_type {
+            DataType::Int8 => Some(DataType::Int16),
+            DataType::Time32(_) | DataType::Time64(_) => Some(DataType::Time64(TimeUnit::Microsecond)),
+            _ => None,
+        },
     };
-    Ok(match data_type {
-        DataType::Boolean
-        | DataType::Int16
-        | DataType::Int32
-        | DataType::Int64
-        | DataType::Float32
-        | DataType::Float64
-        | DataType::Utf8
-        | DataType::Binary
-        | DataType::Date32 => data_type.clone(),
-        DataType::Int8 | DataType::UInt8 => DataType::Int16,
-        DataType::UInt16 => DataType::Int32,
-        DataType::UInt32 => DataType::Int64,
-        DataType::UInt64 => DataType::Decimal128(20, 0),
-        DataType::Float16 => DataType::Float32,
-        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
-        DataType::Date64 => DataType::Date32,
-        DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Microsecond),
-        DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
-        DataType::Timestamp(_, Some(_)) => utc(),
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => {
-            decimal(column, *p, *s)?
-        }
-        DataType::Dictionary(_, values) => staged(column, values)?,
-        DataType::RunEndEncoded(_, values) => staged(column, values.data_type())?,
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::ListView(item)
-        | DataType::LargeListView(item)
-        | DataType::FixedSizeList(item, _) => DataType::List(inner(item)?),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect::<Result<Fields>>()?),
-        DataType::Map(entries, sorted) => DataType::Map(inner(entries)?, *sorted),
-        DataType::Null => return Err(refused(column, data_type, "give it a type, as in CAST(NULL AS VARCHAR)")),
-        DataType::Duration(_) => return Err(refused(column, data_type, &format!("write CAST({column} AS BIGINT)"))),
-        DataType::Interval(_) | DataType::Union(..) => {
-            return Err(refused(column, data_type, &format!("write CAST({column} AS VARCHAR)")));
-        }
-    })
-}
-
-fn decimal(column: &str, precision: u8, scale: i8) -> Result<DataType> {
-    let digits = if scale < 0 { precision.saturating_add(scale.unsigned_abs()) } else { precision };
-    if digits > MAX_DIGITS {
-        let advice = format!("write CAST({column} AS DECIMAL({MAX_DIGITS}, {}))", scale.max(0));
-        return Err(refused(column, &DataType::Decimal256(precision, scale), &advice));
-    }
-    Ok(DataType::Decimal128(digits, scale.max(0)))
-}
-
-fn refused(column: &str, data_type: &DataType, advice: &str) -> Error {
-    Error::config_at(column, format!("column '{column}' is {data_type}, which Redshift has no type for; {advice}"))
+    REDSHIFT.store(column, data_type)
 }
 
 /// Digits that hold every value of an integer type.
@@ -283,6 +235,10 @@ fn utc() -> DataType {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Field;
+
     use super::*;
 
     fn list(item: DataType) -> DataType {

@@ -1,8 +1,10 @@
 //! Python programs as independent witnesses: virtual environments made once beside the build, and what is run in them.
 
 mod delta;
+mod warehouse;
 
 pub use delta::{DELTA_PACKAGES, delta_counts};
+pub use warehouse::{WAREHOUSE_PACKAGES, same_rows};
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -16,7 +16,7 @@ CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://t' OPTIONS ('key' 'id')
 ";
 
 /// A working directory of its own.
-pub(super) struct Bench {
+pub(crate) struct Bench {
     folder: TempDir,
     environment: BTreeMap<String, String>,
     secrets: Vec<String>,
@@ -24,46 +24,46 @@ pub(super) struct Bench {
 
 /// How the binary ended.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) code: i32,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Bench {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let environment = BTreeMap::from([("ENGINE_REDDIT_REPLAY_POSTS".to_owned(), POSTS.to_string())]);
         Self { folder: TempDir::new().unwrap(), environment, secrets: Vec::new() }
     }
 
-    pub(super) fn set(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
         self.environment.insert(name.to_owned(), value.into());
         self
     }
 
     /// No output may ever show this.
-    pub(super) fn secret(&mut self, value: &str) -> &mut Self {
+    pub(crate) fn secret(&mut self, value: &str) -> &mut Self {
         self.secrets.push(value.to_owned());
         self
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
         std::fs::write(self.path(name), content).unwrap();
         self
     }
 
-    pub(super) fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_engine"));
         command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.environment).stdin(Stdio::null());
         command
     }
 
     /// Runs the binary to its end, and looks at what no output may hold.
-    pub(super) fn engine(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn engine(&self, arguments: &[&str]) -> Ended {
         let output = self.command(arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let ended = Ended { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) };
@@ -77,20 +77,20 @@ impl Bench {
     }
 
     /// The same, which has to succeed; its standard output.
-    pub(super) fn good(&self, arguments: &[&str]) -> String {
+    pub(crate) fn good(&self, arguments: &[&str]) -> String {
         let ended = self.engine(arguments);
         assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
         ended.stdout
     }
 
     /// Writes `text` as `p.sql` and runs it; the summary.
-    pub(super) fn run(&self, text: &str) -> serde_json::Value {
+    pub(crate) fn run(&self, text: &str) -> serde_json::Value {
         self.write("p.sql", text);
         serde_json::from_str(&self.good(&["run", "p.sql", "--json"])).unwrap()
     }
 
     /// What a query over a lake table, which is called `t` in it, returns.
-    pub(super) fn query(&self, location: &str, query: &str) -> String {
+    pub(crate) fn query(&self, location: &str, query: &str) -> String {
         self.write("q.sql", format!("CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION '{location}';\n{query};\n"));
         let table = self.good(&["run", "q.sql"]);
         let cells = table.lines().filter(|line| line.starts_with('|')).skip(1);
@@ -98,7 +98,7 @@ impl Bench {
     }
 
     /// Every file below `name`, with its size.
-    pub(super) fn listing(&self, name: &str) -> Vec<String> {
+    pub(crate) fn listing(&self, name: &str) -> Vec<String> {
         let mut found = Vec::new();
         walk(&self.path(name), &mut found);
         found.sort();
@@ -106,7 +106,7 @@ impl Bench {
     }
 
     /// What was said, with what differs from run to run left out.
-    pub(super) fn shown(&self, ended: &Ended) -> String {
+    pub(crate) fn shown(&self, ended: &Ended) -> String {
         let folder = self.folder.path().display().to_string();
         let (out, err) = (ended.stdout.replace(&folder, "[dir]"), ended.stderr.replace(&folder, "[dir]"));
         let out = if out.is_empty() { String::new() } else { format!("{out}\n") };

@@ -1,7 +1,7 @@
 //! The command line: what the real binary says, to whom, and with which exit code.
 
 mod bad_rows;
-mod bench;
+pub(crate) mod bench;
 mod catalog;
 mod check;
 mod config;

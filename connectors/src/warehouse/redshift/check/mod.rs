@@ -9,10 +9,12 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Date32Type, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use serde::de::IgnoredAny;
 
 use crate::error::{Error, Result};
+use crate::warehouse::gate::Misfit;
 use crate::warehouse::redshift::columns::{Form, LoadColumn, file_schema};
-use crate::warehouse::redshift::nested::first_misfit;
+use crate::warehouse::redshift::nested::misfit_rows;
 use crate::warehouse::redshift::options::TooLong;
 use crate::warehouse::redshift::types::{ColumnType, MAX_VARCHAR};
 
@@ -60,16 +62,58 @@ impl<'a> Checker<'a> {
     /// # Errors
     /// [`Error::Data`] that names the column, the row and the value of the first that does not fit.
     pub(crate) fn check(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
-        let mut columns = Vec::with_capacity(self.columns.len());
-        for index in 0..self.columns.len() {
-            let column = self.cast(index, rows)?;
-            columns.push(self.check_column(index, &column, rows)?);
-        }
-        for index in self.key.clone() {
-            self.check_key(index, &columns[index], rows)?;
+        let (columns, mut misfits) = self.examine(rows)?;
+        misfits.sort_by_key(|misfit| misfit.row);
+        if let Some(misfit) = misfits.first() {
+            return Err(self.error(misfit, rows));
         }
         self.rows += rows.num_rows() as u64;
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+
+    /// The columns as they go into a file, and the values that do not fit.
+    ///
+    /// # Errors
+    /// When a column cannot be cast.
+    pub(crate) fn examine(&mut self, given: &RecordBatch) -> Result<(Vec<ArrayRef>, Vec<Misfit>)> {
+        let (mut columns, mut misfits) = (Vec::with_capacity(self.columns.len()), Vec::new());
+        for index in 0..self.columns.len() {
+            let values = self.cast(index, given)?;
+            let mut note = |rows: Vec<usize>, what: &dyn Fn(usize) -> String| {
+                let reason = |row| format!("'{}' {}", shown(given.column(index), row), what(row));
+                misfits.extend(rows.into_iter().map(|row| Misfit { row, column: index, reason: reason(row) }));
+            };
+            let column = &self.columns[index];
+            match misfits_of(column, &values) {
+                (rows, Reason::Said(what)) => note(rows, &|_| what.to_owned()),
+                (rows, Reason::Text) if self.too_long == TooLong::Truncate && column.form == Form::Plain => drop(rows),
+                (rows, Reason::Text) => note(rows, &|row| misfit(values.as_string::<i32>().value(row), &column.target)),
+            }
+            let values = self.truncated(index, values);
+            if column.required {
+                note(nulls(&values), &|_| "is NULL, and the column is NOT NULL; give it a value, as in coalesce(..)".to_owned());
+            }
+            if self.key.contains(&index) {
+                let name = &column.name;
+                note(nulls(&values), &|_| {
+                    format!(
+                        "is part of the key and NULL, which equals nothing; leave such rows out with WHERE {name} IS NOT NULL"
+                    )
+                });
+                note(blank_at_the_end(&values), &|_| {
+                    format!(
+                        "is part of the key and ends in a blank, and Redshift compares texts without the blanks at their ends; write \
+                         rtrim({name}) AS {name}"
+                    )
+                });
+            }
+            if let Some(texts) = values.as_string_opt::<i32>() {
+                let longest = texts.iter().flatten().map(str::len).max().unwrap_or_default();
+                self.longest[index] = self.longest[index].max(longest as u64);
+            }
+            columns.push(values);
+        }
+        Ok((columns, misfits))
     }
 
     fn cast(&self, index: usize, rows: &RecordBatch) -> Result<ArrayRef> {
@@ -84,110 +128,108 @@ impl<'a> Checker<'a> {
         })
     }
 
-    fn check_column(&mut self, index: usize, values: &ArrayRef, rows: &RecordBatch) -> Result<ArrayRef> {
-        match values.data_type() {
-            DataType::Utf8 => return self.check_text(index, values.as_string(), rows),
-            DataType::Date32 => {
-                let days = values.as_primitive::<Date32Type>();
-                let wrong = days.iter().position(|day| day.is_some_and(|day| !DAYS.contains(&i64::from(day))));
-                self.refuse_if(wrong, index, values, rows, "is not between 4713 BC and AD 294247")?;
-            }
-            DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                let moments = values.as_primitive::<TimestampMicrosecondType>();
-                let is_wrong = |moment: i64| !DAYS.contains(&moment.div_euclid(MICROS_A_DAY));
-                let wrong = moments.iter().position(|moment| moment.is_some_and(is_wrong));
-                self.refuse_if(wrong, index, values, rows, "is not between 4713 BC and AD 294247")?;
-            }
-            DataType::Binary => {
-                let values_of = values.as_binary::<i32>();
-                let wrong = values_of.iter().position(|value| value.is_some_and(|value| value.len() > MAX_VARBYTE));
-                self.refuse_if(wrong, index, values, rows, "has more than the 64,000 bytes of a VARBYTE; leave it out")?;
-            }
-            data_type if data_type.is_nested() => {
-                let what =
-                    "does not fit into a SUPER, which has at most 16 MB, and 65,535 bytes a text in it; shorten it in the query";
-                self.refuse_if(first_misfit(values), index, values, rows, what)?;
-            }
-            _ => {}
-        }
-        Ok(Arc::clone(values))
-    }
-
-    fn check_text(&mut self, index: usize, values: &StringArray, rows: &RecordBatch) -> Result<ArrayRef> {
+    /// Texts cut to what fits, where that is asked for.
+    fn truncated(&self, index: usize, values: ArrayRef) -> ArrayRef {
         let column = &self.columns[index];
-        let limit = match column.target {
-            ColumnType::Char(width) => width,
-            _ => MAX_VARCHAR,
-        } as usize;
-        let is_fit = |text: &str| {
-            text.len() <= limit && !text.contains('\0') && (!matches!(column.target, ColumnType::Char(_)) || text.is_ascii())
+        let texts = match values.as_string_opt::<i32>() {
+            Some(texts) if self.too_long == TooLong::Truncate && column.form == Form::Plain => texts,
+            _ => return values,
         };
-        let wrong = values.iter().position(|value| value.is_some_and(|text| !is_fit(text)));
-        if column.form == Form::Json {
-            let is_json = |text: &str| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
-            let broken = values.iter().position(|value| value.is_some_and(|text| !is_json(text)));
-            self.refuse_if(broken, index, values, rows, "is no JSON, and the column is a SUPER; check it in the query")?;
+        if texts.iter().flatten().all(|text| is_fit(text, &column.target)) {
+            return values;
         }
-        let values: ArrayRef = match wrong {
-            Some(_) if self.too_long == TooLong::Truncate && column.form == Form::Plain => {
-                let is_ascii = matches!(column.target, ColumnType::Char(_));
-                Arc::new(values.iter().map(|value| value.map(|text| cut(text, limit, is_ascii))).collect::<StringArray>())
-            }
-            Some(row) => {
-                let what = misfit(values.value(row), limit, &column.target);
-                return Err(self.error(row, index, values, rows, &what));
-            }
-            None => Arc::new(values.clone()),
-        };
-        let longest = values.as_string::<i32>().iter().flatten().map(str::len).max().unwrap_or_default();
-        self.longest[index] = self.longest[index].max(longest as u64);
-        Ok(values)
-    }
-
-    fn check_key(&self, index: usize, values: &ArrayRef, rows: &RecordBatch) -> Result<()> {
-        let name = &self.columns[index].name;
-        let null = (0..values.len()).find(|row| values.is_null(*row));
-        let what =
-            format!("is part of the key and NULL, which equals nothing; leave such rows out with WHERE {name} IS NOT NULL");
-        self.refuse_if(null, index, values, rows, &what)?;
-        if let Some(texts) = values.as_string_opt::<i32>() {
-            let blank = texts.iter().position(|text| text.is_some_and(|text| text.ends_with(' ')));
-            let what = format!(
-                "is part of the key and ends in a blank, and Redshift compares texts without the blanks at their ends; write \
-                 rtrim({name}) AS {name}"
-            );
-            self.refuse_if(blank, index, values, rows, &what)?;
-        }
-        Ok(())
-    }
-
-    fn refuse_if(&self, row: Option<usize>, index: usize, values: &dyn Array, rows: &RecordBatch, what: &str) -> Result<()> {
-        row.map_or(Ok(()), |row| Err(self.error(row, index, values, rows, what)))
+        Arc::new(texts.iter().map(|value| value.map(|text| cut(text, &column.target))).collect::<StringArray>())
     }
 
     /// `"table 's.t': column 'v' of row 17 (k = 42): 'long...' has 70,000 bytes, ..."`.
-    fn error(&self, row: usize, index: usize, values: &dyn Array, rows: &RecordBatch, what: &str) -> Error {
-        let shown = |values: &dyn Array| {
-            let formatter = ArrayFormatter::try_new(values, &FormatOptions::default().with_null("NULL"));
-            let text = formatter.map_or_else(|_| "?".to_owned(), |formatter| formatter.value(row).to_string());
-            let text = text.replace('\0', "\\0");
-            if text.chars().count() > SHOWN { format!("{}...", text.chars().take(SHOWN).collect::<String>()) } else { text }
-        };
+    fn error(&self, misfit: &Misfit, rows: &RecordBatch) -> Error {
+        let Misfit { row, column, reason } = misfit;
         let names = if self.key.is_empty() { vec![0] } else { self.key.clone() };
         let which = names
             .iter()
-            .filter(|other| **other != index)
-            .map(|other| format!("{} = {}", self.columns[*other].name, shown(rows.column(*other).as_ref())));
+            .filter(|other| *other != column)
+            .map(|other| format!("{} = {}", self.columns[*other].name, shown(rows.column(*other), *row)));
         let which: Vec<String> = which.collect();
         let which = if which.is_empty() { String::new() } else { format!(" ({})", which.join(", ")) };
-        let number = self.rows + row as u64 + 1;
-        let (table, column) = (&self.table, &self.columns[index].name);
-        Error::data(format!("table '{table}', column '{column}', row {number} of the epoch{which}: '{}' {what}", shown(values)))
+        let number = self.rows + *row as u64 + 1;
+        let (table, column) = (&self.table, &self.columns[*column].name);
+        Error::data(format!("table '{table}', column '{column}', row {number} of the epoch{which}: {reason}"))
     }
 }
 
+/// A value as it is said to a person.
+fn shown(values: &dyn Array, row: usize) -> String {
+    let formatter = ArrayFormatter::try_new(values, &FormatOptions::default().with_null("NULL"));
+    let text = formatter.map_or_else(|_| "?".to_owned(), |formatter| formatter.value(row).to_string());
+    let text = text.replace('\0', "\\0");
+    if text.chars().count() > SHOWN { format!("{}...", text.chars().take(SHOWN).collect::<String>()) } else { text }
+}
+
+/// Why the values that [`misfits_of`] finds do not fit.
+enum Reason {
+    Said(&'static str),
+    /// What [`misfit`] says of each.
+    Text,
+}
+
+/// The rows of a column, as it goes into a file, whose values the table's column cannot hold.
+fn misfits_of(column: &LoadColumn, values: &ArrayRef) -> (Vec<usize>, Reason) {
+    match values.data_type() {
+        DataType::Utf8 if column.form == Form::Json => {
+            let is_json = |text: &str| text.len() <= MAX_VARCHAR as usize && serde_json::from_str::<IgnoredAny>(text).is_ok();
+            let broken = rows_where(values.as_string::<i32>().iter(), |text| !is_json(text));
+            (broken, Reason::Said("is no JSON of at most 65,535 bytes, and the column is a SUPER; check it in the query"))
+        }
+        DataType::Utf8 => (rows_where(values.as_string::<i32>().iter(), |text| !is_fit(text, &column.target)), Reason::Text),
+        DataType::Date32 => {
+            let days = values.as_primitive::<Date32Type>().iter();
+            (rows_where(days, |day| !DAYS.contains(&i64::from(day))), Reason::Said("is not between 4713 BC and AD 294247"))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let moments = values.as_primitive::<TimestampMicrosecondType>().iter();
+            let wrong = rows_where(moments, |moment| !DAYS.contains(&moment.div_euclid(MICROS_A_DAY)));
+            (wrong, Reason::Said("is not between 4713 BC and AD 294247"))
+        }
+        DataType::Binary => {
+            let wrong = rows_where(values.as_binary::<i32>().iter(), |value| value.len() > MAX_VARBYTE);
+            (wrong, Reason::Said("has more than the 64,000 bytes of a VARBYTE; leave it out"))
+        }
+        data_type if data_type.is_nested() => {
+            let what =
+                "does not fit into a SUPER, which has at most 16 MB, and 65,535 bytes a text in it; shorten it in the query";
+            (misfit_rows(values), Reason::Said(what))
+        }
+        _ => (Vec::new(), Reason::Said("")),
+    }
+}
+
+fn rows_where<T>(values: impl Iterator<Item = Option<T>>, is_wrong: impl Fn(T) -> bool) -> Vec<usize> {
+    values.enumerate().filter_map(|(row, value)| value.is_some_and(&is_wrong).then_some(row)).collect()
+}
+
+fn nulls(values: &ArrayRef) -> Vec<usize> {
+    if values.null_count() == 0 { Vec::new() } else { (0..values.len()).filter(|row| values.is_null(*row)).collect() }
+}
+
+fn blank_at_the_end(values: &ArrayRef) -> Vec<usize> {
+    values.as_string_opt::<i32>().map(|texts| rows_where(texts.iter(), |text| text.ends_with(' '))).unwrap_or_default()
+}
+
+/// The most bytes of a text.
+fn limit(target: &ColumnType) -> usize {
+    match target {
+        ColumnType::Char(width) => *width as usize,
+        _ => MAX_VARCHAR as usize,
+    }
+}
+
+fn is_fit(text: &str, target: &ColumnType) -> bool {
+    text.len() <= limit(target) && !text.contains('\0') && (!matches!(target, ColumnType::Char(_)) || text.is_ascii())
+}
+
 /// Why a text does not fit.
-fn misfit(text: &str, limit: usize, target: &ColumnType) -> String {
+fn misfit(text: &str, target: &ColumnType) -> String {
+    let limit = limit(target);
     if text.contains('\0') {
         return "has a NUL in it, which Redshift does not store; write replace(.., chr(0), ''), or set 'too_long' 'truncate'"
             .to_owned();
@@ -203,9 +245,10 @@ fn misfit(text: &str, limit: usize, target: &ColumnType) -> String {
 }
 
 /// What fits of a text: no NUL, cut between two letters.
-fn cut(text: &str, limit: usize, is_ascii: bool) -> String {
+fn cut(text: &str, target: &ColumnType) -> String {
+    let is_ascii = matches!(target, ColumnType::Char(_));
     let kept: String = text.chars().filter(|c| *c != '\0').map(|c| if is_ascii && !c.is_ascii() { '?' } else { c }).collect();
-    kept[..kept.floor_char_boundary(limit)].to_owned()
+    kept[..kept.floor_char_boundary(limit(target))].to_owned()
 }
 
 #[cfg(test)]

@@ -1,0 +1,35 @@
+//! The columns of a table as a gate looks at them.
+
+use arrow::array::RecordBatch;
+
+use crate::error::Result;
+use crate::warehouse::gate::{Columns, Misfit};
+use crate::warehouse::redshift::check::Checker;
+use crate::warehouse::redshift::columns::LoadColumn;
+use crate::warehouse::redshift::options::TooLong;
+
+/// The columns of one table.
+#[derive(Debug)]
+pub(crate) struct GateColumns {
+    pub(crate) table: String,
+    pub(crate) columns: Vec<LoadColumn>,
+    /// As the table calls them.
+    pub(crate) key: Vec<String>,
+    pub(crate) too_long: TooLong,
+}
+
+impl Columns for GateColumns {
+    fn misfits(&self, rows: &RecordBatch) -> Result<Vec<Misfit>> {
+        let mut checker = Checker::new(self.table.clone(), &self.columns, &self.key, self.too_long);
+        Ok(checker.examine(rows)?.1)
+    }
+
+    fn name(&self, column: usize) -> &str {
+        &self.columns[column].name
+    }
+
+    fn may_be_null(&self, column: usize) -> bool {
+        let column = &self.columns[column];
+        !column.required && !self.key.contains(&column.name)
+    }
+}

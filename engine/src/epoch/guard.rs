@@ -1,0 +1,84 @@
+//! Rows on their way into the staged files: those that a sink refuses, and asks to be put aside, leave here.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use arrow::array::RecordBatch;
+use connectors::sink::{Gate, Passed};
+use tempfile::TempDir;
+
+use super::Scope;
+use super::quarantine::{BadRows, BadTable};
+use crate::flow::Flow;
+
+/// Parts the rows of one flow.
+#[derive(Debug)]
+pub(super) struct Guard {
+    gate: Arc<dyn Gate>,
+    flow: String,
+    table: String,
+    /// The statement, as a person finds it.
+    statement: String,
+    bad: BadRows,
+    rows: u64,
+    folder: TempDir,
+}
+
+/// Rows of a flow that its sink refused.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// The flow.
+    pub(super) flow: String,
+    /// The table of its sink.
+    pub(super) table: String,
+    /// The rows, as bad records.
+    pub(super) rows: BadTable,
+    _folder: TempDir,
+}
+
+impl Guard {
+    /// # Errors
+    /// When the local disk does not play along.
+    pub(super) fn new(scope: Scope<'_>, flow: &Flow, gate: Arc<dyn Gate>) -> Result<Self> {
+        let parent = scope.session.temporary_folder(&scope.pipeline.name);
+        let what = || format!("cannot write in {}", parent.display());
+        std::fs::create_dir_all(&parent).with_context(what)?;
+        let folder = TempDir::with_prefix_in("refused-", &parent).with_context(what)?;
+        let context = &scope.session.context;
+        let place = context.locate(&folder.path().to_string_lossy())?;
+        Ok(Self {
+            gate,
+            flow: flow.id.clone(),
+            table: flow.table.name.clone(),
+            statement: format!("{}:{}", scope.pipeline.path.display(), scope.pipeline.line(&flow.span)),
+            bad: BadRows::new(context, &flow.table.name, place),
+            rows: 0,
+            folder,
+        })
+    }
+
+    /// The rows that the sink takes.
+    ///
+    /// # Errors
+    /// When they cannot be looked at, or the local disk does not play along.
+    pub(super) async fn pass(&mut self, rows: RecordBatch) -> connectors::Result<RecordBatch> {
+        let count = rows.num_rows() as u64;
+        let Passed { rows, mut refused } = self.gate.pass(rows)?;
+        for record in &mut refused {
+            record.row = record.row.map(|row| self.rows + row);
+            record.file.clone_from(&self.statement);
+        }
+        self.rows += count;
+        self.bad.write(refused).await?;
+        Ok(rows)
+    }
+
+    /// What was refused.
+    ///
+    /// # Errors
+    /// When it is more than the sink allows.
+    pub(super) async fn finish(self) -> Result<Option<Refused>> {
+        let rows = self.bad.finish(self.rows, self.gate.max_bad_ratio()).await?;
+        Ok(rows.map(|rows| Refused { flow: self.flow, table: self.table, rows, _folder: self.folder }))
+    }
+}
