@@ -58,6 +58,7 @@ pub mod epoch;
 #[cfg(feature = "failpoints")]
 pub mod faults;
 pub mod flow;
+pub mod memory;
 pub mod run;
 pub mod session;
 mod shell;

@@ -24,6 +24,7 @@ use connectors::stores::Location;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::register::Registrar;
+use crate::memory;
 use crate::run::Observer;
 use crate::session::Session;
 use crate::sql::Pipeline;
@@ -53,9 +54,11 @@ pub struct Scope<'a> {
 /// # Errors
 /// See [`commit::commit`] and [`advance::advance`].
 pub async fn finish(scope: Scope<'_>, checkpoint: &Checkpoint) -> Result<()> {
+    memory::give_back();
     commit::commit(scope, checkpoint).await?;
     advance::advance(scope, checkpoint).await?;
     scope.registrar.committed(scope, checkpoint).await;
+    memory::give_back();
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use connectors::sink::{Receipt, WriteMode};
 use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::metrics::Metrics;
-use super::summary::{BadSummary, SinkSummary, Summary, peak_memory_bytes};
+use super::summary::{BadSummary, Remedy, SinkSummary, Summary, peak_memory_bytes};
 use crate::state::FlowCheckpoint;
 
 /// A flow to watch.
@@ -141,10 +141,17 @@ impl Observer {
                 return;
             }
             self.metrics.bad_rows.with_label_values(&labels).inc_by(rows);
+            let table = flow.sink.name.trim_end_matches("$bad");
+            let remedy = match is_whole {
+                _ if seen.flows.values().any(|line| line.watch.sink == table) => Remedy::LoadAnew,
+                true => Remedy::ReadAgain,
+                false => Remedy::Replay,
+            };
             let bad = seen.bad.entry(flow.sink.name.clone()).or_default();
+            // What a source of slices has put aside is replayed, whatever else is read of it whole.
+            bad.remedy = if bad.rows > 0 && bad.remedy == Remedy::Replay { Remedy::Replay } else { remedy };
             bad.rows += rows;
             bad.location.clone_from(&flow.sink.location);
-            bad.is_replayed |= !is_whole;
             tracing::warn!(pipeline = self.pipeline, epoch, rows, location = bad.location, "bad records put aside");
             return;
         }

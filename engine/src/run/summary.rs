@@ -32,9 +32,21 @@ pub struct BadSummary {
     pub rows: u64,
     /// The Delta table they are in.
     pub location: String,
-    /// `engine replay` makes rows of them after a fix; those of a table that is read whole are read again.
+    /// How they become rows.
     #[serde(skip)]
-    pub is_replayed: bool,
+    pub remedy: Remedy,
+}
+
+/// How bad records become rows after a fix.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Remedy {
+    /// `engine replay` makes rows of them.
+    #[default]
+    Replay,
+    /// They are of a table that is read whole, and read again.
+    ReadAgain,
+    /// They are rows that a sink refused.
+    LoadAnew,
 }
 
 /// Totals of a run.
@@ -94,11 +106,17 @@ impl fmt::Display for Summary {
             let (rows, location, source) = (bad.rows, &bad.location, table.trim_end_matches("$bad"));
             let are = if rows == 1 { "record is" } else { "records are" };
             write!(f, "{rows} bad {are} in the Delta table {location}, with what is wrong with them; ")?;
-            if bad.is_replayed {
-                let file = &self.file;
-                writeln!(f, "when {source} is repaired, `engine replay {file} {source}` makes rows of them")?;
-            } else {
-                writeln!(f, "{source} is read whole: repaired, the next run that reads it makes rows of them")?;
+            let file = &self.file;
+            match bad.remedy {
+                Remedy::Replay => writeln!(f, "when {source} is repaired, `engine replay {file} {source}` makes rows of them")?,
+                Remedy::ReadAgain => {
+                    writeln!(f, "{source} is read whole: repaired, the next run that reads it makes rows of them")?;
+                }
+                Remedy::LoadAnew => writeln!(
+                    f,
+                    "{source} cannot hold them: change the query or the table; `engine run {file} --from-scratch` loads anew what is \
+                     written by REPLACE INTO"
+                )?,
             }
         }
         writeln!(f, "{}: up to epoch {} in {:.2} s, peak memory {memory}", self.pipeline, self.last_epoch, self.seconds)

@@ -188,7 +188,8 @@ fn statements_of_several_lines_are_remembered_and_timed() {
     shell.press("Up").sees("all of it", |screen| {
         screen.starts_with("engine> SELECT 6 *\n") && screen.ends_with("     ->   7 AS answer\n     -> ;")
     });
-    shell.press("C-c").press("C-d").sees("the end", |screen| screen.contains("ended with 0"));
+    shell.press("C-c").sees("a new prompt", |screen| screen.ends_with("\nengine>"));
+    shell.press("C-d").sees("the end", |screen| screen.contains("ended with 0"));
 
     let next = Terminal::start(folder.path(), "shell").unwrap();
     next.answers(&["Ctrl-D leaves"]);

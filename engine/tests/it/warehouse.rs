@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use testkit::postgres::Postgres;
 use testkit::python::{WAREHOUSE_PACKAGES, same_rows, venv_with};
 
+use crate::cli::bench::Bench;
 use crate::lab::Lab;
 use crate::pipelines::{REDDIT, Subject, WAREHOUSE};
 
@@ -147,4 +148,38 @@ fn a_flow_goes_on_when_its_database_only_has_another_name() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let counted = format!("SELECT count(*), count(DISTINCT id) FROM {schema}.appended");
     assert_eq!(sql(&server, &counted), format!("{0}|{0}", WAREHOUSE.replay_posts));
+}
+
+#[test]
+fn rows_that_postgres_cannot_hold_are_put_aside_in_the_same_commit() {
+    let Some(server) = server() else { return };
+    sql(&server, "CREATE TABLE short (n BIGINT PRIMARY KEY, v VARCHAR(5), must TEXT NOT NULL)");
+    let mut bench = Bench::new();
+    bench.set("ENGINE_WAREHOUSE_URL", server.url(DATABASE));
+    let lines = ["1,fits,a", "2,too long,b", "3,fits,", "4,toolong,", "5,,c"];
+    bench.write("rows.csv", format!("n,v,must\n{}\n", lines.join("\n")));
+    let pipeline = |options: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE rows (n BIGINT, v VARCHAR, must VARCHAR) STORED AS CSV LOCATION 'rows.csv';
+             CREATE EXTERNAL TABLE short STORED AS WAREHOUSE LOCATION 'public.short' OPTIONS ('key' 'n', {options});
+             REPLACE INTO short SELECT * FROM rows;"
+        )
+    };
+    bench.write("p.sql", pipeline("'order_by' 'n'"));
+    let refused = bench.engine(&["run", "p.sql"]);
+    assert!(refused.code == 1 && refused.stderr.contains("column 'v' has 8 characters, and the column takes 5"), "{refused:?}");
+    assert_eq!(sql(&server, "SELECT count(*) FROM short"), "0");
+
+    bench.set("ENGINE_STATE_URL", "other").set("ENGINE_LAKE_URL", "other_lake");
+    bench.write("p.sql", pipeline("'on_error' 'null', 'max_bad_ratio' '0.9'"));
+    let said = bench.good(&["run", "p.sql"]);
+    assert!(said.contains("short cannot hold them: change the query or the table"), "{said}");
+    assert_eq!(sql(&server, "SELECT n, v, must FROM short ORDER BY n"), "1|fits|a\n2||b\n5||c");
+    let bad = "SELECT \"row\", \"column\", kept, reason, CAST(raw AS VARCHAR) AS raw FROM \"short$bad\" ORDER BY 1, 2";
+    let bad = bench.good(&["shell", "--format", "json", "-c", bad]);
+    let bad: serde_json::Value = serde_json::from_str(&bad).unwrap();
+    let said: Vec<_> = bad.as_array().unwrap().iter().map(|bad| (&bad["row"], &bad["column"], &bad["kept"])).collect();
+    let expected = serde_json::json!([[2, "v", true], [3, "must", false], [4, "must", false]]);
+    assert_eq!(serde_json::json!(said), expected);
+    assert_eq!(bad[0]["raw"], r#"{"n":"2","v":"too long","must":"b"}"#);
 }

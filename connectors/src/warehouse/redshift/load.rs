@@ -47,7 +47,7 @@ pub(crate) struct Load<'a> {
     /// A role's ARN, several separated by commas, or `default`.
     pub(crate) iam_role: &'a str,
     /// The statements that give others the rights to the table that they have, for a table that takes its name.
-    pub(crate) grants: &'a [String],
+    pub(crate) kept: &'a [String],
 }
 
 impl Load<'_> {
@@ -93,7 +93,7 @@ impl Load<'_> {
             Statement::Run(format!("ALTER TABLE {} RENAME TO {}", table.quoted(), quoted(&old.table))),
             Statement::Run(format!("ALTER TABLE {} RENAME TO {}", new.quoted(), quoted(&table.table))),
         ];
-        transaction.extend(self.grants.iter().cloned().map(Statement::Run));
+        transaction.extend(self.kept.iter().cloned().map(Statement::Run));
         Statements { prepare: self.filled(&new.quoted()), transaction, after: leftovers(table, self.options, self.mode) }
     }
 
@@ -293,7 +293,7 @@ mod tests {
             options: &options,
             manifest: Some("s3://b/m.json"),
             iam_role: "arn:aws:iam::1:role/r",
-            grants: &["GRANT SELECT ON \"s\".\"t\" TO ROLE r".to_owned()],
+            kept: &["GRANT SELECT ON \"s\".\"t\" TO ROLE r".to_owned()],
         };
         let Statements { prepare, transaction, after } = load.statements();
         let text = |statement| match statement {
@@ -440,7 +440,7 @@ mod tests {
             options: &options,
             manifest: None,
             iam_role: "default",
-            grants: &[],
+            kept: &[],
         };
         let Statements { prepare, transaction, after } = load.statements();
         assert_eq!((prepare.len(), after.len()), (0, 0));

@@ -138,7 +138,7 @@ impl RedshiftSink {
         }
         let manifest = (!batch.files.is_empty()).then_some(upload.manifest.as_str());
         let key = table_key(&batch.key, columns);
-        let grants = self.grants(session, batch.mode).await?;
+        let kept = self.kept(session, batch.mode).await?;
         let load = Load {
             table: self.name(),
             columns,
@@ -147,7 +147,7 @@ impl RedshiftSink {
             options: &self.declared.options,
             manifest,
             iam_role: &self.config.iam_role,
-            grants: &grants,
+            kept: &kept,
         };
         let entry = Entry { id: &batch.id, mode: batch.mode, rows: upload.rows, bytes: upload.bytes, manifest };
         let loading = Loading { session, table: self.name(), ledger: &self.ledger, entry: &entry, last_epoch };
@@ -192,11 +192,11 @@ impl RedshiftSink {
         Ok(upload)
     }
 
-    /// Who may do what with the table, where another is about to take its name.
+    /// The statements that give the table that is about to take this one's name its rights, comments and owner.
     ///
     /// # Errors
     /// [`Error::Config`] when views are bound to it.
-    async fn grants(&self, session: &Session, mode: WriteMode) -> Result<Vec<String>, Problem> {
+    async fn kept(&self, session: &Session, mode: WriteMode) -> Result<Vec<String>, Problem> {
         if mode != WriteMode::Overwrite || self.declared.options.overwrite != Overwrite::Swap {
             return Ok(Vec::new());
         }
@@ -210,7 +210,9 @@ impl RedshiftSink {
             );
             return Err(Error::config_at("overwrite", message).into());
         }
-        swap::grants(session, self.name()).await.when("reading the grants of")
+        let mut kept = swap::grants(session, self.name()).await.when("reading the grants of")?;
+        kept.extend(swap::comments_and_owner(session, self.name()).await.when("reading the comments of")?);
+        Ok(kept)
     }
 }
 

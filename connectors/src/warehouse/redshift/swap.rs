@@ -1,7 +1,8 @@
-//! What has to be known of a table before another takes its name: who may do what with it, and which views follow it.
+//! What has to be known of a table before another takes its name: who may do what with it, what is said of it, and which views follow
+//! it.
 //!
 //! A view is bound to a table, not to its name: after a swap it shows the old rows for ever, and keeps the old table from being
-//! dropped ("CREATE VIEW", `r_CREATE_VIEW`). Privileges belong to the table as well.
+//! dropped ("CREATE VIEW", `r_CREATE_VIEW`). Privileges, comments and the owner belong to the table as well.
 
 use crate::warehouse::redshift::fault::Fault;
 use crate::warehouse::redshift::names::{Relation, literal, quoted};
@@ -52,6 +53,43 @@ fn grant(table: &Relation, row: &TextRow) -> String {
     };
     let is_admin = ["t", "true"].iter().any(|word| text(3).eq_ignore_ascii_case(word));
     format!("GRANT {privilege} ON {} TO {grantee}{}", table.quoted(), if is_admin { " WITH GRANT OPTION" } else { "" })
+}
+
+/// The statements that say the same of a table of the same name and of its columns ("COMMENT", `r_COMMENT`), and give it the same owner.
+/// Only a superuser loads a table of somebody else.
+///
+/// # Errors
+/// What the database says.
+pub(crate) async fn comments_and_owner(session: &Session, table: &Relation) -> Result<Vec<String>, Fault> {
+    let of_the_table = format!(
+        "FROM pg_class AS tables JOIN pg_namespace AS tables_of ON tables_of.oid = tables.relnamespace {{}} \
+         WHERE tables_of.nspname = {} AND tables.relname = {}",
+        literal(&table.schema),
+        literal(&table.table)
+    );
+    let notes = "JOIN pg_description AS notes ON notes.objoid = tables.oid \
+                 LEFT JOIN pg_attribute AS columns ON columns.attrelid = tables.oid AND columns.attnum = notes.objsubid AND columns.attnum > 0";
+    let query =
+        format!("SELECT columns.attname, notes.description {} ORDER BY notes.objsubid", of_the_table.replace("{}", notes));
+    let mut statements: Vec<String> = session.rows(&query).await?.iter().map(|row| comment(table, row)).collect();
+    let query = format!(
+        "SELECT pg_get_userbyid(tables.relowner) {} AND pg_get_userbyid(tables.relowner) <> current_user",
+        of_the_table.replace("{}", "")
+    );
+    for row in session.rows(&query).await? {
+        let owner = row.first().and_then(Option::as_deref).unwrap_or_default();
+        statements.push(format!("ALTER TABLE {} OWNER TO {}", table.quoted(), quoted(owner)));
+    }
+    Ok(statements)
+}
+
+fn comment(table: &Relation, row: &TextRow) -> String {
+    let text = |index: usize| row.get(index).and_then(Option::as_deref);
+    let said = literal(text(1).unwrap_or_default());
+    match text(0) {
+        Some(column) => format!("COMMENT ON COLUMN {}.{} IS {said}", table.quoted(), quoted(column)),
+        None => format!("COMMENT ON TABLE {} IS {said}", table.quoted()),
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! that costs. It streams: what is held is one batch of rows and one open file.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -99,6 +100,7 @@ impl StagingArea {
         let rows = batch.files.iter().map(|file| file.rows).sum();
         let staged_bytes = batch.files.iter().map(|file| file.bytes).sum();
         let rows_a_file = rows_a_file(rows, staged_bytes, slices);
+        let started = Instant::now();
         let mut parts = Parts::new(self.epoch(batch.id.epoch), Arc::clone(checker.schema()), rows_a_file, sizes, runtime)?;
         if let Err(error) = write_all(batch, lake, checker, &mut parts).await {
             // Nothing can be loaded of it, and S3 bills the parts of an upload that nobody completes.
@@ -107,6 +109,7 @@ impl StagingArea {
             return Err(error);
         }
         let (manifest, bytes) = parts.finish().await?;
+        tracing::info!(rows, bytes, seconds = started.elapsed().as_secs_f64(), manifest, "uploaded");
         Ok(Upload { manifest, rows, bytes, longest: checker.longest().to_vec() })
     }
 }

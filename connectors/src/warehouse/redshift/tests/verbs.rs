@@ -96,18 +96,23 @@ async fn view_and_grant_survive_an_overwrite_that_nobody_sees_half_done() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn swap_keeps_grants_and_is_refused_where_a_view_is_bound() {
+async fn swap_keeps_grants_and_comments_and_is_refused_where_a_view_is_bound() {
     let Some(cluster) = Cluster::start().await else { return };
     let table = cluster.table("swapped", &[("overwrite", "swap"), ("grants", "public")]);
     load(&cluster, &table, 1, WriteMode::Overwrite, &pairs(&[(1, "a"), (2, "b")])).await.unwrap();
     cluster.sql("CREATE USER auditor PASSWORD 'Auditor123'").await;
     cluster.sql("GRANT SELECT ON swapped TO auditor").await;
     cluster.sql("GRANT INSERT ON swapped TO auditor WITH GRANT OPTION").await;
+    cluster.sql("COMMENT ON TABLE swapped IS 'it''s ours'").await;
+    cluster.sql("COMMENT ON COLUMN swapped.v IS 'a value'").await;
     load(&cluster, &table, 2, WriteMode::Overwrite, &pairs(&[(3, "c")])).await.unwrap();
     holds(&cluster, "swapped", "id, v", &["3|c"]).await;
     let privileges = "SELECT identity_name, privilege_type, admin_option FROM svv_relation_privileges \
                       WHERE relation_name = 'swapped' AND identity_name <> current_user ORDER BY 1, 2";
     assert_eq!(cluster.sql(privileges).await, ["auditor|INSERT|t", "auditor|SELECT|f", "public|SELECT|f"]);
+    let comments = "SELECT notes.objsubid, notes.description FROM pg_description AS notes \
+                    JOIN pg_class AS tables ON tables.oid = notes.objoid WHERE tables.relname = 'swapped' ORDER BY 1";
+    assert_eq!(cluster.sql(comments).await, ["0|it's ours", "2|a value"]);
     let left = cluster.sql("SELECT DISTINCT table_name FROM svv_columns WHERE table_name LIKE 'swapped%'").await;
     assert_eq!(left, ["swapped"]);
 
