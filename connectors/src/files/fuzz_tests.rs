@@ -119,6 +119,11 @@ fn what_was_found_stays_fixed() {
         ([0, 0, 0, 0, 15, 0, 0, 166], &b";,\n,"[..]),
         // Of two names that differ by punctuation, the one that a table calls so too has to keep its name.
         ([122, 116, 99, 102, 205, 252, 182, 14], b"a,b,c\x0b1,?\x0ea,b,c\x0b1,?,3,\n4,5,6,\n"),
+        // A header that two delimiters split into the table's names said nothing of the records.
+        (
+            [0, 9, 0, 0, 0, 123, 0, 101],
+            b"played:\x00\x00\x00\x00\x09\x00\x00\x00{\x12\x00\x00\x00\x00\x00\x00\x00:?}\x00,c\x0a.1,2\x0a",
+        ),
     ] {
         assert_eq!(csv::fuzz::fuzz_decode(&[&choices[..], text].concat()), Ok(()));
     }

@@ -232,15 +232,17 @@ impl Reading {
 }
 
 /// The delimiter that splits the first line into two names of the table's columns at least: with it, records may be as ragged as
-/// they like.
+/// they like. None when two do it equally well: the records decide then, as they did when the columns were found.
 fn delimiter_of_header(text: &[u8], names: &[String]) -> Option<u8> {
     let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
     let line = String::from_utf8_lossy(line);
     let names: Vec<String> = names.iter().map(|name| folded(name)).collect();
     let is_name = |cell: &str| !cell.is_empty() && names.contains(&folded(cell));
     let found = |delimiter: u8| line.split(char::from(delimiter)).filter(|cell| is_name(cell)).count();
-    let best = [b',', b';', b'\t', b'|', 1].into_iter().map(|delimiter| (found(delimiter), delimiter));
-    best.filter(|(found, _)| *found > 1).max_by_key(|(found, _)| *found).map(|(_, delimiter)| delimiter)
+    let found = [b',', b';', b'\t', b'|', 1].map(|delimiter| (found(delimiter), delimiter));
+    let most = found.iter().map(|(count, _)| *count).max().filter(|count| *count > 1)?;
+    let mut best = found.iter().filter(|(count, _)| *count == most);
+    best.next().filter(|_| best.next().is_none()).map(|(_, delimiter)| *delimiter)
 }
 
 /// What is wrong with a record that has more or fewer cells than it should.
