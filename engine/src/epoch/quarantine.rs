@@ -140,6 +140,7 @@ pub async fn stage(
             stage: staged.stages.len() - 1,
             rows_in: *count,
             bad_rows: *count,
+            replaces: None,
             progress: None,
         });
     }
