@@ -137,6 +137,32 @@ fn a_csv_record_is_a_row_when_its_column_is_widened() {
 }
 
 #[test]
+fn a_record_before_the_header_of_its_file_is_no_row_by_the_order_of_its_cells() {
+    // More cells than a record may have; the next record is taken for the header.
+    let first = vec!["id"; 70_000].join(",");
+    let bench = bench(&[("a.csv", format!("{first}\nid,n\n1,2\n3,x\n").as_str())]);
+    let text = |data_type: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE c (id BIGINT, n {data_type}) STORED AS CSV LOCATION 'in/'
+             OPTIONS ('header' 'true', 'delimiter' ',', 'on_error' 'quarantine', 'max_bad_ratio' '1');
+             CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://t'; INSERT INTO t SELECT id, CAST(n AS VARCHAR) AS n FROM c;\n"
+        )
+    };
+    bench.run(&text("BIGINT"));
+    assert_eq!(rows(&bench, "lake://bad/p/c", "SELECT line, \"column\" FROM t ORDER BY 1"), "1| 4|n");
+    bench.write("p.sql", text("VARCHAR"));
+    let summary = replayed(&bench, "c");
+    assert_eq!(
+        members(&summary, &["records", "rows", "still_bad"]),
+        json!({"records": 2, "rows": 1, "still_bad": 1}),
+        "{summary}"
+    );
+    let reason = summary["reasons"][0]["name"].as_str().unwrap();
+    assert!(reason.starts_with("it stands before the header of its file"), "{reason}");
+    assert_eq!(rows(&bench, "lake://t", "SELECT id FROM t ORDER BY id"), "1 3");
+}
+
+#[test]
 fn a_record_that_is_a_row_with_a_null_is_replaced_and_never_added() {
     let bench = bench(&[("a.json", "{\"id\":1,\"price\":1}\n{\"id\":2,\"price\":2.5}\n{\"id\":3,\"price\":\"much\"}\n")]);
     let prices = |data_type: &str| {
