@@ -333,6 +333,29 @@ fn what_others_registered_or_dropped_into_a_folder_is_not_mixed_in() {
 }
 
 #[test]
+fn a_file_that_a_known_table_would_misread_is_told_until_it_has_another_name() {
+    let bench = Bench::new();
+    put(&bench, "in/x/a.csv", b"id,n\n1,2\n");
+    crawl(&bench, &["in"]);
+    put(&bench, "in/x/part-0", b"{\"kg\":1,\"unit\":\"q\"}\n");
+    put(&bench, "in/x/part-1", b"id,n\n2,3\n");
+    for _ in 0..2 {
+        let ended = bench.engine(&["crawl", "in"]);
+        assert_eq!(ended.code, 1, "{ended:?}");
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(told.contains("table raw.x: 1 object is of another format") && told.contains("x/part-0 is JSON"), "{told}");
+        assert!(!told.contains("raw.x_json"), "{told}");
+    }
+    std::fs::rename(bench.path("in/x/part-0"), bench.path("in/x/part-0.json")).unwrap();
+    let found = crawl(&bench, &["in"]);
+    assert_eq!(
+        tables(&found).into_iter().map(|(name, table)| (name, table["objects"].clone())).collect::<Vec<_>>(),
+        [("x", 2.into()), ("x_json", 1.into())]
+    );
+    assert_eq!(bench.good(&["shell", "-c", "SELECT count(*) AS n FROM raw.x", "--format", "csv"]), "n\n2\n");
+}
+
+#[test]
 fn a_killed_or_forgotten_list_of_objects_costs_a_second_look_and_no_evidence_twice() {
     let bench = orders();
     let before = crawl(&bench, &["in"]);
