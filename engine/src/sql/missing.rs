@@ -12,18 +12,23 @@ use super::{Diagnostic, Pipeline};
 use crate::catalog::names::{as_written, lake_name, lake_reference, table_key};
 use crate::catalog::{SYSTEM, system};
 
+/// What a hint at another name begins with.
+const HINT: &str = "did you mean";
+
 impl Builder<'_> {
     /// Adds to each error of a table that is not there which one was probably meant. Only now, as a catalog may be large.
     pub(super) async fn hint_at_tables(&mut self) {
         if self.errors.iter().all(|error| missing_table(&error.message).is_none()) {
             return;
         }
+        // What is to be written has its hint by now: the tables of the file.
+        let is_hint = |help: &String| help.starts_with(HINT);
         let known = self.pipeline.catalog.index.catalog().list().await;
         let known: Vec<TableName> = known.iter().map(|table| table.name().clone()).collect();
-        for error in &mut self.errors {
+        for error in self.errors.iter_mut().filter(|error| !error.helps.iter().any(is_hint)) {
             let near = missing_table(&error.message).and_then(|missing| self.pipeline.nearest_table(missing, &known));
             if let Some(near) = near {
-                error.helps.insert(0, format!("did you mean '{near}'?"));
+                error.helps.insert(0, format!("{HINT} '{near}'?"));
             }
         }
     }

@@ -75,7 +75,7 @@ pub async fn pass(scope: Scope<'_>, request: Request<'_>) -> Result<Option<Passe
         pass.batch(&batch).await?;
         point("slice-batch");
     }
-    let passed = pass.finish(folder).await?;
+    let passed = Box::pin(pass.finish(folder)).await?;
     point("sliced");
     Ok(Some(passed))
 }
