@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::source::BadRecord;
 use crate::staging::StagedFile;
 
@@ -202,4 +202,13 @@ pub trait Sink: Send + Sync + Debug {
     /// # Errors
     /// Any; the table is then as it was, or holds the whole batch.
     async fn commit(&self, batch: &Batch) -> Result<Receipt>;
+
+    /// Makes an overwriting batch visible in place of some files of the table, unless it is already: the other files stay. `files` are
+    /// paths from the table's root. Only a table whose log names its files can do so.
+    ///
+    /// # Errors
+    /// As [`Self::commit`]; when one of the files is not in the table any more, which nothing but another writer brings about.
+    async fn commit_in_place_of(&self, batch: &Batch, files: &[String]) -> Result<Receipt> {
+        Err(Error::internal(format!("batch {} is to replace {} files of a table that has none", batch.id, files.len())))
+    }
 }

@@ -38,6 +38,8 @@ pub struct Refused {
     pub kept: bool,
     /// Its bytes are only the first of them: it is longer than a record may be.
     pub cut: bool,
+    /// It stands before the header of its file: which of its cells is of which column, nobody knows.
+    pub before_header: bool,
     /// Of a record that is no bytes in its file but a row: the row itself, see `row_image`.
     pub image: Option<String>,
 }
@@ -56,7 +58,18 @@ pub struct Position {
 impl Refused {
     /// A record of which a decoder that only looks makes a note.
     pub(super) fn noted(row: u64, line: u64, offset: u64, reason: String) -> Self {
-        Self { raw: Vec::new(), row, line, offset, column: None, reason, kept: true, cut: false, image: None }
+        Self {
+            raw: Vec::new(),
+            row,
+            line,
+            offset,
+            column: None,
+            reason,
+            kept: true,
+            cut: false,
+            before_header: false,
+            image: None,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncBufReadExt;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::columns::Columns;
 use super::config::Text;
@@ -218,31 +218,53 @@ impl Files<'_> {
             Text::Json { lenient } => Box::new(JsonDecoder::observing(observation, *lenient)),
             Text::Csv(options) => Box::new(CsvDecoder::observing(Arc::clone(options), observation, &address, names.to_vec())),
         };
-        let mut columns = Columns::new(Arc::new(Schema::empty()))?;
-        let mut read = 0;
-        loop {
-            let (mut refused, mut numbers) = (Vec::new(), Vec::new());
-            let mut output = Output { columns: &mut columns, refused: &mut refused, numbers: &mut numbers, room: usize::MAX };
-            match decoder.decode(&mut output)? {
-                Progress::Done | Progress::Full => break,
-                Progress::Hungry if read >= bytes => break,
-                Progress::Hungry => {}
-            }
-            let chunk = reader.fill_buf().await.map_err(|error| read_error(&error, &address))?;
-            let length = chunk.len();
-            if length == 0 {
-                decoder.finish();
-            } else {
-                decoder.push(chunk);
-            }
-            reader.consume(length);
-            read += length as u64;
-        }
+        let columns = Arc::new(Schema::empty());
+        decode_head(decoder.as_mut(), &mut reader, &address, &columns, Head { rows: usize::MAX, bytes }).await?;
         let observed = decoder.observed();
         if observed.positional && !names.is_empty() {
             return Ok(by_position(observed, names));
         }
         Ok(with_column_names(observed, self.format))
+    }
+}
+
+/// How much of a file's beginning is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    /// Rows.
+    pub(super) rows: usize,
+    /// Bytes, and what a chunk has more.
+    pub(super) bytes: u64,
+}
+
+/// Decodes the beginning of a file to rows of `columns`, which go: what `decoder` remembers is what counts.
+///
+/// # Errors
+/// [`Error::Data`] when the file cannot be read; otherwise when the store does not answer.
+pub(super) async fn decode_head(
+    decoder: &mut dyn Decoder,
+    reader: &mut (impl AsyncBufRead + Unpin),
+    address: &str,
+    columns: &SchemaRef,
+    head: Head,
+) -> Result<()> {
+    let mut columns = Columns::new(Arc::clone(columns))?;
+    let mut read = 0;
+    loop {
+        let (mut refused, mut numbers) = (Vec::new(), Vec::new());
+        let mut output = Output { columns: &mut columns, refused: &mut refused, numbers: &mut numbers, room: head.rows };
+        if decoder.decode(&mut output)? != Progress::Hungry || read >= head.bytes {
+            return Ok(());
+        }
+        let chunk = reader.fill_buf().await.map_err(|error| read_error(&error, address))?;
+        let length = chunk.len();
+        if length == 0 {
+            decoder.finish();
+        } else {
+            decoder.push(chunk);
+        }
+        reader.consume(length);
+        read += length as u64;
     }
 }
 

@@ -48,6 +48,9 @@ pub(super) struct Context {
     /// The bytes that were kept are only the first of the record's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) cut: bool,
+    /// See [`Refused::before_header`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) before_header: bool,
 }
 
 impl Origin {
@@ -70,6 +73,7 @@ impl Origin {
             reason,
             kept: false,
             cut: false,
+            before_header: false,
             image: None,
         };
         Ok(BadRecord { line: None, offset: None, ..self.bad_record(refused)? })
@@ -88,6 +92,7 @@ impl Origin {
             columns: self.columns.clone(),
             row: refused.image,
             cut: refused.cut,
+            before_header: refused.before_header,
         };
         let context =
             serde_json::to_string(&context).map_err(|error| Error::internal(format!("context of a record: {error}")))?;
@@ -113,7 +118,16 @@ impl Context {
 
     /// Of a record of which nothing was kept, and need not be.
     pub(super) fn unknown() -> Self {
-        Self { size: 0, modified: DateTime::UNIX_EPOCH, version: UNKNOWN, csv: None, columns: None, row: None, cut: false }
+        Self {
+            size: 0,
+            modified: DateTime::UNIX_EPOCH,
+            version: UNKNOWN,
+            csv: None,
+            columns: None,
+            row: None,
+            cut: false,
+            before_header: false,
+        }
     }
 
     /// The file that `record` is in, as it was then.
@@ -167,6 +181,7 @@ mod tests {
             reason: "r".into(),
             kept: false,
             cut: false,
+            before_header: false,
             image: None,
         };
         let record = origin.bad_record(refused).unwrap();

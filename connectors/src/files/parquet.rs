@@ -218,6 +218,7 @@ impl Fitting {
                     reason: misfit.reason,
                     kept,
                     cut: false,
+                    before_header: false,
                     image: Some(row_image::of(batch, index)?),
                 });
             }

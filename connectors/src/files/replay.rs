@@ -63,6 +63,11 @@ impl FileReplay {
         if context.cut {
             return Some(format!("it is longer than a record may be, and only its first bytes were kept: {READ_AGAIN}"));
         }
+        if context.before_header {
+            return Some(format!(
+                "it stands before the header of its file, so that nobody knows the columns of its cells: {READ_AGAIN}"
+            ));
+        }
         let is_row = self.table.format == Format::Parquet;
         if record.raw.is_empty() && context.row.is_none() {
             return Some(format!("there are no bytes of it, as its file is cut off or cannot be read: {READ_AGAIN}"));

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use tokio::io::AsyncBufReadExt;
 
-use super::columns::Columns;
 use super::config::{Layout, Text};
 use super::connector::Csv;
 use super::csv::Dialect;
 use super::csv::decode::{CsvDecoder, CsvOptions};
-use super::decode::{Decoder, OnError, Output, Progress};
-use super::infer::Files;
+use super::decode::{Decoder, OnError};
+use super::infer::{Files, Head, decode_head};
 use super::listing::Place;
 use super::object::{Format, Object};
-use super::open::{fetch, read_error};
+use super::open::fetch;
 use crate::context::TableSpec;
 use crate::error::{Error, Result};
 use crate::registry::Connector;
@@ -65,22 +63,7 @@ async fn look(place: &Place, object: &Object, options: &Arc<CsvOptions>, columns
     let mut reader = body.open(&address).await?;
     let names = columns.fields().iter().enumerate().map(|(slot, field)| (field.name().clone(), Some(slot)));
     let mut decoder = CsvDecoder::new(Arc::clone(options), names, OnError::Quarantine, &address);
-    let mut columns = Columns::new(Arc::clone(columns))?;
-    loop {
-        let (mut refused, mut numbers) = (Vec::new(), Vec::new());
-        let mut output = Output { columns: &mut columns, refused: &mut refused, numbers: &mut numbers, room: 1 };
-        if decoder.decode(&mut output)? != Progress::Hungry {
-            break;
-        }
-        let chunk = reader.fill_buf().await.map_err(|error| read_error(&error, &address))?;
-        let length = chunk.len();
-        if length == 0 {
-            decoder.finish();
-        } else {
-            decoder.push(chunk);
-        }
-        reader.consume(length);
-    }
+    decode_head(&mut decoder, &mut reader, &address, columns, Head { rows: 1, bytes: u64::MAX }).await?;
     let is_utf8 = decoder.form().is_none_or(|form| form.is_utf8());
     let is_in_order = decoder.is_in_order();
     Ok(decoder.dialect().map(|dialect| WrittenFile { address, dialect, is_utf8, is_in_order }))

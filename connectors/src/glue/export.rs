@@ -58,6 +58,18 @@ pub struct Outcome {
     pub notes: Vec<String>,
 }
 
+impl Outcome {
+    /// Of a table that cannot even be looked at.
+    pub fn failed(table: &Table, database: &str, error: &Error) -> Self {
+        Self { action: Action::Failed(error.to_string()), ..Self::of(table, database) }
+    }
+
+    fn of(table: &Table, database: &str) -> Self {
+        let table = format!("{database}.{}", super::plain_name(&table.name().table));
+        Self { table, action: Action::Unchanged, partitions: None, notes: Vec::new() }
+    }
+}
+
 impl Glue {
     /// Makes a database if there is none of the name; says whether there was none.
     ///
@@ -84,8 +96,7 @@ impl Glue {
     /// When Glue or the table's store does not answer: they will not for the next table either. What was written stays, and is not
     /// written again.
     pub async fn export(&self, table: &Table, spec: &TableSpec, database: &str, context: &Context) -> Result<Outcome> {
-        let name = format!("{database}.{}", super::plain_name(&table.name().table));
-        let mut outcome = Outcome { table: name, action: Action::Unchanged, partitions: None, notes: Vec::new() };
+        let mut outcome = Outcome::of(table, database);
         outcome.action = match self.write(table, spec, database, &context.stores, &mut outcome).await {
             Ok(action) => action,
             Err(error) if error.retry() || matches!(error, Error::Internal { .. }) => return Err(error),

@@ -11,7 +11,7 @@ mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use delta::Delta;
+pub use delta::{Delta, Part, Parts};
 pub use parquet::Parquet;
 
 /// Commits that lost a race are tried this often. Each try loses only to a writer that won, so that somebody gets on.

@@ -66,14 +66,13 @@ pub(super) async fn replay(arguments: ReplayArguments, session: &Session, printe
         }
     };
     let source = source(&pipeline, &arguments.table)?;
-    let path = session.state_folder.join("state.db");
     let observer = Observer::new(&pipeline.name, false)?.with_lines(printer.lines());
     let summary = if arguments.plan {
-        let store: Option<Arc<dyn StateStore>> =
-            if path.exists() { Some(Arc::new(SqliteStore::open(&path).await?)) } else { None };
+        let store = SqliteStore::open_existing(&session.state_folder).await?;
+        let store = store.map(|store| Arc::new(store) as Arc<dyn StateStore>);
         look(pipeline, &source, session, store, &observer).await?
     } else {
-        let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(&path).await?);
+        let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open_in(&session.state_folder).await?);
         let interrupts = Interrupts::default();
         let work = replay_table(pipeline, &source, session, store, &observer, &interrupts.stop);
         tokio::select! {

@@ -106,18 +106,27 @@ fn statistics(table: &Table, seen: &SeenTable, observed: &ObservedSchema) -> Sta
 }
 
 fn problems(registration: &Registration, seen: &SeenTable) -> Vec<String> {
+    let Registration { name, connector, partitioning, .. } = registration;
+    let mut problems = Vec::new();
     let (objects, examples) = &seen.misplaced;
-    if *objects == 0 {
-        return Vec::new();
+    if *objects > 0 {
+        let (does, is) =
+            if *objects == 1 { ("1 object does".to_owned(), "is") } else { (format!("{objects} objects do"), "are") };
+        let template = partitioning.template();
+        let examples = examples.join("; ");
+        problems.push(format!("table {name}: {does} not fit its partitions '{template}' and {is} not taken in: {examples}"));
     }
-    let objects = if *objects == 1 { "1 object does".to_owned() } else { format!("{objects} objects do") };
-    vec![format!(
-        "table {}: {objects} not fit its partitions '{}' and {} not taken in: {}",
-        registration.name,
-        registration.partitioning.template(),
-        if seen.misplaced.0 == 1 { "is" } else { "are" },
-        examples.join("; ")
-    )]
+    let (objects, examples) = &seen.misread;
+    if *objects > 0 {
+        let (is, them) =
+            if *objects == 1 { ("1 object is".to_owned(), "it") } else { (format!("{objects} objects are"), "them") };
+        problems.push(format!(
+            "table {name}: {is} of another format, and no ending says so, so that who reads the table reads {them} as {connector}; rename or \
+             move {them}: {}",
+            examples.join("; ")
+        ));
+    }
+    problems
 }
 
 #[cfg(test)]

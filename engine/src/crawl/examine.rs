@@ -7,6 +7,7 @@ use catalog::store::{CatalogStore, Statistics, Table};
 use connectors::files::crawl::{CrawlLocation, CrawlOptions, Crawled, KnownTable, Ledgers, Progress, crawl};
 
 use connectors::options::{nearest, unknown};
+use connectors::stores::Location;
 
 use super::decide::{decide, leave};
 use super::outcome::{Decision, Outcome, TableOutcome, Touched};
@@ -44,9 +45,16 @@ pub struct Request {
 /// # Errors
 /// When the state folder is no place.
 pub fn ledgers(session: &Session, request: &Request) -> Result<Ledgers> {
+    Ok(Ledgers::new(ledger_folder(session)?, &request.location, &request.database))
+}
+
+/// Where all lists of objects are kept.
+///
+/// # Errors
+/// When the state folder is no place.
+pub fn ledger_folder(session: &Session) -> Result<Location> {
     let folder = session.state_folder.join(FOLDER);
-    let folder = session.context.stores.locate(&folder.to_string_lossy())?;
-    Ok(Ledgers::new(folder, &request.location, &request.database))
+    Ok(session.context.stores.locate(&folder.to_string_lossy())?)
 }
 
 /// Crawls and decides. Writes nothing but the list of objects, and that only if the request is kept.
@@ -139,7 +147,8 @@ async fn known_table(table: &Table, location: &str, store: Option<&dyn CatalogSt
     })
 }
 
-fn format(connector: &str) -> Option<Format> {
+/// The format of a connector that reads what is crawled.
+pub fn format(connector: &str) -> Option<Format> {
     [Format::Json, Format::Csv, Format::Parquet, Format::Delta].into_iter().find(|format| format.as_str() == connector)
 }
 

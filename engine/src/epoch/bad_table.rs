@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef};
-use connectors::registry::connector;
+use connectors::lake::{Part, Parts};
 use connectors::sink::WriteMode;
 use connectors::source::BadRecord;
 use connectors::stores::Location;
@@ -22,13 +22,19 @@ use super::replay::Mark;
 use super::stage::{Staged, configured, write_stage};
 use super::{Scope, commit};
 use crate::flow::plan;
-use crate::state::FlowCheckpoint;
+use crate::state::{FlowCheckpoint, StageCheckpoint};
 
-/// Rows that are read at once: a record may be megabytes long.
+/// Rows that are read at once where records may be megabytes long.
 const ROWS: usize = 64;
 
-/// By what the records are ordered: as they came.
-const ORDER: [&str; 5] = [EPOCH, "file", "row", "offset", FLOWS];
+/// Rows that are read at once where records are short.
+const MOST_ROWS: usize = 4_096;
+
+/// Bytes of rows that are read at once, about.
+const BYTES: u64 = 1 << 20;
+
+/// By what the records are ordered: as they came. What stays of a record that was replayed lies between its bytes, whatever row it is.
+const ORDER: [&str; 5] = [EPOCH, "file", "offset", "row", FLOWS];
 
 /// The bad records of `source`, in the order in which they came; none when there is no table of them. Columns that an earlier version did
 /// not write are NULL.
@@ -36,9 +42,28 @@ const ORDER: [&str; 5] = [EPOCH, "file", "row", "offset", FLOWS];
 /// # Errors
 /// When the table cannot be read.
 pub(super) async fn records(scope: Scope<'_>, source: &str) -> Result<Option<SendableRecordBatchStream>> {
+    match parts(scope, source).await? {
+        Some(parts) => records_of(scope, &parts, parts.all()).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The files of the table of bad records of `source`; none when there is no such table.
+///
+/// # Errors
+/// When its log cannot be read.
+pub(super) async fn parts(scope: Scope<'_>, source: &str) -> Result<Option<Parts>> {
     let spec = scope.session.resolve(&quarantine::table(&scope.pipeline.name, source))?;
-    let Some(table) = connector(&spec.connector)?.table(&spec, &scope.session.context).await? else { return Ok(None) };
-    let there = table.provider.schema();
+    Ok(Parts::open(&spec, &scope.session.context).await?)
+}
+
+/// The records of some files, as [`records`] has those of all.
+///
+/// # Errors
+/// When the table cannot be read.
+pub(super) async fn records_of(scope: Scope<'_>, parts: &Parts, some: &[Part]) -> Result<SendableRecordBatchStream> {
+    let provider = parts.rows(some).await?;
+    let there = provider.schema();
     let known = quarantine::columns();
     let column = |name: &str| Expr::Column(Column::from_name(name));
     let mut columns = Vec::new();
@@ -52,8 +77,10 @@ pub(super) async fn records(scope: Scope<'_>, source: &str) -> Result<Option<Sen
     let others = there.fields().iter().filter(|field| known.field_with_name(field.name()).is_err());
     columns.extend(others.map(|field| column(field.name())));
     let order = ORDER.iter().map(|name| column(name).sort(true, true));
-    let plan = LogicalPlanBuilder::scan("bad", provider_as_source(table.provider), None)?.project(columns)?.sort(order)?;
-    stream(scope, &plan.build()?).await.map(Some)
+    let plan = LogicalPlanBuilder::scan("bad", provider_as_source(provider), None)?.project(columns)?.sort(order)?;
+    let longest = parts.longest_rows(some).await?;
+    let rows = longest.and_then(|bytes| usize::try_from(BYTES / bytes.max(1)).ok()).unwrap_or(ROWS);
+    stream_of(scope, &plan.build()?, rows.clamp(ROWS, MOST_ROWS)).await
 }
 
 /// The rows of a plan over bad records, a few at a time.
@@ -61,28 +88,34 @@ pub(super) async fn records(scope: Scope<'_>, source: &str) -> Result<Option<Sen
 /// # Errors
 /// When they cannot be read.
 pub(super) async fn stream(scope: Scope<'_>, plan: &LogicalPlan) -> Result<SendableRecordBatchStream> {
+    stream_of(scope, plan, ROWS).await
+}
+
+async fn stream_of(scope: Scope<'_>, plan: &LogicalPlan, rows: usize) -> Result<SendableRecordBatchStream> {
     let state = scope.pipeline.context.state();
-    let state = configured(state, |config| config.with_batch_size(ROWS).with_target_partitions(1));
+    let state = configured(state, |config| config.with_batch_size(rows).with_target_partitions(1));
     let physical = state.create_physical_plan(plan).await.map_err(connectors::Error::from)?;
     Ok(execute_stream(physical, state.task_ctx()).map_err(connectors::Error::from)?)
 }
 
-/// All that a table of bad records will hold.
+/// What a table of bad records will hold, all of it or in place of some files.
 #[derive(Debug)]
 pub(super) struct Contents<'a> {
     /// Whose bad records they are.
     pub(super) source: &'a str,
     /// The id under which they are committed.
     pub(super) flow: String,
-    /// The records.
-    pub(super) table: Arc<dyn TableProvider>,
+    /// The records: those of each table are in files of their own, in this order.
+    pub(super) tables: Vec<Arc<dyn TableProvider>>,
     /// How many there are.
     pub(super) rows: u64,
     /// How many of them are newly put aside.
     pub(super) new: u64,
+    /// The files of the table whose place they take; none when it is all of them.
+    pub(super) replaces: Option<Vec<String>>,
 }
 
-/// Stages what a table of bad records will hold, all of it.
+/// Stages what a table of bad records will hold. Beside it: how many files each of the tables made.
 ///
 /// # Errors
 /// When the table cannot be opened or the store refuses.
@@ -91,17 +124,27 @@ pub(super) async fn stage(
     contents: Contents<'_>,
     folder: &Location,
     staged: &mut Staged,
-) -> Result<FlowCheckpoint> {
-    let Contents { source, flow, table, rows, new } = contents;
+) -> Result<(FlowCheckpoint, Vec<usize>)> {
+    let Contents { source, flow, tables, rows, new, replaces } = contents;
     let what = || format!("bad records of '{source}'");
     let spec = quarantine::table(&scope.pipeline.name, source);
     let sink = commit::open(scope.session, &spec).await.with_context(what)?;
-    let query = LogicalPlanBuilder::scan("bad", provider_as_source(table), None)?.build()?;
-    let sink_plan = sink.plan(&plan::query_schema(&query), WriteMode::Overwrite).await.with_context(what)?;
-    let query = plan::staged(query, &sink_plan, false)?;
     let place = folder.join(&format!("stage-{}", staged.stages.len()));
-    staged.stages.push(write_stage(scope, query, &sink_plan, place, |_| {}).await.with_context(what)?);
-    Ok(FlowCheckpoint {
+    let (mut stage, mut files): (Option<StageCheckpoint>, Vec<usize>) = (None, Vec::new());
+    for table in tables {
+        let query = LogicalPlanBuilder::scan("bad", provider_as_source(table), None)?.build()?;
+        let sink_plan = sink.plan(&plan::query_schema(&query), WriteMode::Overwrite).await.with_context(what)?;
+        let query = plan::staged(query, &sink_plan, false)?;
+        let place = place.join(&files.len().to_string());
+        let next = write_stage(scope, query, &sink_plan, place, |_| {}).await.with_context(what)?;
+        files.push(next.files.len());
+        match &mut stage {
+            Some(stage) => stage.files.extend(next.files),
+            None => stage = Some(next),
+        }
+    }
+    staged.stages.push(stage.context("a table of bad records without columns")?);
+    let checkpoint = FlowCheckpoint {
         flow,
         sink: spec,
         mode: WriteMode::Overwrite,
@@ -109,8 +152,10 @@ pub(super) async fn stage(
         stage: staged.stages.len() - 1,
         rows_in: rows,
         bad_rows: new,
+        replaces,
         progress: None,
-    })
+    };
+    Ok((checkpoint, files))
 }
 
 /// Some rows of the table.

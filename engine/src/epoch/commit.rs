@@ -28,10 +28,11 @@ pub async fn commit(scope: Scope<'_>, checkpoint: &Checkpoint) -> Result<Vec<(St
             continue;
         }
         let sink = open(scope.session, &flow.sink).await?;
-        let receipt = sink
-            .commit(&batch)
-            .await
-            .with_context(|| format!("committing epoch {} to '{}'", checkpoint.epoch, flow.sink.name))?;
+        let receipt = match &flow.replaces {
+            Some(files) => sink.commit_in_place_of(&batch, files).await,
+            None => sink.commit(&batch).await,
+        };
+        let receipt = receipt.with_context(|| format!("committing epoch {} to '{}'", checkpoint.epoch, flow.sink.name))?;
         point("commit-after");
         scope.observer.committed(flow, checkpoint.epoch, &receipt, started.elapsed());
         receipts.push((flow.flow.clone(), receipt));

@@ -9,6 +9,7 @@ use connectors::faults::point;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::cause::one_line;
 use crate::state::{Acquired, Holder, Lease, StateStore};
 
 /// A lease that is not renewed for this long can be taken over.
@@ -65,6 +66,28 @@ impl HeldLease {
         self.renewal.shutdown().await;
         Ok(self.store.release(&self.lease, error, self.clock.now()).await?)
     }
+}
+
+/// Does `work` under the lease of `pipeline`, which is given back whatever comes of it.
+///
+/// # Errors
+/// Those of `work`; when another run holds the lease, or takes it over meanwhile.
+pub async fn under_lease<T>(
+    store: Arc<dyn StateStore>,
+    pipeline: &str,
+    clock: &Arc<dyn Clock>,
+    work: impl AsyncFnOnce(&HeldLease) -> Result<T>,
+) -> Result<T> {
+    let held = HeldLease::acquire(store, pipeline, Arc::clone(clock)).await?;
+    let result = tokio::select! {
+        result = work(&held) => result,
+        () = held.lost().cancelled() => bail!("the lease of pipeline '{pipeline}' was lost: another run has taken over"),
+    };
+    let error = result.as_ref().err().map(one_line);
+    let released = held.release(error.as_deref()).await;
+    let value = result?;
+    released?;
+    Ok(value)
 }
 
 async fn renew(store: Arc<dyn StateStore>, lease: Lease, clock: Arc<dyn Clock>, lost: CancellationToken) {

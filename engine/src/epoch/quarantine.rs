@@ -167,6 +167,7 @@ async fn stage_records(
         stage: staged.stages.len() - 1,
         rows_in: *count,
         bad_rows: *count,
+        replaces: None,
         progress: None,
     })
 }

@@ -49,6 +49,7 @@ pub async fn record(
             stage: staged.stage_of.get(&flow.id).copied().unwrap_or_default(),
             rows_in,
             bad_rows: bad_rows + staged.refused_rows(&flow.id),
+            replaces: None,
             progress: Some(FlowProgress {
                 fingerprint: flow.fingerprint.clone(),
                 sink: flow.table.name.clone(),

@@ -13,7 +13,7 @@ pub mod summary;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use connectors::source::{Offset, SliceLimits};
 use datafusion::arrow::array::RecordBatch;
 use sha2::{Digest, Sha256};
@@ -24,8 +24,7 @@ pub use queries::SHOWN_ROWS;
 use summary::Summary;
 
 use crate::catalog::register::Registrar;
-use crate::cause::one_line;
-use crate::epoch::lease::HeldLease;
+use crate::epoch::lease::{HeldLease, under_lease};
 use crate::epoch::record::FlowRecord;
 use crate::epoch::whole::settle;
 use crate::epoch::{Scope, finish, quarantine, record, recover, slice, stage, staging_folder};
@@ -69,21 +68,11 @@ pub async fn run(
     observer: &Observer,
     stop: &CancellationToken,
 ) -> Result<Outcome> {
-    let held = HeldLease::acquire(Arc::clone(&store), &pipeline.name, Arc::clone(&session.context.clock)).await?;
-    let work = drive(&mut pipeline, session, store.as_ref(), &held, options, observer, stop);
-    let result = tokio::select! {
-        result = work => result,
-        () = held.lost().cancelled() => bail!("the lease of pipeline '{}' was lost: another run has taken over", pipeline_name(&held)),
-    };
-    let error = result.as_ref().err().map(one_line);
-    let released = held.release(error.as_deref()).await;
-    let outcome = result?;
-    released?;
-    Ok(outcome)
-}
-
-fn pipeline_name(held: &HeldLease) -> &str {
-    &held.lease().pipeline
+    let name = pipeline.name.clone();
+    under_lease(Arc::clone(&store), &name, &session.context.clock, async |held: &HeldLease| {
+        drive(&mut pipeline, session, store.as_ref(), held, options, observer, stop).await
+    })
+    .await
 }
 
 async fn drive(

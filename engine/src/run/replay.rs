@@ -5,20 +5,18 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use connectors::replay::Purpose;
 use connectors::sink::Receipt;
-use connectors::source::SliceLimits;
 use tokio_util::sync::CancellationToken;
 
 use super::replay_summary::ReplaySummary;
 use super::{MOST_REPLANS, clean_temporary, complete_flows, folder_name, limits, plan_anew, planned_too_often};
 use super::{Observer, Watch, retry};
 use crate::catalog::register::Registrar;
-use crate::cause::one_line;
-use crate::epoch::lease::HeldLease;
+use crate::epoch::lease::{HeldLease, under_lease};
 use crate::epoch::record::FlowRecord;
-use crate::epoch::replay::{Passed, Request, Tried, pass, stage, takers};
+use crate::epoch::replay::{Passed, Replacement, Request, Work, bad_parts, pass, stage, takers};
 use crate::epoch::whole::settle;
 use crate::epoch::{Scope, advance, commit, quarantine, record, recover, staging_folder};
 use crate::flow::{Flow, assign};
@@ -40,17 +38,11 @@ pub async fn replay(
     observer: &Observer,
     stop: &CancellationToken,
 ) -> Result<ReplaySummary> {
-    let held = HeldLease::acquire(Arc::clone(&store), &pipeline.name, Arc::clone(&session.context.clock)).await?;
-    let work = drive(&mut pipeline, source, session, store.as_ref(), &held, observer, stop);
-    let result = tokio::select! {
-        result = work => result,
-        () = held.lost().cancelled() => bail!("the lease of pipeline '{}' was lost: another run has taken over", held.lease().pipeline),
-    };
-    let error = result.as_ref().err().map(one_line);
-    let released = held.release(error.as_deref()).await;
-    let summary = result?;
-    released?;
-    Ok(summary)
+    let name = pipeline.name.clone();
+    under_lease(Arc::clone(&store), &name, &session.context.clock, async |held: &HeldLease| {
+        drive(&mut pipeline, source, session, store.as_ref(), held, observer, stop).await
+    })
+    .await
 }
 
 /// Says what a replay would do, and does nothing: it takes no lease, and `store` is `None` where nothing was ever run.
@@ -82,18 +74,16 @@ pub async fn look(
         stop: &stop,
     };
     let flows = takers(scope, source, &progress);
-    let mut tried = Tried::new();
+    let limits = limits(scope)?;
+    let mut work = Work::begin(scope, source, limits).await?;
     loop {
-        let limits = SliceLimits { rows: u64::MAX, bytes: u64::MAX };
         let request =
-            Request { source, flows: &flows, incarnation: &progress.incarnation, tried: &tried, limits, purpose: Purpose::Look };
+            Request { source, flows: &flows, incarnation: &progress.incarnation, work: &work, limits, purpose: Purpose::Look };
         let Some(passed) = pass(scope, request).await? else { break };
         let sinks = passed.takers.iter().filter_map(|index| flows.get(*index));
         summary.would_go_to(sinks.map(|flow| flow.table.name.as_str()), passed.tally.rows);
-        let more = add(&mut summary, &mut tried, passed);
-        if !more {
-            break;
-        }
+        work.same(&passed.takers, passed.untried);
+        summary.tally.merge(passed.tally);
     }
     summary.last_epoch = progress.next_epoch.saturating_sub(1);
     Ok(summary)
@@ -118,10 +108,10 @@ async fn drive(
         sink: flow.table.name.clone(),
         sources: flow.sources.clone(),
     }));
-    let (mut tried, registrar) = (Tried::new(), Registrar::new(session));
+    let (mut work, registrar) = (None, Registrar::new(session));
     for _ in 0..MOST_REPLANS {
         let scope = Scope { pipeline, session, store, lease: held.lease(), observer, registrar: &registrar, stop };
-        match drain(scope, source, &mut tried, &mut summary).await {
+        match drain(scope, source, &mut work, &mut summary).await {
             Ok(()) => {
                 summary.last_epoch = store.progress(&pipeline.name).await?.next_epoch.saturating_sub(1);
                 return Ok(summary);
@@ -133,20 +123,28 @@ async fn drive(
 }
 
 /// Epochs until every record was tried once, and then, as in a run, the tables that are computed from others.
-async fn drain(scope: Scope<'_>, source: &str, tried: &mut Tried, summary: &mut ReplaySummary) -> Result<()> {
+async fn drain(scope: Scope<'_>, source: &str, work: &mut Option<Work>, summary: &mut ReplaySummary) -> Result<()> {
     finish_pending(scope).await?;
+    let work = match work {
+        Some(work) => work,
+        None => work.insert(retry::retrying(scope, || async { Work::begin(scope, source, limits(scope)?).await }).await?),
+    };
     while !scope.stop.is_cancelled() {
-        let prepared = retry::retrying(scope, || prepare(scope, source, tried)).await?;
-        let Some(Prepared { passed, checkpoint }) = prepared else { break };
-        if let Some(checkpoint) = &checkpoint {
-            let receipts = retry::retrying(scope, || commit::commit(scope, checkpoint)).await?;
-            retry::retrying(scope, || advance::advance(scope, checkpoint)).await?;
-            written(summary, checkpoint, &receipts);
+        let prepared = retry::retrying(scope, || prepare(scope, source, work)).await?;
+        let Some(Prepared { passed, epoch }) = prepared else { break };
+        match &epoch {
+            Some((checkpoint, replacement)) => {
+                let receipts = retry::retrying(scope, || commit::commit(scope, checkpoint)).await?;
+                retry::retrying(scope, || advance::advance(scope, checkpoint)).await?;
+                written(summary, checkpoint, &receipts);
+                let parts = retry::retrying(scope, || bad_parts(scope, source)).await?;
+                work.changed(parts, &checkpoint.batch_id(&replacement.flow).file_stem(), replacement);
+            }
+            None => work.same(&passed.takers, passed.untried),
         }
-        if !add(summary, tried, passed) {
-            break;
-        }
+        summary.tally.merge(passed.tally);
     }
+    summary.untried = work.untried();
     if summary.tally.rows > 0 {
         complete_flows(scope).await?;
     }
@@ -160,35 +158,35 @@ async fn finish_pending(scope: Scope<'_>) -> Result<()> {
     retry::retrying(scope, recover).await.map(|_| ())
 }
 
-/// An epoch, recorded; without a checkpoint when it would change nothing.
+/// A pass, and the epoch that it made, which is recorded; none when it would change nothing.
 struct Prepared {
     passed: Passed,
-    checkpoint: Option<Checkpoint>,
+    epoch: Option<(Checkpoint, Replacement)>,
 }
 
-async fn prepare(scope: Scope<'_>, source: &str, tried: &Tried) -> Result<Option<Prepared>> {
+async fn prepare(scope: Scope<'_>, source: &str, work: &Work) -> Result<Option<Prepared>> {
     let progress = scope.store.progress(&scope.pipeline.name).await?;
     let flows = takers(scope, source, &progress);
     let request = Request {
         source,
         flows: &flows,
         incarnation: &progress.incarnation,
-        tried,
+        work,
         limits: limits(scope)?,
         purpose: Purpose::Commit,
     };
     let Some(passed) = pass(scope, request).await? else { return Ok(None) };
     if !passed.changed {
-        return Ok(Some(Prepared { passed, checkpoint: None }));
+        return Ok(Some(Prepared { passed, epoch: None }));
     }
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
-    let (mut staged, bad) = stage(scope, request, &passed, &folder).await?;
+    let (mut staged, bad, replacement) = stage(scope, request, &passed, &folder).await?;
     let flows = if passed.tally.rows > 0 { records(&flows, &passed, &progress) } else { Vec::new() };
     let mut aside = settle(scope, &progress, &folder, &mut staged).await?.flows;
     aside.push(bad);
     let checkpoint = record::record(scope, &progress, &folder_name, staged, flows, aside).await?;
-    Ok(Some(Prepared { passed, checkpoint: Some(checkpoint) }))
+    Ok(Some(Prepared { passed, epoch: Some((checkpoint, replacement)) }))
 }
 
 /// The flows of an epoch stay where they are.
@@ -209,13 +207,4 @@ fn written(summary: &mut ReplaySummary, checkpoint: &Checkpoint, receipts: &[(St
             summary.written(&flow.sink.name, receipt.rows);
         }
     }
-}
-
-/// Says whether there are records that were not tried yet.
-fn add(summary: &mut ReplaySummary, tried: &mut Tried, passed: Passed) -> bool {
-    for (takers, records) in passed.tried {
-        *tried.entry(takers).or_default() += records;
-    }
-    summary.tally.merge(passed.tally);
-    passed.more
 }

@@ -24,6 +24,8 @@ pub struct ReplaySummary {
     pub purpose: Purpose,
     /// What became of them.
     pub tally: Tally,
+    /// Records that were not tried because the replay was interrupted.
+    pub untried: u64,
     /// Rows written, by sink.
     pub sinks: BTreeMap<String, u64>,
     /// Epochs that it took.
@@ -41,6 +43,7 @@ impl ReplaySummary {
             location: location.to_owned(),
             purpose,
             tally: Tally::default(),
+            untried: 0,
             sinks: BTreeMap::new(),
             epochs: 0,
             last_epoch: 0,
@@ -78,6 +81,7 @@ impl ReplaySummary {
             "commonest_files": files,
             "records_of_other_files": other_files,
             "not_tried": self.tally.left,
+            "not_tried_yet": self.untried,
             "sinks": self.sinks,
             "epochs": self.epochs,
             "last_epoch": self.last_epoch,
@@ -124,7 +128,10 @@ fn advice(left: Left) -> &'static str {
             "are rows already, with NULL for the value, in tables that INSERT INTO appends to: their rows would be there twice. A table \
              that REPLACE INTO writes by key takes them"
         }
-        Left::Forgotten => "were put aside before --from-scratch: their files were read again since then",
+        Left::Forgotten => {
+            "were put aside before --from-scratch, which read all files again that were there still: what was bad of those was put aside \
+             once more. The records of files that were gone stay to be looked at"
+        }
         Left::Whole => {
             "are of reads of the whole table, which no replay repeats: the next run that reads the table reads all of it, and those \
              that are rows by then are gone"
@@ -138,7 +145,9 @@ impl fmt::Display for ReplaySummary {
         let Self { pipeline, source, location, tally, .. } = self;
         let left = tally.left.values().sum::<u64>();
         let is_look = self.purpose == Purpose::Look;
-        if tally.records == 0 {
+        if tally.records == 0 && self.untried > 0 {
+            writeln!(f, "{source}: nothing was replayed")?;
+        } else if tally.records == 0 {
             let what = if left == 0 { "there is no bad record in" } else { "none can be of those in" };
             writeln!(f, "{source}: nothing to replay: {what} {location}")?;
         } else {
@@ -165,6 +174,9 @@ impl fmt::Display for ReplaySummary {
         }
         for (why, records) in &tally.left {
             writeln!(f, "{:>9}  {}", count(*records), advice(*why))?;
+        }
+        if self.untried > 0 {
+            writeln!(f, "interrupted: {} not tried yet; replay again to go on", counted(self.untried, "record"))?;
         }
         let seconds = self.started.elapsed().as_secs_f64();
         let memory = peak_memory_bytes().map_or_else(|| "unknown".to_owned(), |bytes| HumanBytes(bytes).to_string());

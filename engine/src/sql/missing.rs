@@ -2,28 +2,50 @@
 
 use std::ops::Range;
 
+use catalog::store::TableName;
 use connectors::options::nearest;
 use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
 
+use super::pipeline::Builder;
 use super::{Diagnostic, Pipeline};
 use crate::catalog::names::{as_written, lake_name, lake_reference, table_key};
 use crate::catalog::{SYSTEM, system};
 
+/// What a hint at another name begins with.
+const HINT: &str = "did you mean";
+
+impl Builder<'_> {
+    /// Adds to each error of a table that is not there which one was probably meant. Only now, as a catalog may be large.
+    pub(super) async fn hint_at_tables(&mut self) {
+        if self.errors.iter().all(|error| missing_table(&error.message).is_none()) {
+            return;
+        }
+        // What is to be written has its hint by now: the tables of the file.
+        let is_hint = |help: &String| help.starts_with(HINT);
+        let known = self.pipeline.catalog.index.catalog().list().await;
+        let known: Vec<TableName> = known.iter().map(|table| table.name().clone()).collect();
+        for error in self.errors.iter_mut().filter(|error| !error.helps.iter().any(is_hint)) {
+            let near = missing_table(&error.message).and_then(|missing| self.pipeline.nearest_table(missing, &known));
+            if let Some(near) = near {
+                error.helps.insert(0, format!("{HINT} '{near}'?"));
+            }
+        }
+    }
+}
+
 impl Pipeline {
-    /// A planning error, with the nearest name of a table that is there.
+    /// A planning error, which names a table that is not there as the query does.
     pub(super) fn planning_error(&self, span: &Range<usize>, error: &DataFusionError) -> Diagnostic {
         let mut diagnostic = Diagnostic::from_datafusion(&self.text, span, error);
         if let Some(missing) = missing_table(&diagnostic.message).map(str::to_owned) {
-            let near = self.nearest_table(&missing);
             diagnostic.message = format!("table '{missing}' not found");
-            diagnostic.helps.extend(near.map(|near| format!("did you mean '{near}'?")));
         }
         diagnostic
     }
 
-    /// The table that was probably meant: one of the pipeline's own, or one of the catalog.
-    fn nearest_table(&self, missing: &str) -> Option<String> {
+    /// The table that was probably meant: one of the pipeline's own, or one of those `known` to the catalog.
+    fn nearest_table(&self, missing: &str, known: &[TableName]) -> Option<String> {
         if let Some(own) = self.declared_at(missing) {
             return Some(own);
         }
@@ -33,7 +55,7 @@ impl Pipeline {
         let own = || nearest(bare, own.iter().map(String::as_str)).map(str::to_owned);
         let of_catalog = || {
             let system = system::TABLES.map(|table| (format!("{SYSTEM}.{table}"), table));
-            let lake = self.known.iter().map(|name| (lake_reference(name), name.table.as_str()));
+            let lake = known.iter().map(|name| (lake_reference(name), name.table.as_str()));
             let all: Vec<(String, &str)> = lake.chain(system).collect();
             let given =
                 lake_name(&TableReference::parse_str(missing)).map_or_else(|| missing.to_owned(), |name| lake_reference(&name));

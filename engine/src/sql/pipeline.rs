@@ -83,8 +83,6 @@ pub struct Pipeline {
     pub(super) catalog: PipelineCatalog,
     /// Those of the tables that nobody declared, and what they are called in the lake.
     pub(super) of_the_lake: BTreeMap<String, TableName>,
-    /// What the catalog has, for mistakes in names.
-    pub(super) known: Vec<TableName>,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -204,7 +202,6 @@ impl<'a> Builder<'a> {
             queries: Vec::new(),
             catalog: PipelineCatalog::install(&context, session),
             of_the_lake: BTreeMap::new(),
-            known: Vec::new(),
             context,
         };
         let (targets, broken) = (BTreeSet::new(), BTreeSet::new());
@@ -242,6 +239,7 @@ impl<'a> Builder<'a> {
         if self.errors.is_empty() {
             Ok(self.pipeline)
         } else {
+            self.hint_at_tables().await;
             self.errors.sort_by_key(|error| error.span.as_ref().map_or(0, |span| span.start));
             Err(self.errors)
         }

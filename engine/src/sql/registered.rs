@@ -38,8 +38,6 @@ impl Builder<'_> {
                 }
             }
         }
-        self.pipeline.known =
-            self.pipeline.catalog.index.catalog().list().await.iter().map(|table| table.name().clone()).collect();
     }
 
     async fn open_one(&mut self, name: &TableName, key: &str, span: &Range<usize>) -> std::result::Result<(), Diagnostic> {

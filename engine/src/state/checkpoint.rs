@@ -63,6 +63,9 @@ pub struct FlowCheckpoint {
     /// Records of its sources that are no rows.
     #[serde(default)]
     pub bad_rows: u64,
+    /// The files of the sink's table whose place the rows of an overwrite take, by their paths from its root; none when it is all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Vec<String>>,
     /// The progress that holds once the epoch is committed; none of the bad records of a source, which no flow makes.
     pub progress: Option<FlowProgress>,
 }

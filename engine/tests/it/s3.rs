@@ -8,7 +8,7 @@ use testkit::s3::{BUCKET, Fault, FaultKind, Operation, S3Server};
 
 use crate::checks::Expected;
 use crate::lab::{Lab, block_on};
-use crate::pipelines::{ELSEWHERE, MIXED, REDDIT, Subject};
+use crate::pipelines::{BAD, BAD_REPAIRS, ELSEWHERE, MIXED, REDDIT, Subject};
 
 /// Runs that a fault may cost.
 const ATTEMPTS: usize = 4;
@@ -132,6 +132,27 @@ fn a_retry_finishes_the_epoch_whose_commit_failed() {
         assert!(s3.faults().outstanding().is_empty(), "{context}: never struck");
         expected.holds(&mirror(&s3, MIXED), &context);
     }
+}
+
+/// The rows of a replay are in when its epoch's staged files are removed: that they are not is no reason to fail.
+#[test]
+fn a_replay_whose_staged_files_cannot_be_removed_ends_well() {
+    let s3 = server();
+    let mut lab = lab_on(&s3, BAD);
+    lab.run_well("before the repair");
+    let (from, to) = BAD_REPAIRS;
+    lab.edit(&format!("SET pipeline.retries = 1;\n{}", BAD.text.replace(from, to)));
+    lab.set_replaying(&["events"]);
+    // As often as the client asks, and once more.
+    s3.faults().push(Fault::new(FaultKind::SlowDown).on(Operation::DeleteObjects).key("").times(12));
+    let output = lab.run_well("replayed");
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(log.contains("staged files were not removed"), "{log}");
+    assert!(s3.faults().outstanding().is_empty(), "never struck");
+    assert_eq!(lab.rows(&BAD.tables[0]).unwrap().len(), 7, "5 of 7 bad records are rows now, beside 2 that were");
+    lab.set_running();
+    lab.run_well("the next run tidies");
+    assert!(s3.object_keys(BUCKET).iter().all(|key| !key.contains("/.engine/staging/")), "{:?}", s3.object_keys(BUCKET));
 }
 
 /// Every request that changes something, by what it changes: staged files, a table's files, the logs, copies, removals.

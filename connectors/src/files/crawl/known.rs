@@ -1,12 +1,12 @@
 //! Tables that the catalog knows already below the location, and what this crawl saw of each.
 
-use catalog::crawl::{Format, GroupOptions, Skips};
+use catalog::crawl::{Ending, Format, GroupOptions, Skips};
 use catalog::infer::ObservedSchema;
 use catalog::partitions::Partitioning;
 
 use crate::files::listing::last_folders;
 
-/// So many folders that do not fit are named.
+/// So many folders and files that do not fit are named.
 const MOST_NAMED: usize = 3;
 
 /// A table of the catalog.
@@ -41,6 +41,8 @@ pub struct SeenTable {
     pub observed: ObservedSchema,
     /// Folders that do not fit its partitions: how many objects are in such, and what is wrong with the first.
     pub misplaced: (u64, Vec<String>),
+    /// Objects in its place of another format, whose names do not say so: how many, and the first of them.
+    pub misread: (u64, Vec<String>),
     /// Objects of its own that are no data.
     pub skipped: Skips,
     /// What was kept of it cannot be added to, since the list of its objects is gone: `observed` is all there is.
@@ -58,6 +60,12 @@ impl KnownTable {
     pub(super) fn takes(&self, format: Format, observed: &ObservedSchema, options: &GroupOptions) -> bool {
         let is_format = self.format.is_some_and(|own| own == format || (own == Format::Delta && format == Format::Parquet));
         is_format && (!self.is_flat() || options.is_of(&self.observed, observed))
+    }
+
+    /// Whether whoever reads the table reads an object in its place as the table's format, though it is of another.
+    pub(super) fn misreads(&self, path: &str, format: Format) -> bool {
+        let is_of_files = self.format.is_some_and(|own| own != Format::Delta && own != format);
+        is_of_files && Ending::of(path) == Ending::None
     }
 
     /// What is wrong with the place of an object; `path` is relative to the location that is crawled.
@@ -78,6 +86,13 @@ impl SeenTable {
         self.misplaced.0 += 1;
         if self.misplaced.1.len() < MOST_NAMED && !self.misplaced.1.contains(&problem) {
             self.misplaced.1.push(problem);
+        }
+    }
+
+    pub(super) fn note_misread(&mut self, path: &str, format: Format) {
+        self.misread.0 += 1;
+        if self.misread.1.len() < MOST_NAMED {
+            self.misread.1.push(format!("{path} is {format}"));
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) enum Task {
 }
 
 /// The tables of the location by the paths of their objects.
-struct Tables {
+pub(super) struct Tables {
     /// Those whose files say their format by their names, by format.
     by_format: HashMap<Format, Owners<usize>>,
     /// Those of others.
@@ -38,19 +38,21 @@ struct Tables {
 }
 
 impl Tables {
-    fn new(tables: &[KnownTable]) -> Self {
+    /// From their locations, on which paths go on, and their formats; none of a table of others.
+    pub(super) fn new<'a>(tables: impl Iterator<Item = (&'a str, Option<Format>)>) -> Self {
         let mut all = Self { by_format: HashMap::new(), others: Owners::default(), any: Owners::default() };
-        for (index, table) in tables.iter().enumerate() {
-            all.any.insert(&table.location, index);
-            match table.format {
-                Some(Format::Delta) | None => all.others.insert(&table.location, index),
-                Some(format) => all.by_format.entry(format).or_default().insert(&table.location, index),
+        for (index, (location, format)) in tables.enumerate() {
+            all.any.insert(location, index);
+            match format {
+                Some(Format::Delta) | None => all.others.insert(location, index),
+                Some(format) => all.by_format.entry(format).or_default().insert(location, index),
             }
         }
         all
     }
 
-    fn owner(&self, path: &str) -> Option<usize> {
+    /// The table of an object, by its place among those.
+    pub(super) fn owner(&self, path: &str) -> Option<usize> {
         if let Some(owner) = self.others.of(path) {
             return Some(*owner);
         }
@@ -126,7 +128,7 @@ impl Matching {
             listed: location.place.list().await?.fuse().boxed(),
             prefix: location.prefix(),
             location: location.clone(),
-            tables: Tables::new(tables),
+            tables: Tables::new(tables.iter().map(|table| (table.location.as_str(), table.format))),
             lists,
             is_ours: tables.iter().map(|table| table.format.is_some()).collect(),
             runs,

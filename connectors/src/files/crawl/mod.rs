@@ -11,6 +11,7 @@
 
 mod footer;
 mod known;
+mod listed;
 mod location;
 mod look;
 mod matching;
@@ -18,5 +19,6 @@ mod text;
 mod work;
 
 pub use known::{KnownTable, SeenTable};
+pub use listed::{ListedObject, listed};
 pub use location::CrawlLocation;
 pub use work::{CrawlOptions, Crawled, Ledgers, Progress, crawl};

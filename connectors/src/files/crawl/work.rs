@@ -240,6 +240,11 @@ impl Taking<'_> {
                 seen.observed.merge(&observed);
                 *(if is_changed { &mut seen.changed } else { &mut seen.new }) += 1;
             }
+            // It makes no table of its own where another one reads it.
+            None if let Some(owner) = owner.filter(|owner| self.tables[*owner].misreads(&path, format)) => {
+                self.seen[owner].note_misread(&path, format);
+                return Ok(());
+            }
             None => {
                 let crawled = CrawledObject { path: &path, size: object.size, format, compression };
                 self.grouping.push(&crawled, &observed)?;

@@ -355,7 +355,7 @@ impl Decoder for CsvDecoder {
                 Ok(record) => record,
                 Err(bad) => {
                     *records += 1;
-                    output.refuse(refused(&bad, *records));
+                    output.refuse(Refused { before_header: reading.awaits_header, ..refused(&bad, *records) });
                     continue;
                 }
             };
@@ -406,6 +406,7 @@ impl Decoder for CsvDecoder {
                 reason: misfit.reason,
                 kept: false,
                 cut: false,
+                before_header: false,
                 image: None,
             });
         }
@@ -448,6 +449,7 @@ fn refused(bad: &BadRecord<'_>, row: u64) -> Refused {
         reason: bad.reason.to_string(),
         kept: false,
         cut: bad.length > bad.raw.len() as u64,
+        before_header: false,
         image: None,
     }
 }

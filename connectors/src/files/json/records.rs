@@ -249,6 +249,7 @@ impl JsonDecoder {
             reason: misfit.reason,
             kept: false,
             cut: false,
+            before_header: false,
             image: None,
         });
         self.advance(end);
@@ -277,7 +278,18 @@ impl JsonDecoder {
         let raw = &self.buffer[self.at..end];
         let raw = if cut { raw.to_vec() } else { raw.trim_ascii_end().to_vec() };
         let (row, line, offset) = (self.records, self.lines + 1, self.start + self.at as u64);
-        output.refuse(Refused { raw, row, line, offset, column: None, reason, kept: false, cut, image: None });
+        output.refuse(Refused {
+            raw,
+            row,
+            line,
+            offset,
+            column: None,
+            reason,
+            kept: false,
+            cut,
+            before_header: false,
+            image: None,
+        });
         self.advance(end);
     }
 

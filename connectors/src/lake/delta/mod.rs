@@ -15,6 +15,7 @@ use crate::sink::Sink;
 
 mod keys;
 mod log;
+mod parts;
 mod reader;
 mod schema;
 mod sink;
@@ -23,6 +24,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod upsert;
+
+pub use parts::{Part, Parts};
 
 /// `STORED AS DELTA`.
 #[derive(Debug)]

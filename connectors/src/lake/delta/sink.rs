@@ -59,6 +59,14 @@ struct Work {
     written: BTreeSet<String>,
 }
 
+/// Which files an overwriting batch takes the place of.
+#[derive(Debug, Clone, Copy)]
+enum Replaced<'a> {
+    All,
+    /// These, by their paths from the table's root.
+    Some(&'a [String]),
+}
+
 /// How a try ended that was not an error.
 enum Attempt {
     Committed,
@@ -92,7 +100,7 @@ impl DeltaSink {
     }
 
     /// One try against the table as it is now.
-    async fn attempt(&self, batch: &Batch, work: &mut Work) -> Result<Attempt> {
+    async fn attempt(&self, batch: &Batch, replaced: Replaced<'_>, work: &mut Work) -> Result<Attempt> {
         let snapshot = log::snapshot(&self.log).await?;
         if self.holds(snapshot.as_ref(), &batch.id).await? {
             return Ok(Attempt::Committed);
@@ -103,7 +111,14 @@ impl DeltaSink {
             None => Arc::clone(&batch.schema),
         };
         if let Some(snapshot) = &snapshot {
-            actions.extend(self.removals(snapshot, batch, &columns, work).await?);
+            actions.extend(match (batch.mode, replaced) {
+                (WriteMode::Append, _) => Vec::new(),
+                (WriteMode::Overwrite, Replaced::All) => {
+                    snapshot.log_data().iter().map(|file| Action::Remove(file.remove_action(true))).collect()
+                }
+                (WriteMode::Overwrite, Replaced::Some(files)) => self.some_removed(snapshot, batch, files)?,
+                (WriteMode::Upsert, _) => self.upserted(snapshot, batch, &columns, work).await?,
+            });
         }
         actions.extend(self.additions(&columns, work).await?);
         point(FILES_COPIED);
@@ -129,40 +144,52 @@ impl DeltaSink {
         Ok(schema::grow(snapshot, &batch.schema)?.into_iter().collect())
     }
 
-    /// What leaves the table, and what is written anew of it.
-    async fn removals(
+    /// Removes `files`. Were one of them gone, its rows would be elsewhere in the table, beside those that take their place.
+    fn some_removed(&self, snapshot: &EagerSnapshot, batch: &Batch, files: &[String]) -> Result<Vec<Action>> {
+        let mut missing: BTreeSet<&str> = files.iter().map(String::as_str).collect();
+        let log = snapshot.log_data();
+        let removed = log.iter().filter(|file| missing.remove(file.path().as_ref()));
+        let actions: Vec<Action> = removed.map(|file| Action::Remove(file.remove_action(true))).collect();
+        match missing.first() {
+            None => Ok(actions),
+            Some(file) => Err(Error::data(format!(
+                "batch {} takes the place of files that another writer has taken out of the table meanwhile, as {file} ({} of {}); restore \
+                 the version of the table before that",
+                batch.id,
+                missing.len(),
+                files.len()
+            ))),
+        }
+    }
+
+    /// Removes the files that hold a key of the batch, and adds what else they hold.
+    async fn upserted(
         &self,
         snapshot: &EagerSnapshot,
         batch: &Batch,
         columns: &SchemaRef,
         work: &mut Work,
     ) -> Result<Vec<Action>> {
-        match batch.mode {
-            WriteMode::Append => Ok(Vec::new()),
-            WriteMode::Overwrite => Ok(snapshot.log_data().iter().map(|file| Action::Remove(file.remove_action(true))).collect()),
-            WriteMode::Upsert => {
-                let keys = match work.keys.take() {
-                    Some(keys) => keys,
-                    None => self.keys(batch).await?,
-                };
-                let stem = batch.id.file_stem();
-                let properties = writer_properties()?;
-                let upsert = Upsert {
-                    log: &self.log,
-                    table: &self.table,
-                    stem: &stem,
-                    keys: &keys,
-                    columns,
-                    properties: &properties,
-                    sizes: self.sizes,
-                };
-                let mut written = Vec::new();
-                let actions = upsert.run(snapshot, &mut written).await;
-                work.written.extend(written);
-                work.keys = Some(keys);
-                actions
-            }
-        }
+        let keys = match work.keys.take() {
+            Some(keys) => keys,
+            None => self.keys(batch).await?,
+        };
+        let stem = batch.id.file_stem();
+        let properties = writer_properties()?;
+        let upsert = Upsert {
+            log: &self.log,
+            table: &self.table,
+            stem: &stem,
+            keys: &keys,
+            columns,
+            properties: &properties,
+            sizes: self.sizes,
+        };
+        let mut written = Vec::new();
+        let actions = upsert.run(snapshot, &mut written).await;
+        work.written.extend(written);
+        work.keys = Some(keys);
+        actions
     }
 
     async fn keys(&self, batch: &Batch) -> Result<KeySet> {
@@ -277,9 +304,19 @@ impl Sink for DeltaSink {
     }
 
     async fn commit(&self, batch: &Batch) -> Result<Receipt> {
+        self.commit_replacing(batch, Replaced::All).await
+    }
+
+    async fn commit_in_place_of(&self, batch: &Batch, files: &[String]) -> Result<Receipt> {
+        self.commit_replacing(batch, Replaced::Some(files)).await
+    }
+}
+
+impl DeltaSink {
+    async fn commit_replacing(&self, batch: &Batch, replaced: Replaced<'_>) -> Result<Receipt> {
         let mut work = Work { copied: files::names(batch), adds: None, keys: None, written: BTreeSet::new() };
         for attempt in 0..COMMIT_ATTEMPTS {
-            match Box::pin(self.attempt(batch, &mut work))
+            match Box::pin(self.attempt(batch, replaced, &mut work))
                 .await
                 .map_err(|error| error.context(format!("table '{}'", self.table)))?
             {

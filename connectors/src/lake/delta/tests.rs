@@ -10,8 +10,8 @@ use proptest::prelude::*;
 
 use crate::context::{Context, TableSpec};
 use crate::error::Error;
-use crate::lake::Delta;
 use crate::lake::testing::local_lake;
+use crate::lake::{Delta, Parts};
 use crate::registry::Connector;
 use crate::sink::{Batch, BatchId, WriteMode};
 use crate::staging::StagingSizes;
@@ -186,4 +186,39 @@ async fn log_says_values_sizes_and_statistics_of_each_file() {
         let rows = session.sql(&format!("SELECT * FROM t WHERE {filter}")).await.unwrap().count().await.unwrap();
         assert_eq!(rows, count, "{filter}");
     }
+}
+
+#[tokio::test]
+async fn some_files_of_a_table_are_replaced_once_and_the_others_stay() {
+    let (_folder, context) = local_lake();
+    let table = spec("some of it", &[], "");
+    let sink = Delta.sink(&table, &context).await.unwrap();
+    let row = |key: i64| model_rows(&BTreeMap::from([((key, "b".to_owned()), ("d".to_owned(), key))]));
+    for epoch in 1..4 {
+        let batch = batch_of(&context, &table, epoch, WriteMode::Append, row(i64::try_from(epoch).unwrap())).await;
+        sink.commit(&batch).await.unwrap();
+    }
+    let parts = Parts::open(&table, &context).await.unwrap().unwrap();
+    let holding = |value: i64| parts.all().iter().find(|part| part.bounds("a") == Some((value, value))).unwrap().clone();
+    assert_eq!((parts.all().len(), holding(2).rows), (3, Some(1)));
+    assert!(parts.longest_rows(parts.all()).await.unwrap().is_some_and(|bytes| (16..100).contains(&bytes)));
+    let some = SessionContext::new().read_table(parts.rows(&[holding(1), holding(3)]).await.unwrap()).unwrap();
+    assert_eq!(some.count().await.unwrap(), 2);
+
+    let batch = batch_of(&context, &table, 4, WriteMode::Overwrite, row(4)).await;
+    let replaced = [holding(1).path, holding(3).path];
+    for _ in 0..2 {
+        sink.commit_in_place_of(&batch, &replaced).await.unwrap();
+        let mut left: Vec<_> =
+            Parts::open(&table, &context).await.unwrap().unwrap().all().iter().map(|part| part.bounds("a")).collect();
+        left.sort();
+        assert_eq!(left, [Some((2, 2)), Some((4, 4))]);
+    }
+    // What is not there any more is elsewhere in the table: to add its replacement would double it.
+    let late = batch_of(&context, &table, 5, WriteMode::Overwrite, row(5)).await;
+    let error = sink.commit_in_place_of(&late, &replaced).await.unwrap_err();
+    assert!(matches!(&error, Error::Data { message } if message.contains("restore the version of the table before")), "{error}");
+    let nothing = Batch { files: Vec::new(), ..batch_of(&context, &table, 6, WriteMode::Overwrite, row(6)).await };
+    sink.commit_in_place_of(&nothing, &[holding(2).path]).await.unwrap();
+    assert_eq!(Parts::open(&table, &context).await.unwrap().unwrap().all().len(), 1);
 }

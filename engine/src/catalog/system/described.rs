@@ -53,7 +53,7 @@ impl Described {
     }
 }
 
-fn failed(error: catalog::Error) -> DataFusionError {
+pub(super) fn failed(error: catalog::Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 

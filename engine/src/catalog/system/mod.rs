@@ -6,6 +6,7 @@
 //! | `epochs` | an epoch, the newest first |
 //! | `flows` | a flow and a source that it reads, with the offset |
 //! | `objects` | a file that a flow has read |
+//! | `crawled_objects` | a file that the last crawl of its table found |
 //! | `tables`, `columns` | a table of the catalog, a column of one |
 //! | `schema_changes` | a change between two versions of a table's schema |
 //! | `bad_records` | a record that was put aside, of all tables `$bad` |
@@ -14,6 +15,7 @@
 
 mod bad_records;
 mod batches;
+mod crawled;
 mod described;
 mod history;
 mod objects;
@@ -27,13 +29,15 @@ use datafusion::error::Result;
 use datafusion::logical_expr::TableType;
 
 use super::lake::{LakeIndex, PUBLIC};
+use crawled::CrawledObjects;
 use described::Described;
 use history::History;
 use objects::Objects;
 use table::{Rows, SystemTable};
 
 /// The tables.
-pub(crate) const TABLES: [&str; 8] = ["runs", "epochs", "flows", "objects", "tables", "columns", "schema_changes", "bad_records"];
+pub(crate) const TABLES: [&str; 9] =
+    ["runs", "epochs", "flows", "objects", "crawled_objects", "tables", "columns", "schema_changes", "bad_records"];
 
 /// All of it, in one schema.
 #[derive(Debug)]
@@ -76,6 +80,7 @@ impl SchemaProvider for SystemSchema {
             "epochs" => Arc::new(History::Epochs(session())),
             "flows" => Arc::new(History::Flows(session())),
             "objects" => Arc::new(Objects(session())),
+            "crawled_objects" => Arc::new(CrawledObjects(session(), catalog())),
             "tables" => Arc::new(Described::Tables(catalog())),
             "columns" => Arc::new(Described::Columns(catalog())),
             "schema_changes" => Arc::new(Described::Changes(catalog())),

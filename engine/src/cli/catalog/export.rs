@@ -67,8 +67,11 @@ pub(super) async fn export(target: Target, session: &Session, printer: &mut Prin
         if made.insert(database.clone()) && glue.make_database(&database).await? && !arguments.json {
             printer.data(&format!("{} database {database}\n", if arguments.plan { "would create" } else { "created" }));
         }
-        let spec = session.resolve(&registered::spec(table, &lake_reference(table.name())))?;
-        let outcome = glue.export(table, &spec, &database, &session.context).await?;
+        let outcome = match session.resolve(&registered::spec(table, &lake_reference(table.name()))) {
+            Ok(spec) => glue.export(table, &spec, &database, &session.context).await?,
+            // An option of this table names what is not there: of others, none may.
+            Err(error) => Outcome::failed(table, &database, &error),
+        };
         if matches!(outcome.action, Action::Failed(_)) {
             status = Status::Failed;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use connectors::stores::Location;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
@@ -15,7 +15,18 @@ use crate::epoch::{Scope, quarantine};
 use crate::flow::{Class, Flow};
 use crate::state::{FlowCheckpoint, Progress};
 
-/// Stages the rows of a pass, and what the table of bad records will hold.
+/// Files that take the place of those that a pass read.
+#[derive(Debug)]
+pub struct Replacement {
+    /// The id under which they are committed.
+    pub flow: String,
+    /// How many of them hold records that are done with: the first.
+    pub tried: usize,
+    /// How many hold each chunk of records that were not tried.
+    pub untried: Vec<usize>,
+}
+
+/// Stages the rows of a pass, and what takes the place of the records that it read.
 ///
 /// # Errors
 /// As [`stage::stage`].
@@ -24,7 +35,7 @@ pub async fn stage(
     request: Request<'_>,
     passed: &Passed,
     folder: &Location,
-) -> Result<(Staged, FlowCheckpoint)> {
+) -> Result<(Staged, FlowCheckpoint, Replacement)> {
     let takers: Vec<&Flow> = passed.takers.iter().filter_map(|index| request.flows.get(*index).copied()).collect();
     let mut staged = Staged::default();
     if passed.tally.rows > 0 {
@@ -35,15 +46,24 @@ pub async fn stage(
         tables.insert(request.source.to_owned(), Arc::clone(&passed.rows));
         staged = stage::stage(scope, &takers, &tables, folder).await?;
     }
+    let (Some((_, chunk)), Some(stays)) = (request.work.next(), &passed.stays) else {
+        bail!("a pass that only looks has nothing to stage")
+    };
     let contents = Contents {
         source: request.source,
         flow: quarantine::flow_id(request.source),
-        table: Arc::clone(&passed.rest),
-        rows: passed.rest_rows,
+        tables: stays.tables.clone(),
+        rows: stays.rows,
         new: 0,
+        replaces: Some(chunk.parts.iter().map(|part| part.path.clone()).collect()),
     };
-    let checkpoint = bad_table::stage(scope, contents, folder, &mut staged).await?;
-    Ok((staged, checkpoint))
+    let (checkpoint, files) = bad_table::stage(scope, contents, folder, &mut staged).await?;
+    let flow = checkpoint.flow.clone();
+    let replacement = match files.split_first() {
+        Some((tried, untried)) => Replacement { flow, tried: *tried, untried: untried.to_vec() },
+        None => Replacement { flow, tried: 0, untried: Vec::new() },
+    };
+    Ok((staged, checkpoint, replacement))
 }
 
 /// The flows that may take bad records of `source`: those that have read of it. One that has not will read it from the beginning, as

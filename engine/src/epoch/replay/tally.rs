@@ -110,7 +110,7 @@ impl Tally {
         *self.left.entry(why).or_default() += 1;
     }
 
-    /// What the next pass over the table found; what it did not try is all that was not tried.
+    /// What the next pass found.
     pub fn merge(&mut self, next: Self) {
         self.records += next.records;
         self.rows += next.rows;
@@ -118,7 +118,9 @@ impl Tally {
         self.no_records += next.no_records;
         self.reasons.merge(next.reasons);
         self.files.merge(next.files);
-        self.left = next.left;
+        for (why, records) in next.left {
+            *self.left.entry(why).or_default() += records;
+        }
     }
 }
 

@@ -54,8 +54,9 @@ pub async fn settle(scope: Scope<'_>, progress: &Progress, folder: &Location, st
         let what = || format!("bad records of '{source}'");
         let Some(change) = change(scope, progress, &source, &reads).await.with_context(what)? else { continue };
         let flow = quarantine::whole_flow_id(&source);
-        let contents = Contents { source: &source, flow, table: change.table, rows: change.rows, new: change.new_records };
-        settled.flows.push(bad_table::stage(scope, contents, folder, staged).await?);
+        let (tables, rows, new) = (vec![change.table], change.rows, change.new_records);
+        let contents = Contents { source: &source, flow, tables, rows, new, replaces: None };
+        settled.flows.push(bad_table::stage(scope, contents, folder, staged).await?.0);
         for (flow, new) in change.new {
             *settled.new.entry(flow).or_default() += new;
         }

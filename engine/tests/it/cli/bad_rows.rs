@@ -128,3 +128,17 @@ async fn a_child_that_is_no_post_stays_however_often_it_is_replayed() {
     assert_eq!(bench.query("lake://t", "SELECT title FROM t WHERE id = 'late'"), "a post by now");
     assert_eq!(bench.query("lake://bad/p/posts", "SELECT count(*) FROM t"), "2");
 }
+
+#[test]
+fn a_query_of_many_bad_records_logs_the_first_and_how_many_there_are() {
+    let bench = Bench::new();
+    bench.write("a.json", "nonsense\n".repeat(50));
+    let table = "CREATE EXTERNAL TABLE e (id BIGINT) STORED AS JSON LOCATION 'a.json' \
+                 OPTIONS ('on_error' 'quarantine', 'max_bad_ratio' '1');\nSELECT id FROM e;\n";
+    bench.write("q.sql", table);
+    let ended = bench.engine(&["run", "q.sql"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let lines = |part: &str| ended.stderr.lines().filter(|line| line.contains(part)).count();
+    assert_eq!(lines("a bad record of a table that is read whole"), 20, "{}", ended.stderr);
+    assert_eq!(lines("more bad records than are logged") * lines("bad=50"), 1, "{}", ended.stderr);
+}

@@ -79,6 +79,19 @@ fn forty_tables_are_found_as_planted_and_not_read_again() {
     // What cannot be read is tried, and told, again.
     assert_eq!(again["objects"]["read"], 1, "{again:#}");
     assert_eq!(bench.listing(".engine/crawl").len(), 1, "one list of objects is kept");
+    let query = "SELECT \"table\", count(*) AS n, sum(bytes) > 0 AS b, count(DISTINCT object) AS d FROM system.crawled_objects \
+                 WHERE database = 'raw' GROUP BY 1 ORDER BY 1";
+    let counted = bench.good(&["shell", "-c", query, "--format", "csv"]);
+    let expected: Vec<String> =
+        planted.iter().map(|table| format!("{},{},true,{}", table.name, table.objects, table.objects)).collect();
+    assert_eq!(counted.lines().skip(1).collect::<Vec<_>>(), expected);
+    // One table's: as the crawl calls its place, and the names that its source reads by.
+    let one = &planted[0];
+    let query = format!("SELECT object FROM system.crawled_objects WHERE \"table\" = '{}' AND crawled_at IS NOT NULL", one.name);
+    let objects = bench.good(&["shell", "-c", &query, "--format", "csv"]);
+    assert_eq!(objects.lines().count() as u64, one.objects + 1);
+    let is_there = |path: &str| std::path::Path::new(path).is_file() && path.contains(&format!("/in/{}", one.folder));
+    assert!(objects.lines().skip(1).all(is_there), "{objects}");
 }
 
 #[test]
@@ -120,6 +133,9 @@ fn a_lake_on_s3_is_found_as_planted() {
     let requests = server.requests().all().split_off(before);
     let gets = requests.iter().filter(|request| request.operation == Operation::GetObject).count();
     assert_eq!(gets, 1, "only what cannot be read is asked for: {requests:#?}");
+    let query = format!("SELECT count(*) AS n FROM system.crawled_objects WHERE object LIKE '{location}/%'");
+    let counted = bench.good(&["shell", "-c", &query, "--format", "csv"]);
+    assert_eq!(counted, format!("n\n{}\n", planted.iter().map(|table| table.objects).sum::<u64>()));
 }
 
 #[test]
@@ -314,6 +330,29 @@ fn what_others_registered_or_dropped_into_a_folder_is_not_mixed_in() {
     assert_eq!(tables(&found)["people"]["objects"], 1);
     let again = crawl(&bench, &["in"]);
     assert!(tables(&again).values().all(|table| table["what"] == "unchanged"), "{again:#}");
+}
+
+#[test]
+fn a_file_that_a_known_table_would_misread_is_told_until_it_has_another_name() {
+    let bench = Bench::new();
+    put(&bench, "in/x/a.csv", b"id,n\n1,2\n");
+    crawl(&bench, &["in"]);
+    put(&bench, "in/x/part-0", b"{\"kg\":1,\"unit\":\"q\"}\n");
+    put(&bench, "in/x/part-1", b"id,n\n2,3\n");
+    for _ in 0..2 {
+        let ended = bench.engine(&["crawl", "in"]);
+        assert_eq!(ended.code, 1, "{ended:?}");
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(told.contains("table raw.x: 1 object is of another format") && told.contains("x/part-0 is JSON"), "{told}");
+        assert!(!told.contains("raw.x_json"), "{told}");
+    }
+    std::fs::rename(bench.path("in/x/part-0"), bench.path("in/x/part-0.json")).unwrap();
+    let found = crawl(&bench, &["in"]);
+    assert_eq!(
+        tables(&found).into_iter().map(|(name, table)| (name, table["objects"].clone())).collect::<Vec<_>>(),
+        [("x", 2.into()), ("x_json", 1.into())]
+    );
+    assert_eq!(bench.good(&["shell", "-c", "SELECT count(*) AS n FROM raw.x", "--format", "csv"]), "n\n2\n");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use testkit::moto::Moto;
 
 use super::bench::{Bench, POSTS};
+use crate::checks::skipped;
 use crate::lab::block_on;
 
 const BUCKET: &str = "lake";
@@ -16,6 +17,11 @@ CREATE EXTERNAL TABLE bands STORED AS PARQUET LOCATION 'lake://reddit/bands' PAR
 REPLACE INTO latest SELECT id, score, arrow_cast(score, 'Decimal128(12, 2)') AS price FROM posts;
 INSERT INTO bands SELECT id, to_timestamp(created_utc) AS at, CASE WHEN score > 20 THEN 'high' ELSE 'low' END AS band FROM posts;
 ";
+
+/// None where it is not to be had.
+fn moto() -> Option<Moto> {
+    block_on(Moto::start()).inspect_err(|error| skipped("moto", error)).ok()
+}
 
 fn bench(moto: &Moto) -> Bench {
     let bench = empty(moto);
@@ -74,7 +80,7 @@ fn names(columns: &Value) -> Vec<&str> {
 
 #[test]
 fn tables_are_created_then_left_alone_then_updated_where_they_differ() {
-    let moto = block_on(Moto::start()).unwrap();
+    let Some(moto) = moto() else { return };
     let bench = bench(&moto);
     let planned = bench.good(&["catalog", "export", "glue", "--plan"]);
     assert_eq!(
@@ -114,7 +120,7 @@ fn tables_are_created_then_left_alone_then_updated_where_they_differ() {
 
 #[test]
 fn a_table_of_somebody_else_and_one_that_is_not_on_s3_are_left_out() {
-    let moto = block_on(Moto::start()).unwrap();
+    let Some(moto) = moto() else { return };
     let bench = bench(&moto);
     ask(&moto, "CreateDatabase", json!({"DatabaseInput": {"Name": "reddit"}}));
     let other = json!({"Name": "posts", "StorageDescriptor": {"Location": "s3://elsewhere/posts/", "Columns": []}});
@@ -140,7 +146,7 @@ fn a_table_of_somebody_else_and_one_that_is_not_on_s3_are_left_out() {
 
 #[test]
 fn partition_keys_stand_in_the_order_of_their_values() {
-    let moto = block_on(Moto::start()).unwrap();
+    let Some(moto) = moto() else { return };
     let bench = empty(&moto);
     bench.write(
         "days.sql",
@@ -164,7 +170,7 @@ fn partition_keys_stand_in_the_order_of_their_values() {
 
 #[test]
 fn a_table_that_another_of_ours_was_exported_as_is_left_alone() {
-    let moto = block_on(Moto::start()).unwrap();
+    let Some(moto) = moto() else { return };
     let bench = bench(&moto);
     bench.write("mart.sql", WRITES.replace("lake://reddit/", "lake://mart/"));
     bench.good(&["run", "mart.sql"]);
@@ -180,7 +186,7 @@ const AWKWARD: &str = "my%20folder/%C3%A9%3Dx";
 
 #[test]
 fn what_athena_would_not_see_is_said_and_is_no_partition() {
-    let moto = block_on(Moto::start()).unwrap();
+    let Some(moto) = moto() else { return };
     let bench = empty(&moto);
     for (name, id) in [("2026/11/a", 1), ("2026/10/a", 2), ("2026/b", 3), ("old", 4)] {
         put(&moto, &format!("{AWKWARD}/orders/{name}.json"), &format!("{{\"id\":{id}}}\n"));
@@ -201,7 +207,7 @@ fn what_athena_would_not_see_is_said_and_is_no_partition() {
 
 #[test]
 fn csv_is_exported_as_its_files_are_written() {
-    let moto = block_on(Moto::start()).unwrap();
+    let Some(moto) = moto() else { return };
     let bench = empty(&moto);
     // Names of columns that no two tables have: else they would be one.
     let put = |table: &str, file: &str, delimiter: &str, columns: [&str; 3]| {
@@ -233,7 +239,7 @@ fn csv_is_exported_as_its_files_are_written() {
 
 #[test]
 fn a_table_that_cannot_be_exported_does_not_keep_others_from_it() {
-    let moto = block_on(Moto::start()).unwrap();
+    let Some(moto) = moto() else { return };
     let bench = empty(&moto);
     put(&moto, "raw/broken/a.csv", "id,name\n1,x\n2,y\n3,z\n");
     put(&moto, "raw/whole/a.json", "{\"zone\":1,\"colour\":\"red\"}\n");
@@ -252,10 +258,39 @@ fn a_table_that_cannot_be_exported_does_not_keep_others_from_it() {
 
 #[test]
 fn a_glue_that_does_not_answer_is_told_with_what_to_check() {
-    let moto = block_on(Moto::start()).unwrap();
+    let Some(moto) = moto() else { return };
     let mut bench = bench(&moto);
     bench.set("ENGINE_GLUE_ENDPOINT", "http://127.0.0.1:9");
     let ended = bench.engine(&["catalog", "export", "glue", "--plan"]);
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.contains("did not answer") && ended.stderr.contains("[glue] endpoint"), "{ended:?}");
+}
+
+#[test]
+fn a_table_whose_secret_is_not_there_keeps_no_other_from_being_exported() {
+    let Some(moto) = moto() else { return };
+    let mut bench = empty(&moto);
+    bench.set("KEY_COLUMN", "id");
+    bench.write(
+        "p.sql",
+        "CREATE EXTERNAL TABLE posts STORED AS REDDIT LOCATION 'r/rust/new';
+         CREATE EXTERNAL TABLE first STORED AS DELTA LOCATION 'lake://m/first' OPTIONS ('key' '${KEY_COLUMN}');
+         CREATE EXTERNAL TABLE second STORED AS DELTA LOCATION 'lake://m/second';
+         REPLACE INTO first SELECT id FROM posts;
+         INSERT INTO second SELECT id FROM posts;",
+    );
+    bench.good(&["run", "p.sql"]);
+    let export = |arguments: &[&str]| {
+        let arguments = [&["catalog", "export", "glue"], arguments].concat();
+        let output = bench.command(&arguments).env_remove("KEY_COLUMN").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, told) = export(&[]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("not exported m.first: ") && told.contains("KEY_COLUMN"), "{told}");
+    assert!(told.contains("created m.second: 1 columns"), "{told}");
+    assert_eq!(table(&moto, "m", "second")["Name"], "second");
+    let (code, told) = export(&["--json"]);
+    let outcomes: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &outcomes[0]["action"], &outcomes[1]["action"]), (Some(1), &json!("failed"), &json!("none")), "{outcomes}");
 }

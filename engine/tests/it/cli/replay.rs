@@ -1,8 +1,12 @@
 //! Bad records fed through again: what becomes of them, of the table they are in, and of the sinks.
 
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::bench::{Bench, Ended};
+use crate::signals::send;
 
 /// A bench with files below `in`.
 fn bench(files: &[(&str, &str)]) -> Bench {
@@ -130,6 +134,32 @@ fn a_csv_record_is_a_row_when_its_column_is_widened() {
     let prices = rows(&bench, "lake://t", "SELECT id, coalesce(CAST(price AS VARCHAR), '-') FROM t ORDER BY id");
     assert_eq!(prices, "1|1.0 3|2.5 4|4.0 5|5.25 6|-");
     assert_eq!(rows(&bench, "lake://bad/p/prices", "SELECT line, CAST(raw AS VARCHAR) FROM t"), "3|2,5;2");
+}
+
+#[test]
+fn a_record_before_the_header_of_its_file_is_no_row_by_the_order_of_its_cells() {
+    // More cells than a record may have; the next record is taken for the header.
+    let first = vec!["id"; 70_000].join(",");
+    let bench = bench(&[("a.csv", format!("{first}\nid,n\n1,2\n3,x\n").as_str())]);
+    let text = |data_type: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE c (id BIGINT, n {data_type}) STORED AS CSV LOCATION 'in/'
+             OPTIONS ('header' 'true', 'delimiter' ',', 'on_error' 'quarantine', 'max_bad_ratio' '1');
+             CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://t'; INSERT INTO t SELECT id, CAST(n AS VARCHAR) AS n FROM c;\n"
+        )
+    };
+    bench.run(&text("BIGINT"));
+    assert_eq!(rows(&bench, "lake://bad/p/c", "SELECT line, \"column\" FROM t ORDER BY 1"), "1| 4|n");
+    bench.write("p.sql", text("VARCHAR"));
+    let summary = replayed(&bench, "c");
+    assert_eq!(
+        members(&summary, &["records", "rows", "still_bad"]),
+        json!({"records": 2, "rows": 1, "still_bad": 1}),
+        "{summary}"
+    );
+    let reason = summary["reasons"][0]["name"].as_str().unwrap();
+    assert!(reason.starts_with("it stands before the header of its file"), "{reason}");
+    assert_eq!(rows(&bench, "lake://t", "SELECT id FROM t ORDER BY id"), "1 3");
 }
 
 #[test]
@@ -263,4 +293,98 @@ fn mistakes_name_the_next_thing_to_try() {
     }
     let wrong = bench.engine(&["replay", "missing.sql", "events"]);
     assert_eq!(wrong.code, 1, "{wrong:?}");
+}
+
+#[test]
+fn a_record_that_gave_rows_and_is_bad_in_part_hides_no_record_behind_it() {
+    let bench = bench(&[("a.json", "{\"id\":0}\n{'id':1}{'id':2}{'id':'x'}\n{'id':4}\n{'id':5}\n")]);
+    let text = |options: &str, rows: u64| {
+        format!(
+            "SET pipeline.epoch_rows = {rows};
+             CREATE EXTERNAL TABLE events (id BIGINT) STORED AS JSON LOCATION 'in/' OPTIONS ('on_error' 'quarantine', 'max_bad_ratio' '1'{options});
+             CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://t'; INSERT INTO t SELECT id FROM events;\n"
+        )
+    };
+    bench.run(&text("", 100));
+    bench.write("p.sql", text(", 'mode' 'lenient'", 1));
+    let summary = replayed(&bench, "events");
+    let counts = members(&summary, &["records", "rows", "still_bad", "not_tried", "not_tried_yet", "epochs"]);
+    let expected = json!({"records": 3, "rows": 4, "still_bad": 1, "not_tried": {}, "not_tried_yet": 0, "epochs": 3});
+    assert_eq!(counts, expected, "{summary}");
+    assert_eq!(bench.query("lake://t", "SELECT string_agg(CAST(id AS VARCHAR), ',' ORDER BY id) FROM t"), "0,1,2,4,5");
+    assert_eq!(rows(&bench, "lake://bad/p/events", "SELECT line, CAST(raw AS VARCHAR) FROM t"), "2|{'id':'x'}");
+    let again = members(&replayed(&bench, "events"), &["records", "rows", "still_bad", "epochs"]);
+    assert_eq!(again, json!({"records": 1, "rows": 0, "still_bad": 1, "epochs": 0}));
+}
+
+/// Bytes below a folder.
+fn bytes(bench: &Bench, folder: &str) -> u64 {
+    bench.listing(folder).iter().filter_map(|file| file.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+}
+
+#[test]
+fn an_epoch_of_a_replay_writes_anew_what_it_has_read_and_no_more() {
+    let lines = |from: u32| (from..from + 12_000).map(|id| format!("{{'id': {id}}}\n")).collect::<String>();
+    let text = |mode: &str, rows: u64| {
+        format!(
+            "SET pipeline.epoch_rows = {rows};
+             CREATE EXTERNAL TABLE events (id INT) STORED AS JSON LOCATION 'in/' OPTIONS ('on_error' 'quarantine', 'max_bad_ratio' '1',
+             'mode' '{mode}');
+             CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://t' OPTIONS ('key' 'id'); REPLACE INTO t SELECT id FROM events;\n"
+        )
+    };
+    // All in one file of the table, which the first epoch cuts; or in several, which are taken one by one.
+    for epoch_rows in [100_000, 1_200] {
+        let bench = bench(&[("a.json", lines(0).as_str())]);
+        bench.run(&text("strict", epoch_rows));
+        let before = bytes(&bench, "lake/bad/p/events");
+        bench.write("p.sql", text("lenient", 1_200));
+        let summary = replayed(&bench, "events");
+        assert_eq!(members(&summary, &["records", "rows"]), json!({"records": 12_000, "rows": 12_000}), "{summary}");
+        assert!(summary["epochs"].as_u64().is_some_and(|epochs| (2..=12).contains(&epochs)), "{summary}");
+        assert_eq!(rows(&bench, "lake://t", "SELECT count(DISTINCT id), count(*) FROM t"), "12000|12000");
+        assert_eq!(bench.query("lake://bad/p/events", "SELECT count(*) FROM t"), "0");
+        let after = bytes(&bench, "lake/bad/p/events");
+        assert!(after < 3 * before + 200_000, "{before} bytes were {after} when all had gone, in epochs of {epoch_rows}");
+    }
+}
+
+#[test]
+fn an_interrupted_replay_says_how_much_was_not_tried_and_the_next_goes_on() {
+    let lines: String = (0..300).map(|id| format!("{{'id': {id}}}\n")).collect();
+    for arguments in [["replay", "p.sql", "events", "-v"], ["replay", "p.sql", "events", "--json"]] {
+        let bench = bench(&[("a.json", lines.as_str())]);
+        let text = |mode: &str, rows: u64| {
+            format!(
+                "SET pipeline.epoch_rows = {rows};
+                 CREATE EXTERNAL TABLE events (id INT) STORED AS JSON LOCATION 'in/' OPTIONS ('on_error' 'quarantine', 'max_bad_ratio' '1',
+                 'mode' '{mode}');
+                 CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://t'; INSERT INTO t SELECT id FROM events;\n"
+            )
+        };
+        bench.run(&text("strict", 1_000));
+        bench.write("p.sql", text("lenient", 1));
+        let mut child = bench.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // The first row is in the table: 299 epochs are to come.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while bench.listing("lake/t").is_empty() {
+            assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "no epoch was committed");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        send(&child, "-INT");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let told = String::from_utf8(output.stdout).unwrap();
+        let left: u64 = bench.query("lake://bad/p/events", "SELECT count(*) FROM t").parse().unwrap();
+        assert!(left > 0 && left < 300, "{left}");
+        if arguments.contains(&"--json") {
+            assert_eq!(serde_json::from_str::<Value>(&told).unwrap()["not_tried_yet"], left);
+        } else {
+            assert!(told.contains(&format!("interrupted: {left} records not tried yet; replay again to go on")), "{told}");
+        }
+        bench.write("p.sql", text("lenient", 1_000));
+        let summary = replayed(&bench, "events");
+        assert_eq!(members(&summary, &["records", "not_tried_yet"]), json!({"records": left, "not_tried_yet": 0}));
+        assert_eq!(rows(&bench, "lake://t", "SELECT count(DISTINCT id), count(*) FROM t"), "300|300");
+    }
 }

@@ -49,6 +49,7 @@ async fn tables_and_schemas_are_completed_step_by_step() {
     assert_eq!(lab.values(&mut names, "SELECT * FROM lake.|"), ["\"a/b\".", "\"bad/p\".", "public.", "reddit."]);
     assert_eq!(lab.values(&mut names, "SELECT * FROM lake.\"a/b\".|"), ["deep"]);
     assert_eq!(lab.values(&mut names, "SELECT * FROM lake.reddit.c|"), ["comments"]);
+    assert_eq!(lab.values(&mut names, "SELECT * FROM system.cr|"), ["crawled_objects"]);
     assert_eq!(lab.values(&mut names, "\\d outs|"), ["outside"]);
     assert_eq!(lab.values(&mut names, "SELECT * FROM nothing|"), ["nothing"], "what is typed stays");
 }
