@@ -11,14 +11,14 @@ use crate::pipelines::WAREHOUSE;
 use crate::s3::settings;
 
 /// A stand-in with a bucket, which several labs share.
-struct Cluster {
+pub(crate) struct Cluster {
     sim: RedshiftSim,
     s3: S3Server,
 }
 
 impl Cluster {
     /// `None`, having said so, where there is no PostgreSQL; in CI that is an error.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let s3 = S3Server::builder().start().unwrap();
         let options = S3Options {
             endpoint: Some(s3.endpoint()),
@@ -38,7 +38,7 @@ impl Cluster {
     }
 
     /// A lab with a schema of its own.
-    fn lab(&self) -> (Lab, String) {
+    pub(crate) fn lab(&self) -> (Lab, String) {
         static LABS: AtomicU32 = AtomicU32::new(0);
         let schema = format!("lab_{}", LABS.fetch_add(1, Ordering::Relaxed));
         let mut environment = settings(self.s3.environment());
@@ -55,20 +55,8 @@ impl Cluster {
     }
 
     /// The rows of a statement, a value behind the other.
-    fn sql(&self, statement: &str) -> Vec<String> {
-        block_on(async {
-            let (client, connection) = tokio_postgres::connect(&self.sim.url(), NoTls).await.unwrap();
-            let connection = tokio::spawn(connection);
-            let messages = client.simple_query(statement).await.unwrap();
-            connection.abort();
-            let text = |message| match message {
-                SimpleQueryMessage::Row(row) => {
-                    Some((0..row.len()).map(|column| row.get(column).unwrap_or("-").to_owned()).collect::<Vec<_>>().join("|"))
-                }
-                _ => None,
-            };
-            messages.into_iter().filter_map(text).collect()
-        })
+    pub(crate) fn sql(&self, statement: &str) -> Vec<String> {
+        query(&self.sim.url(), statement)
     }
 
     /// Each table of [`WAREHOUSE`], and what the ledgers say of it.
@@ -91,6 +79,23 @@ impl Cluster {
     }
 }
 
+/// The rows of a statement in a database without TLS, a value behind the other.
+pub(crate) fn query(url: &str, statement: &str) -> Vec<String> {
+    block_on(async {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let messages = client.simple_query(statement).await.unwrap();
+        connection.abort();
+        let text = |message| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|column| row.get(column).unwrap_or("-").to_owned()).collect::<Vec<_>>().join("|"))
+            }
+            _ => None,
+        };
+        messages.into_iter().filter_map(text).collect()
+    })
+}
+
 #[test]
 fn a_pipeline_fills_redshift_and_reads_nothing_twice() {
     let Some(cluster) = Cluster::start() else { return };
@@ -103,6 +108,16 @@ fn a_pipeline_fills_redshift_and_reads_nothing_twice() {
     let again = lab.run_well("again");
     assert!(String::from_utf8_lossy(&again.stdout).contains("nothing new"));
     assert_eq!(cluster.sql(&counted), [format!("{posts}|{posts}")]);
+}
+
+#[test]
+fn a_plan_says_what_readers_see_of_an_overwrite() {
+    let Some(cluster) = Cluster::start() else { return };
+    let (lab, _) = cluster.lab();
+    let output = lab.engine(&["plan"]).arg(lab.pipeline()).output().unwrap();
+    let plan = String::from_utf8(output.stdout).unwrap();
+    assert!(plan.contains("'overwrite' 'atomic': DELETE and INSERT in one transaction"), "{plan}");
+    assert!(plan.contains("'upsert' 'delete+insert'"), "{plan}");
 }
 
 #[cfg(feature = "failpoints")]
