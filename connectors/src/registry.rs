@@ -11,7 +11,7 @@ use datafusion::catalog::TableProvider;
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
 use crate::options::{OptionSpec, unknown};
-use crate::sink::Sink;
+use crate::sink::{Sink, WriteMode};
 use crate::source::Source;
 use crate::stores::Location;
 use crate::{files, lake, postgres, reddit, warehouse};
@@ -41,6 +41,14 @@ pub trait Connector: Send + Sync + Debug {
     /// # Errors
     /// [`Error::Config`] for a location or a setting that is wrong.
     fn stands_for(&self, _table: &TableSpec, _context: &Context) -> Result<Option<TableSpec>> {
+        Ok(None)
+    }
+
+    /// How rows meet those that are there, in a sentence, where the table's options have a say in it: for `engine plan`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an option or a setting that is wrong.
+    fn explain(&self, _table: &TableSpec, _mode: WriteMode, _context: &Context) -> Result<Option<String>> {
         Ok(None)
     }
 

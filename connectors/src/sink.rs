@@ -27,6 +27,13 @@ pub enum WriteMode {
     Upsert,
 }
 
+impl WriteMode {
+    /// By what [`fmt::Display`] writes.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Append, Self::Overwrite, Self::Upsert].into_iter().find(|mode| mode.to_string() == text)
+    }
+}
+
 impl fmt::Display for WriteMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -166,6 +173,40 @@ pub struct Passed {
     pub refused: Vec<BadRecord>,
 }
 
+/// What a table, and the ledger that is written with its rows, say of what was written to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// The batches of all writers, in the order of their commits.
+    pub entries: Vec<LedgerEntry>,
+    /// Whether there were none before these: a table's log may be shortened.
+    pub is_complete: bool,
+    /// Rows in the table; `None` when there is no table, or it does not say.
+    pub rows: Option<u64>,
+    /// Whether there is a table.
+    pub exists: bool,
+    /// Whether an upsert may remove rows.
+    pub deletes: bool,
+    /// Keys that several rows of a table have that is upserted; `None` when nobody looked.
+    pub repeated_keys: Option<u64>,
+    /// Changes of rows that no batch made, as somebody who wrote to the table himself leaves them.
+    pub foreign: Vec<String>,
+}
+
+/// A batch in a ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Who wrote it: [`BatchId::writer`].
+    pub writer: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// How it was written.
+    pub mode: WriteMode,
+    /// Rows it brought; `None` when the ledger does not say.
+    pub rows: Option<u64>,
+    /// Rows in the table right after it; `None` when the ledger does not say.
+    pub rows_after: Option<u64>,
+}
+
 /// A table that is written.
 ///
 /// Contract (checked by [`crate::testing::sink_contract`]):
@@ -196,6 +237,14 @@ pub trait Sink: Send + Sync + Debug {
     /// # Errors
     /// When the table cannot be read.
     async fn committed(&self, batch: &BatchId) -> Result<bool>;
+
+    /// The ledger beside the table's count, as of one moment; `None` from a sink that keeps no ledger.
+    ///
+    /// # Errors
+    /// When the table or its ledger cannot be read.
+    async fn audit(&self) -> Result<Option<Audit>> {
+        Ok(None)
+    }
 
     /// Makes the batch visible, unless it is already.
     ///

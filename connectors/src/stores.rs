@@ -298,6 +298,11 @@ impl Stores {
         Ok(inbox)
     }
 
+    /// `[s3] endpoint`, or that of the environment; none for S3 itself.
+    pub(crate) fn endpoint(&self) -> Option<String> {
+        self.s3_builder().get_config_value(&AmazonS3ConfigKey::Endpoint)
+    }
+
     /// The region of `[s3]`, for other services of AWS.
     pub(crate) fn region(&self) -> String {
         self.s3_builder().get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(|| DEFAULT_REGION.to_owned())

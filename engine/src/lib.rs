@@ -42,6 +42,8 @@
 //! | what becomes of bad records, and of those that were repaired | [`epoch::quarantine`], [`epoch::replay`](mod@epoch::replay) |
 //! | what outlives the process | [`state`] |
 //! | settings and secrets | [`config`] |
+//! | whether the setup works | [`doctor`] |
+//! | whether tables hold what epochs brought | [`mod@verify`] |
 //! | the commands | [`cli`] |
 //! | which tables are in a location | [`crawl`] |
 //! | the SQL shell | `shell` |
@@ -54,6 +56,7 @@ mod cause;
 pub mod cli;
 pub mod config;
 pub mod crawl;
+pub mod doctor;
 pub mod epoch;
 #[cfg(feature = "failpoints")]
 pub mod faults;
@@ -64,3 +67,4 @@ pub mod session;
 mod shell;
 pub mod sql;
 pub mod state;
+pub mod verify;

@@ -61,8 +61,8 @@ async fn main() -> ExitCode {
         isolation,
         folder: arguments.folder,
         data_api_port: arguments.data_api_port,
-        prepared: None,
         s3: S3Options { roles: arguments.roles, ..S3Options::from_environment() },
+        ..SimOptions::default()
     };
     match run(options, announce).await {
         Ok(()) => ExitCode::SUCCESS,

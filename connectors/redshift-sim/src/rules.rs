@@ -43,6 +43,8 @@ rules! {
     // Names and types.
     IDENTIFIERS_ARE_FOLDED, "identifiers_are_folded", "42601",
         "names are folded to lower case, also in double quotes", "r_names";
+    CASE_SENSITIVE_NAMES_ARE_KEPT, "case_sensitive_names_are_kept", "42P01",
+        "with enable_case_sensitive_identifier names in double quotes are not folded", "r_enable_case_sensitive_identifier";
     IDENTIFIERS_ARE_127_BYTES, "identifiers_are_127_bytes", "42622",
         "a name has at most 127 bytes", "r_names";
     VARCHAR_COUNTS_BYTES, "varchar_counts_bytes", "22001",
@@ -157,6 +159,9 @@ rules! {
         "a nested column of Parquet is loaded into SUPER with SERIALIZETOJSON", "ingest-super";
     SUPER_NEEDS_SERIALIZETOJSON, "super_needs_serializetojson", "XX000",
         "a plain column of Parquet into SUPER fails with 1224 unless SERIALIZETOJSON makes a SUPER string of it", "spark-redshift#156";
+    BUCKET_IS_IN_THE_SAME_REGION, "bucket_is_in_the_same_region", "XX000",
+        "COPY from a bucket of another region fails unless REGION names that region, which PARQUET does not take",
+        "copy-parameters-data-source-s3, aws-samples/redshift-immersionday-labs#4";
     PREFIX_LOADS_ALL_OBJECTS, "prefix_loads_all_objects", "00000",
         "without MANIFEST all objects are loaded whose key begins with the one named", "copy-parameters-data-source-s3";
     COPY_WITHOUT_FILES_FAILS, "copy_without_files_fails", "XX000",

@@ -49,6 +49,8 @@ pub struct SimOptions {
     pub data_api_port: Option<u16>,
     /// A folder that keeps PostgreSQL prepared for stand-ins to come: from the second start on only a copy is made.
     pub prepared: Option<PathBuf>,
+    /// How many seconds its clock goes ahead of the machine's, or behind.
+    pub clock_ahead: i32,
     /// S3.
     pub s3: S3Options,
 }
@@ -65,6 +67,7 @@ impl Default for SimOptions {
             folder: None,
             data_api_port: None,
             prepared: None,
+            clock_ahead: 0,
             s3: S3Options::from_environment(),
         }
     }
@@ -210,6 +213,7 @@ fn prepare(runtime: &tokio::runtime::Runtime, folder: &Path, options: &SimOption
         &options.password,
         &options.database,
         format!("{:?}", options.isolation),
+        options.clock_ahead,
     )
         .hash(&mut hasher);
     let name = format!("{:016x}", hasher.finish());
@@ -286,6 +290,9 @@ async fn bootstrap(socket: &Path, options: &SimOptions) -> io::Result<()> {
     let settings: Vec<String> =
         SETTINGS.iter().map(|(name, value)| format!("ALTER ROLE ALL SET redshift_sim.{name} = {}", literal(value))).collect();
     template.must(&settings.join(";")).await?;
+    let rights: Vec<String> =
+        SETTINGS.iter().map(|(name, _)| format!("GRANT SET ON PARAMETER redshift_sim.{name} TO PUBLIC")).collect();
+    template.must(&rights.join(";")).await?;
     drop(template);
     let mut postgres = connect(socket, "postgres").await?;
     postgres.must(&format!("CREATE DATABASE {database} OWNER {user}")).await?;
@@ -294,6 +301,7 @@ async fn bootstrap(socket: &Path, options: &SimOptions) -> io::Result<()> {
         Isolation::Serializable => "serializable",
     };
     postgres.must(&format!("ALTER DATABASE {database} SET default_transaction_isolation = '{level}'")).await?;
+    postgres.must(&format!("ALTER DATABASE {database} SET redshift_sim.clock_ahead = '{}'", options.clock_ahead)).await?;
     postgres.must("ALTER SYSTEM SET default_transaction_isolation = 'repeatable read'").await?;
     postgres.must("SELECT pg_reload_conf()").await.map(|_| ())
 }

@@ -145,6 +145,11 @@ impl ConnectionConfig {
         self.host.starts_with('/')
     }
 
+    /// Whether nobody is between.
+    pub fn is_on_this_machine(&self) -> bool {
+        is_local(&self.host)
+    }
+
     /// In messages: `database 'shop' on db.example.org:5432 as user 'me'`.
     pub fn shown(&self) -> String {
         format!("database '{}' on {}:{} as user '{}'", self.database, self.host, self.port, self.user)

@@ -5,10 +5,12 @@
 //! in each `match` of this file.
 
 mod config;
+mod examine;
 mod gate;
 mod name;
 mod postgres;
 mod redshift;
+mod rights;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,7 @@ use std::sync::{Arc, LazyLock};
 use async_trait::async_trait;
 
 pub use config::WarehouseConfig;
+pub use examine::examine;
 pub(crate) use name::TableName;
 
 use crate::context::{Context, TableSpec};
@@ -25,7 +28,7 @@ use crate::lake::Delta;
 use crate::on_error::OnError;
 use crate::options::{OptionSpec, Options};
 use crate::registry::{BoundedTable, Connector, Moment, TableFacts};
-use crate::sink::Sink;
+use crate::sink::{Sink, WriteMode};
 use config::Target;
 
 /// The folder of the lake that stands for the warehouse where there is no other.
@@ -54,6 +57,13 @@ impl Connector for Warehouse {
         Ok(match context.warehouse.target()? {
             Target::Lake => Some(in_lake(table)?),
             Target::Postgres(_) | Target::Redshift(_) => None,
+        })
+    }
+
+    fn explain(&self, table: &TableSpec, mode: WriteMode, context: &Context) -> Result<Option<String>> {
+        Ok(match context.warehouse.target()? {
+            Target::Redshift(_) => redshift::explain(&Options::parse("WAREHOUSE", Self.options(), &table.options)?, mode)?,
+            Target::Lake | Target::Postgres(_) => None,
         })
     }
 

@@ -5,13 +5,16 @@ mod check;
 mod config;
 mod crash;
 mod crawl;
+mod doctor;
 mod logging;
 mod plan;
 pub(crate) mod printer;
+mod redshift_sim;
 mod replay;
 mod run;
 mod shell;
 mod signals;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -91,6 +94,12 @@ enum Command {
     Catalog(catalog::CatalogArguments),
     /// Show the settings in force, secrets masked, and where each came from
     Config(config::ConfigArguments),
+    /// Hold what a pipeline's tables have against what its epochs brought
+    Verify(verify::VerifyArguments),
+    /// Find what is wrong with the setup, from the settings to the warehouse, and what repairs it
+    Doctor(doctor::DoctorArguments),
+    /// Run a stand-in for Amazon Redshift on this machine, to develop without AWS
+    RedshiftSim(redshift_sim::RedshiftSimArguments),
 }
 
 /// The exit code of a fault that is ours and not the user's.
@@ -151,6 +160,9 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
     if let Command::Config(config) = &arguments.command {
         return config::config(config, &settings, printer);
     }
+    if let Command::RedshiftSim(sim) = arguments.command {
+        return redshift_sim::redshift_sim(sim, &settings, printer).await;
+    }
     let purpose = match &arguments.command {
         Command::Run(_) => Purpose::Run,
         Command::Replay(replay) if !replay.only_looks() => Purpose::Run,
@@ -165,6 +177,9 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
         Command::Crawl(crawl) => Box::pin(crawl::crawl(crawl, &session, printer)).await,
         Command::Shell(shell) => Box::pin(shell::shell(shell, &session, printer)).await,
         Command::Catalog(catalog) => Box::pin(catalog::catalog(catalog, &session, printer)).await,
-        Command::Config(_) => Ok(Status::Done),
+        Command::Verify(verify) => Box::pin(verify::verify(verify, &session, printer)).await,
+        Command::Doctor(doctor) => Box::pin(doctor::doctor(doctor, &session, printer)).await,
+        // Both are done above.
+        Command::Config(_) | Command::RedshiftSim(_) => Ok(Status::Done),
     }
 }

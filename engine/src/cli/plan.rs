@@ -96,6 +96,10 @@ fn describe_flow(text: &mut String, session: &Session, pipeline: &Pipeline, prog
     }
     let place = without_secrets(&flow.table.location);
     writeln!(text, "  sink {}: {} {place}{}", flow.table.name, flow.table.connector, meant(session, flow)?)?;
+    let table = session.resolve(&flow.table)?;
+    if let Some(how) = connector(&table.connector)?.explain(&table, flow.mode, &session.context)? {
+        writeln!(text, "    {how}")?;
+    }
     if !flow.sink_plan.key.is_empty() {
         writeln!(text, "    key: {}", flow.sink_plan.key.join(", "))?;
     }

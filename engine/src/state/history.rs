@@ -3,6 +3,8 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use connectors::context::TableSpec;
+use connectors::sink::WriteMode;
 
 use super::{Checkpoint, FlowProgress, Holder};
 
@@ -85,6 +87,31 @@ pub struct EpochRecord {
     pub committed_at: Option<DateTime<Utc>>,
     /// What it brought; unknown of one that an earlier version of engine recorded.
     pub totals: Option<Totals>,
+}
+
+/// What one epoch brought to one sink.
+#[derive(Debug, Clone)]
+pub struct EpochFlow {
+    /// Changes when the pipeline's progress is forgotten.
+    pub incarnation: String,
+    /// The epoch.
+    pub epoch: u64,
+    /// The flow.
+    pub flow: String,
+    /// The sink, as the file declared it, `${...}` unresolved.
+    pub sink: TableSpec,
+    /// Which of several places the sink was in, where that is for the settings to say.
+    pub place: Option<String>,
+    /// How it was written.
+    pub mode: WriteMode,
+    /// Rows that the flow read.
+    pub rows_in: u64,
+    /// Rows that were staged.
+    pub rows: u64,
+    /// Staged files.
+    pub files: u64,
+    /// Whether every sink of the epoch has committed.
+    pub is_committed: bool,
 }
 
 /// How far a flow is.

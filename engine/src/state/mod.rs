@@ -4,6 +4,7 @@
 //! and refused when a newer lease exists: a process that lost its lease can do no harm.
 
 mod checkpoint;
+mod epoch_flows;
 mod history;
 mod holder;
 mod rows;
@@ -19,7 +20,7 @@ use connectors::source::Offset;
 use serde::{Deserialize, Serialize};
 
 pub use checkpoint::{Checkpoint, FlowCheckpoint, StageCheckpoint};
-pub use history::{EpochRecord, FlowRecord, Page, RunRecord, RunStatus, Totals};
+pub use history::{EpochFlow, EpochRecord, FlowRecord, Page, RunRecord, RunStatus, Totals};
 pub use holder::Holder;
 pub use sqlite::SqliteStore;
 
@@ -172,6 +173,12 @@ pub trait StateStore: Send + Sync + Debug {
     /// # Errors
     /// [`StateError::Unavailable`].
     async fn epochs(&self, page: &Page) -> Result<Vec<EpochRecord>>;
+
+    /// What each epoch of a pipeline brought to each of its sinks, the oldest first; of those that are recorded.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`].
+    async fn epoch_flows(&self, pipeline: &str) -> Result<Vec<EpochFlow>>;
 
     /// How far the flows of a pipeline are, or those of all.
     ///

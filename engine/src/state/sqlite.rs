@@ -11,10 +11,11 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
 
+use super::epoch_flows;
 use super::rows::{EPOCHS, RUNS, epoch_record, run_record};
 use super::{
-    Acquired, Checkpoint, EpochRecord, FlowProgress, FlowRecord, Holder, Lease, Page, Progress, Result, RunRecord, StateError,
-    StateStore, Totals,
+    Acquired, Checkpoint, EpochFlow, EpochRecord, FlowProgress, FlowRecord, Holder, Lease, Page, Progress, Result, RunRecord,
+    StateError, StateStore, Totals,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -107,7 +108,7 @@ fn new_incarnation() -> String {
     text
 }
 
-fn signed(number: u64) -> Result<i64> {
+pub(super) fn signed(number: u64) -> Result<i64> {
     i64::try_from(number).map_err(|_| StateError::Corrupt { message: format!("epoch {number} is out of range") })
 }
 
@@ -229,6 +230,7 @@ impl StateStore for SqliteStore {
         .bind(signed(totals.bytes)?)
         .execute(&mut *transaction)
         .await?;
+        epoch_flows::keep(&mut transaction, checkpoint).await?;
         sqlx::query("UPDATE pipelines SET next_epoch = ? WHERE name = ?")
             .bind(signed(checkpoint.epoch + 1)?)
             .bind(&checkpoint.pipeline)
@@ -269,6 +271,7 @@ impl StateStore for SqliteStore {
     async fn forget(&self, lease: &Lease) -> Result<()> {
         let mut transaction = self.begin_fenced(lease).await?;
         sqlx::query("DELETE FROM flows WHERE pipeline = ?").bind(&lease.pipeline).execute(&mut *transaction).await?;
+        epoch_flows::forget_pending(&mut transaction, &lease.pipeline).await?;
         sqlx::query("DELETE FROM epochs WHERE pipeline = ? AND committed_at IS NULL")
             .bind(&lease.pipeline)
             .execute(&mut *transaction)
@@ -292,6 +295,10 @@ impl StateStore for SqliteStore {
         let rows =
             sqlx::query(EPOCHS).bind(page.pipeline.as_deref()).bind(page.before).bind(page.limit).fetch_all(&self.pool).await?;
         rows.iter().map(epoch_record).collect()
+    }
+
+    async fn epoch_flows(&self, pipeline: &str) -> Result<Vec<EpochFlow>> {
+        epoch_flows::of_pipeline(&self.pool, pipeline).await
     }
 
     async fn flows(&self, pipeline: Option<&str>) -> Result<Vec<FlowRecord>> {

@@ -128,18 +128,22 @@ impl Lab {
         }
     }
 
-    /// The command, `engine run` unless it is another, with nothing of this process's own environment that could configure it.
+    /// The command, `engine run` unless it is another, of the pipeline.
     pub(crate) fn command(&self) -> Command {
+        let mut command = self.engine(&[self.command.0]);
+        command.arg(self.pipeline()).args(self.command.1);
+        command
+    }
+
+    /// Any command, with nothing of this process's own environment that could configure it.
+    pub(crate) fn engine(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_engine"));
         command
+            .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(&self.environment)
-            .current_dir(self.folder.path());
-        command
-            .arg(self.command.0)
-            .arg(self.pipeline())
-            .args(self.command.1)
+            .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -26,4 +26,6 @@ mod signals;
 #[cfg(test)]
 mod terminal;
 #[cfg(test)]
+mod verify;
+#[cfg(test)]
 mod warehouse;

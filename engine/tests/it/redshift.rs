@@ -14,14 +14,14 @@ use crate::s3::settings;
 use crate::warehouse::shipped_pipeline_fills;
 
 /// A stand-in with a bucket, which several labs share.
-struct Cluster {
+pub(crate) struct Cluster {
     sim: RedshiftSim,
     s3: S3Server,
 }
 
 impl Cluster {
     /// `None`, having said so, where there is no PostgreSQL; in CI that is an error.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let s3 = S3Server::builder().start().unwrap();
         let options = S3Options {
             endpoint: Some(s3.endpoint()),
@@ -41,7 +41,7 @@ impl Cluster {
     }
 
     /// What an engine needs to load it.
-    fn environment(&self) -> BTreeMap<String, String> {
+    pub(crate) fn environment(&self) -> BTreeMap<String, String> {
         let mut environment = settings(self.s3.environment());
         environment.extend(
             [
@@ -55,7 +55,7 @@ impl Cluster {
     }
 
     /// A lab with a schema of its own.
-    fn lab(&self) -> (Lab, String) {
+    pub(crate) fn lab(&self) -> (Lab, String) {
         static LABS: AtomicU32 = AtomicU32::new(0);
         let schema = format!("lab_{}", LABS.fetch_add(1, Ordering::Relaxed));
         let mut environment = self.environment();
@@ -73,20 +73,8 @@ impl Cluster {
     }
 
     /// The rows of a statement, a value behind the other.
-    fn sql(&self, statement: &str) -> Vec<String> {
-        block_on(async {
-            let (client, connection) = tokio_postgres::connect(&self.sim.url(), NoTls).await.unwrap();
-            let connection = tokio::spawn(connection);
-            let messages = client.simple_query(statement).await.unwrap();
-            connection.abort();
-            let text = |message| match message {
-                SimpleQueryMessage::Row(row) => {
-                    Some((0..row.len()).map(|column| row.get(column).unwrap_or("-").to_owned()).collect::<Vec<_>>().join("|"))
-                }
-                _ => None,
-            };
-            messages.into_iter().filter_map(text).collect()
-        })
+    pub(crate) fn sql(&self, statement: &str) -> Vec<String> {
+        query(&self.sim.url(), statement)
     }
 
     /// Each table of [`WAREHOUSE`], and what the ledgers say of it.
@@ -107,6 +95,23 @@ impl Cluster {
         let below = format!("staging/{schema}.");
         self.s3.object_keys(BUCKET).into_iter().filter(|key| key.starts_with(&below)).collect()
     }
+}
+
+/// The rows of a statement in a database without TLS, a value behind the other.
+pub(crate) fn query(url: &str, statement: &str) -> Vec<String> {
+    block_on(async {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let messages = client.simple_query(statement).await.unwrap();
+        connection.abort();
+        let text = |message| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|column| row.get(column).unwrap_or("-").to_owned()).collect::<Vec<_>>().join("|"))
+            }
+            _ => None,
+        };
+        messages.into_iter().filter_map(text).collect()
+    })
 }
 
 #[test]
@@ -217,6 +222,16 @@ fn two_engines_that_load_one_table_at_once_both_end_well() {
     assert_eq!(cluster.sql("SELECT COUNT(*), SUM(n) FROM together.appended"), [format!("80|{}", 780 + 1_580)]);
     let ledger = "SELECT COUNT(*) > 2, COUNT(*) = COUNT(DISTINCT writer || ':' || CAST(epoch AS VARCHAR)), SUM(rows) FROM together.\"_engine_loads__appended\"";
     assert_eq!(cluster.sql(ledger), ["t|t|80"]);
+}
+
+#[test]
+fn a_plan_says_what_readers_see_of_an_overwrite() {
+    let Some(cluster) = Cluster::start() else { return };
+    let (lab, _) = cluster.lab();
+    let output = lab.engine(&["plan"]).arg(lab.pipeline()).output().unwrap();
+    let plan = String::from_utf8(output.stdout).unwrap();
+    assert!(plan.contains("'overwrite' 'atomic': DELETE and INSERT in one transaction"), "{plan}");
+    assert!(plan.contains("'upsert' 'delete+insert'"), "{plan}");
 }
 
 #[cfg(feature = "failpoints")]

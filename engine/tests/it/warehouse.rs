@@ -13,7 +13,7 @@ use crate::pipelines::{REDDIT, Subject, WAREHOUSE};
 const DATABASE: &str = "warehouse";
 
 /// A lab with a schema of its own in a database that several share.
-fn lab(subject: Subject, server: &Postgres) -> (Lab, String) {
+pub(crate) fn lab(subject: Subject, server: &Postgres) -> (Lab, String) {
     static LABS: AtomicU32 = AtomicU32::new(0);
     let schema = format!("lab_{}", LABS.fetch_add(1, Ordering::Relaxed));
     let settings =
@@ -21,13 +21,13 @@ fn lab(subject: Subject, server: &Postgres) -> (Lab, String) {
     (Lab::local_with(subject, settings), schema)
 }
 
-fn server() -> Option<Postgres> {
+pub(crate) fn server() -> Option<Postgres> {
     let server = Postgres::start_or_skip()?;
     server.create_database(DATABASE).unwrap();
     Some(server)
 }
 
-fn sql(server: &Postgres, statement: &str) -> String {
+pub(crate) fn sql(server: &Postgres, statement: &str) -> String {
     server.sql(DATABASE, statement).unwrap()
 }
 
@@ -118,9 +118,7 @@ fn a_flow_whose_warehouse_is_another_now_starts_from_the_beginning_there() {
     let first = lab.command().env_remove("ENGINE_WAREHOUSE_URL").output().unwrap();
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
     let plan = |warehouse: bool| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_engine"));
-        command.args(["plan", "warehouse.sql"]).current_dir(lab.pipeline().parent().unwrap()).env_clear();
-        command.envs(lab.command().get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut command = lab.engine(&["plan", "warehouse.sql"]);
         if !warehouse {
             command.env_remove("ENGINE_WAREHOUSE_URL");
         }

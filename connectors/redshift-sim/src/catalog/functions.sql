@@ -1,6 +1,11 @@
 -- Functions of Redshift that PostgreSQL has not, or has with another meaning.
-CREATE FUNCTION pg_catalog.getdate() RETURNS timestamp LANGUAGE sql STABLE AS $$ SELECT statement_timestamp()::timestamp $$;
-CREATE FUNCTION pg_catalog.sysdate() RETURNS timestamp LANGUAGE sql STABLE AS $$ SELECT transaction_timestamp()::timestamp $$;
+-- How far the clock of the stand-in goes ahead of the machine's.
+CREATE FUNCTION redshift_sim.clock_ahead() RETURNS interval LANGUAGE sql STABLE AS
+    $$ SELECT interval '1 second' * coalesce(current_setting('redshift_sim.clock_ahead', true)::float8, 0) $$;
+CREATE FUNCTION pg_catalog.getdate() RETURNS timestamp LANGUAGE sql STABLE AS
+    $$ SELECT statement_timestamp()::timestamp + redshift_sim.clock_ahead() $$;
+CREATE FUNCTION pg_catalog.sysdate() RETURNS timestamp LANGUAGE sql STABLE AS
+    $$ SELECT transaction_timestamp()::timestamp + redshift_sim.clock_ahead() $$;
 
 -- Characters, not bytes, although the database counts bytes.
 CREATE FUNCTION pg_catalog.len(varchar) RETURNS integer LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT length(convert_to($1::text, 'SQL_ASCII'), 'UTF8') $$;

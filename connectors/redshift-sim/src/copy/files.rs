@@ -42,6 +42,14 @@ pub(crate) async fn resolve(stores: &Stores, copy: &Copy) -> SqlResult<Vec<Sourc
     Ok(files)
 }
 
+/// A bucket as the statement may read it. REGION, which is not for PARQUET, says where another one is.
+fn store(stores: &Stores, copy: &Copy, bucket: &str) -> SqlResult<Arc<dyn ObjectStore>> {
+    if !copy.options.has_region {
+        stores.check_region(bucket)?;
+    }
+    stores.bucket(bucket, copy.options.credentials.as_ref())
+}
+
 fn missing(context: String) -> SqlError {
     let error = internal(&COPY_WITHOUT_FILES_FAILS, &context, 8001, "");
     SqlError { message: context, ..error }
@@ -50,7 +58,7 @@ fn missing(context: String) -> SqlError {
 /// All objects whose key begins so: a prefix is not a folder.
 async fn from_prefix(stores: &Stores, copy: &Copy) -> SqlResult<Vec<SourceFile>> {
     let (bucket, prefix) = object_url(&copy.from)?;
-    let store = stores.bucket(bucket, copy.options.credentials.as_ref())?;
+    let store = store(stores, copy, bucket)?;
     // The store lists folders only: what is asked for is the folder of the prefix.
     let folder = prefix.rsplit_once('/').map(|(folder, _)| Path::from(folder));
     let mut found = Vec::new();
@@ -69,7 +77,7 @@ async fn from_prefix(stores: &Stores, copy: &Copy) -> SqlResult<Vec<SourceFile>>
 /// The objects that a manifest names. One that is named twice is loaded twice.
 async fn from_manifest(stores: &Stores, copy: &Copy) -> SqlResult<Vec<SourceFile>> {
     let (bucket, key) = object_url(&copy.from)?;
-    let store = stores.bucket(bucket, copy.options.credentials.as_ref())?;
+    let store = store(stores, copy, bucket)?;
     let object = store.get(&Path::from(key)).await.map_err(|error| s3_error(&copy.from, &error))?;
     let bytes = object.bytes().await.map_err(|error| s3_error(&copy.from, &error))?;
     let invalid = |what: &str| {
@@ -100,7 +108,7 @@ async fn from_entry(stores: &Stores, copy: &Copy, url: &str, entry: &Value) -> S
         }
     }
     let (bucket, key) = object_url(url)?;
-    let store = stores.bucket(bucket, copy.options.credentials.as_ref())?;
+    let store = store(stores, copy, bucket)?;
     let path = Path::from(key);
     let size = match store.head(&path).await {
         Ok(object) => object.size,

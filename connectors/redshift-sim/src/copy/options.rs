@@ -31,6 +31,7 @@ pub(crate) struct Options {
     pub(crate) escape: bool,
     pub(crate) no_load: bool,
     pub(crate) gzip: bool,
+    pub(crate) has_region: bool,
     pub(crate) max_errors: i64,
     pub(crate) ignore_header: i64,
     pub(crate) delimiter: Option<char>,
@@ -228,7 +229,10 @@ fn value(name: &str, cursor: &mut Cursor<'_>, options: &mut Options) -> SqlResul
                 return Err(SqlError::unknown(format!("{name} '{format}'")));
             }
         }
-        "REGION" => drop(cursor.string()?),
+        "REGION" => {
+            cursor.string()?;
+            options.has_region = true;
+        }
         // ON and OFF may be left out.
         _ => {
             let _optional = ["on", "off", "true", "false", "preset"].iter().any(|word| cursor.take(&[word]));

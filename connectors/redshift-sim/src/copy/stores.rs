@@ -7,7 +7,8 @@ use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
 
 use super::Credentials;
-use crate::rules::COPY_NEEDS_AUTHORIZATION;
+use super::failure::internal;
+use crate::rules::{BUCKET_IS_IN_THE_SAME_REGION, COPY_NEEDS_AUTHORIZATION};
 use crate::sql_error::{SqlError, SqlResult};
 
 /// Where S3 is, and with what keys the roles of the stand-in read and write it.
@@ -25,6 +26,8 @@ pub struct S3Options {
     pub session_token: Option<String>,
     /// The roles that the stand-in has. If there are none, it has every role.
     pub roles: Vec<String>,
+    /// Buckets that are in another region than the stand-in, each with its region.
+    pub elsewhere: Vec<(String, String)>,
 }
 
 impl std::fmt::Debug for S3Options {
@@ -49,6 +52,7 @@ impl S3Options {
             secret_key: variable("AWS_SECRET_ACCESS_KEY"),
             session_token: variable("AWS_SESSION_TOKEN"),
             roles: Vec::new(),
+            elsewhere: Vec::new(),
         }
     }
 }
@@ -89,6 +93,18 @@ impl Stores {
         let store: Arc<dyn ObjectStore> = Arc::new(store);
         known.insert(key, Arc::clone(&store));
         Ok(store)
+    }
+
+    /// Fails for a bucket of another region.
+    pub(crate) fn check_region(&self, bucket: &str) -> SqlResult<()> {
+        match self.options.elsewhere.iter().find(|(known, _)| known == bucket) {
+            None => Ok(()),
+            Some((_, region)) => {
+                let message = "S3ServiceException:The S3 bucket addressed by the query is in a different region from this cluster.,Status \
+                               301,Error PermanentRedirect";
+                Err(internal(&BUCKET_IS_IN_THE_SAME_REGION, message, 8001, format!("bucket {bucket} is in {region}")))
+            }
+        }
     }
 
     /// The keys behind what a statement names.

@@ -11,7 +11,7 @@ use super::execute::WRITE_LOCK;
 use super::relay::{Until, declared_types};
 use super::simple::check_length;
 use super::{Done, Session, Step};
-use crate::sql::{Plan, Run, plan, statements};
+use crate::sql::{Plan, Run, plan, statements_of};
 use crate::sql_error::SqlError;
 use crate::wire::{Builder, Reader};
 
@@ -82,7 +82,7 @@ impl Session {
 
     /// What a text is: nothing at all, or one statement.
     async fn understand(&mut self, text: &str) -> Step<Result<Option<Plan>, SqlError>> {
-        let parts = match check_length(text).and_then(|()| statements(text)) {
+        let parts = match check_length(text).and_then(|()| statements_of(text, self.exact)) {
             Ok(parts) => parts,
             Err(error) => return Ok(Err(error)),
         };

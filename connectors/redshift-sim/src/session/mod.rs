@@ -58,6 +58,8 @@ struct Session {
     shared: Arc<Shared>,
     user: String,
     database: String,
+    /// Whether names in double quotes are kept as they are.
+    exact: bool,
     /// Statements of the extended protocol, by the client's name.
     statements: HashMap<String, extended::Prepared>,
     /// Portals, by the client's name: the statement each is of.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{Done, Session, Step};
 use crate::rules::STATEMENT_IS_AT_MOST_16_MIB;
-use crate::sql::{Plan, plan, statements};
+use crate::sql::{Plan, plan, statements_of};
 use crate::sql_error::SqlError;
 use crate::wire::Reader;
 
@@ -25,7 +25,7 @@ impl Session {
         if let Err(error) = check_length(text) {
             return self.fail(&error).await;
         }
-        let parts = match statements(text) {
+        let parts = match statements_of(text, self.exact) {
             Ok(parts) => parts,
             Err(error) => return self.fail(&error).await,
         };

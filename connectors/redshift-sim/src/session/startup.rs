@@ -60,6 +60,7 @@ async fn greet(stream: TcpStream, shared: &Arc<Shared>) -> Step<Option<Session>>
         Err(fields) => return refuse(client, fields).await,
     };
     backend.must(crate::catalog::SESSION).await?;
+    let exact = tells_case_apart(&mut backend).await?;
     introduce(&mut client, &backend, &user).await?;
     let session = Session {
         client,
@@ -67,6 +68,7 @@ async fn greet(stream: TcpStream, shared: &Arc<Shared>) -> Step<Option<Session>>
         shared: Arc::clone(shared),
         user,
         database,
+        exact,
         statements: HashMap::new(),
         portals: HashMap::new(),
         skipping: false,
@@ -176,6 +178,13 @@ fn options(text: &str) -> Result<String, SqlError> {
         settings.push(format!("-c {name}={}", value.trim().replace('\\', "\\\\").replace(' ', "\\ ")));
     }
     Ok(settings.join(" "))
+}
+
+/// Whether the session began with enable_case_sensitive_identifier, by an option of its own or a setting of its user.
+async fn tells_case_apart(backend: &mut Backend) -> Step<bool> {
+    let answer = backend.must("SELECT current_setting('redshift_sim.enable_case_sensitive_identifier')").await?;
+    let value = answer.rows.first().and_then(|row| row.first()?.clone()).unwrap_or_default();
+    Ok(["on", "true", "1", "yes"].iter().any(|word| value.eq_ignore_ascii_case(word)))
 }
 
 #[cfg(test)]

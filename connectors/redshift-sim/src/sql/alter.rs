@@ -4,6 +4,7 @@ use super::create::{constraint, default, isolation};
 use super::cursor::{Cursor, Name, literal, physical, quote};
 use super::expression::rewrite;
 use super::plan::{Guard, Plan, Run, grant_text};
+use super::settings::{at_startup, value};
 use super::token::Token;
 use super::types::column_type;
 use crate::rules::{
@@ -33,11 +34,29 @@ pub(super) fn alter(tokens: &[Token<'_>]) -> SqlResult<Plan> {
     cursor.next();
     match cursor.next().map(|token| token.text.to_ascii_lowercase()).unwrap_or_default().as_str() {
         "table" => table(tokens, cursor),
+        "user" if is_setting(cursor.clone()) => setting(cursor),
         "schema" | "user" | "group" | "role" => Ok(Plan::Run(Run::new(rewrite(tokens)?))),
         "default" => Ok(Plan::Run(Run::new(grant_text(tokens)?))),
         "database" => database(cursor),
         other => Err(SqlError::unknown(format!("ALTER {}", other.to_uppercase()))),
     }
+}
+
+/// Whether `name SET` follows.
+fn is_setting(mut cursor: Cursor<'_>) -> bool {
+    cursor.name().is_ok() && cursor.take(&["set"])
+}
+
+/// `ALTER USER name SET setting TO value`: what the sessions of a user begin with (r_ALTER_USER).
+fn setting(mut cursor: Cursor<'_>) -> SqlResult<Plan> {
+    let user = cursor.name()?;
+    cursor.expect("set")?;
+    let name = at_startup(&cursor.name()?)?;
+    if !cursor.take(&["to"]) {
+        cursor.expect("=")?;
+    }
+    let value = value(&mut cursor)?;
+    Ok(Plan::Run(Run::new(format!("ALTER ROLE {} SET {name} TO {value}", quote(&user)))))
 }
 
 fn database(mut cursor: Cursor<'_>) -> SqlResult<Plan> {

@@ -103,7 +103,7 @@ fn table(mut cursor: Cursor<'_>, temporary: bool) -> SqlResult<Plan> {
 pub(super) fn spaced(tokens: &[Token<'_>]) -> SqlResult<String> {
     let mut spaced = Vec::new();
     for token in tokens {
-        spaced.extend([*token, Token { kind: super::Kind::Space, text: " ", start: token.start }]);
+        spaced.extend([*token, Token { kind: super::Kind::Space, text: " ", start: token.start, exact: false }]);
     }
     // A qualified name and a call must stay together for the rewriting, which looks past blanks anyway.
     rewrite(&spaced)

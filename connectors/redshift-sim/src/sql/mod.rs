@@ -18,4 +18,4 @@ pub(crate) use alter::Append;
 pub(crate) use cursor::{Cursor, LONGEST_IN_POSTGRES, Name, literal, physical, quote};
 pub(crate) use plan::{Plan, Run, Vacuum, plan};
 pub(crate) use settings::{SETTINGS, at_startup as setting_at_startup};
-pub(crate) use token::{Kind, Token, statements};
+pub(crate) use token::{Kind, Token, statements, statements_of};

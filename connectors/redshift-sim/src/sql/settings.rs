@@ -106,7 +106,7 @@ pub(super) fn set(mut cursor: Cursor<'_>) -> SqlResult<Plan> {
 }
 
 /// The value: strings, words and numbers as they are.
-fn value(cursor: &mut Cursor<'_>) -> SqlResult<String> {
+pub(super) fn value(cursor: &mut Cursor<'_>) -> SqlResult<String> {
     let mut text = Vec::new();
     while let Some(token) = cursor.next() {
         match token.kind {

@@ -28,6 +28,8 @@ pub(crate) struct Token<'a> {
     pub(crate) text: &'a str,
     /// Where it begins in the text, in bytes.
     pub(crate) start: usize,
+    /// Whether a name in double quotes is kept as it is: enable_case_sensitive_identifier.
+    pub(crate) exact: bool,
 }
 
 impl Token<'_> {
@@ -40,9 +42,14 @@ impl Token<'_> {
     pub(crate) fn name(&self) -> Option<String> {
         match self.kind {
             Kind::Word => Some(self.text.to_ascii_lowercase()),
-            Kind::Quoted => Some(self.text.get(1..self.text.len() - 1)?.replace("\"\"", "\"").to_lowercase()),
+            Kind::Quoted if self.exact => self.unquoted(),
+            Kind::Quoted => Some(self.unquoted()?.to_lowercase()),
             _ => None,
         }
+    }
+
+    fn unquoted(&self) -> Option<String> {
+        Some(self.text.get(1..self.text.len() - 1)?.replace("\"\"", "\""))
     }
 
     /// The value of a string: quotes doubled inside it are one, and a backslash takes the next character as it is, or as a control
@@ -85,11 +92,16 @@ const OPERATORS: &[&str] = &["::", "||", "<>", "!=", "<=", ">=", "->>", "->", "#
 
 /// Cuts a text into statements of tokens. Statements without any token but blanks are left out.
 pub(crate) fn statements(text: &str) -> SqlResult<Vec<Vec<Token<'_>>>> {
+    statements_of(text, false)
+}
+
+/// The same in a session that tells case apart, if `exact`.
+pub(crate) fn statements_of(text: &str, exact: bool) -> SqlResult<Vec<Vec<Token<'_>>>> {
     let mut statements = vec![Vec::new()];
     let mut start = 0;
     while let Some(rest) = text.get(start..).filter(|rest| !rest.is_empty()) {
         let (kind, length) = token_at(rest)?;
-        let token = Token { kind, text: rest.get(..length).unwrap_or(rest), start };
+        let token = Token { kind, text: rest.get(..length).unwrap_or(rest), start, exact };
         if token.is(";") {
             statements.push(Vec::new());
         } else if let Some(statement) = statements.last_mut() {

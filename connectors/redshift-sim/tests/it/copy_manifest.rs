@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array};
-use redshift_sim::rules;
+use redshift_sim::{SimOptions, rules};
 use serde_json::{Value, json};
+use testkit::s3::BUCKET;
 
 use crate::copy_parquet::parquet;
 use crate::warehouse::{Session, Warehouse};
@@ -37,6 +38,23 @@ async fn prefix_loads_all_objects() {
     let (warehouse, session, files) = with_files().await;
     session.run(&warehouse.copy_parquet("listed", &files[0].0, "")).await;
     assert_eq!(session.rows("SELECT a FROM listed ORDER BY a").await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn bucket_is_in_the_same_region() {
+    let warehouse = Warehouse::stand_in_with(SimOptions::default(), &[(BUCKET, "eu-west-1")]).await;
+    let session = warehouse.connect().await;
+    session.run("CREATE TABLE far (a INT)").await;
+    let url = warehouse.put("far", parquet(vec![("a", Arc::new(Int32Array::from(vec![1])) as ArrayRef)])).await;
+    let refusal = session.refused(&warehouse.copy_parquet("far", &url, "")).await;
+    assert!(refusal.message.contains("in a different region from this cluster"), "{refusal:?}");
+    refusal.by(rules::BUCKET_IS_IN_THE_SAME_REGION);
+    session.refused(&warehouse.copy_parquet("far", &url, "REGION 'eu-west-1'")).await.by(rules::PARQUET_OPTIONS_ARE_FEW);
+    let text = warehouse.put("far.csv", "2\n").await;
+    let csv = |region: &str| format!("COPY far FROM '{text}' {} CSV {region}", warehouse.authorization());
+    session.refused(&csv("")).await.by(rules::BUCKET_IS_IN_THE_SAME_REGION);
+    session.run(&csv("REGION 'eu-west-1'")).await;
+    assert_eq!(session.rows("SELECT a FROM far").await, ["2"]);
 }
 
 #[tokio::test]

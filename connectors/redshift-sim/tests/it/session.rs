@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redshift_sim::rules;
+use redshift_sim::{SimOptions, rules};
 use tokio_postgres::NoTls;
 
 use crate::warehouse::{Refusal, Warehouse};
@@ -98,4 +98,13 @@ async fn a_statement_can_be_cancelled() {
         }
     };
     assert_eq!(refusal.code, "57014");
+}
+
+#[tokio::test]
+async fn clock_may_go_ahead() {
+    let warehouse = Warehouse::stand_in_with(SimOptions { clock_ahead: 600, ..SimOptions::default() }, &[]).await;
+    let session = warehouse.connect().await;
+    let theirs: f64 = session.value("SELECT EXTRACT(EPOCH FROM GETDATE())").await.parse().unwrap();
+    let ours = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((theirs - ours - 600.0).abs() < 30.0, "{theirs} {ours}");
 }

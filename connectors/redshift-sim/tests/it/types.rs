@@ -15,6 +15,20 @@ async fn identifiers_are_folded() {
 }
 
 #[tokio::test]
+async fn case_sensitive_names_are_kept() {
+    let warehouse = Warehouse::start().await;
+    let session = warehouse.connect_with("-c enable_case_sensitive_identifier=on").await;
+    session.run(r#"CREATE TABLE "Kept" ("Id" INT, Tag INT); INSERT INTO "Kept" VALUES (1, 2)"#).await;
+    assert_eq!(session.value(r#"SELECT "Id", TAG FROM "Kept""#).await, "1|2");
+    session.refused("SELECT * FROM kept").await.by(rules::CASE_SENSITIVE_NAMES_ARE_KEPT);
+    assert_eq!(session.value("SHOW enable_case_sensitive_identifier").await, "on");
+    assert_eq!(warehouse.connect().await.value("SHOW enable_case_sensitive_identifier").await, "off");
+    session.run("CREATE USER cased PASSWORD 'Cased1234'; ALTER USER cased SET enable_case_sensitive_identifier TO on").await;
+    let cased = warehouse.connect_as("cased", "Cased1234").await;
+    assert_eq!(cased.value("SHOW enable_case_sensitive_identifier").await, "on");
+}
+
+#[tokio::test]
 async fn identifiers_are_127_bytes() {
     let warehouse = Warehouse::start().await;
     let session = warehouse.connect().await;

@@ -62,6 +62,11 @@ impl Warehouse {
 
     /// A stand-in; tests that need one do not run against a cluster.
     pub(crate) async fn stand_in(isolation: Isolation) -> Self {
+        Self::stand_in_with(SimOptions { isolation, ..SimOptions::default() }, &[]).await
+    }
+
+    /// The same, with more that is told to it, and buckets that are elsewhere.
+    pub(crate) async fn stand_in_with(options: SimOptions, elsewhere: &[(&str, &str)]) -> Self {
         let s3 = S3Server::start().await.unwrap();
         let text = |text: &str| Some(text.to_owned());
         let s3_options = S3Options {
@@ -69,10 +74,11 @@ impl Warehouse {
             access_key: text(s3.access_key()),
             secret_key: text(s3.secret_key()),
             roles: vec![ROLE.to_owned()],
+            elsewhere: elsewhere.iter().map(|(bucket, region)| ((*bucket).to_owned(), (*region).to_owned())).collect(),
             ..S3Options::default()
         };
         let prepared = Some(testkit::target_directory().unwrap().join("tmp/redshift-sim"));
-        let options = SimOptions { isolation, prepared, s3: s3_options, data_api_port: Some(0), ..SimOptions::default() };
+        let options = SimOptions { prepared, s3: s3_options, data_api_port: Some(0), ..options };
         let sim = RedshiftSim::start(options).await.unwrap();
         let builder = AmazonS3Builder::new().with_bucket_name(BUCKET).with_region(s3.region()).with_allow_http(true);
         let store =
@@ -106,7 +112,19 @@ impl Warehouse {
 
     /// A new session.
     pub(crate) async fn connect(&self) -> Session {
-        let (client, connection) = self.config.connect(NoTls).await.unwrap();
+        self.connect_with("").await
+    }
+
+    /// A new session of another user.
+    pub(crate) async fn connect_as(&self, user: &str, password: &str) -> Session {
+        let (client, connection) = self.config.clone().user(user).password(password).connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        Session { client }
+    }
+
+    /// A new session with settings, as `-c name=value`.
+    pub(crate) async fn connect_with(&self, options: &str) -> Session {
+        let (client, connection) = self.config.clone().options(options).connect(NoTls).await.unwrap();
         tokio::spawn(connection);
         Session { client }
     }

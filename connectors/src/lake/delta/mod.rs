@@ -13,6 +13,7 @@ use crate::options::OptionSpec;
 use crate::registry::{BoundedTable, Connector, Moment, TableFacts};
 use crate::sink::Sink;
 
+mod audit;
 mod keys;
 mod log;
 mod parts;

@@ -22,13 +22,13 @@ use crate::lake::COMMIT_ATTEMPTS;
 use crate::lake::delta::keys::KeySet;
 use crate::lake::delta::reader::DataFile;
 use crate::lake::delta::upsert::Upsert;
-use crate::lake::delta::{Delta, log, schema, stats};
+use crate::lake::delta::{Delta, audit, log, schema, stats};
 use crate::lake::files::{self, Copied};
 use crate::lake::schema::{canonical, find, meet, resolve};
 use crate::options::Options;
 use crate::parquet_object::ObjectReader;
 use crate::registry::Connector;
-use crate::sink::{Batch, BatchId, Receipt, Sink, SinkPlan, WriteMode};
+use crate::sink::{Audit, Batch, BatchId, Receipt, Sink, SinkPlan, WriteMode};
 use crate::staging::StagingSizes;
 use crate::staging::file::writer_properties;
 use crate::stores::Location;
@@ -250,7 +250,10 @@ impl DeltaSink {
         let properties = CommitProperties::default()
             .with_max_retries(0)
             .with_application_transaction(transaction(&batch.id))
-            .with_metadata(HashMap::from([("engineBatch".to_owned(), serde_json::Value::String(batch.id.to_string()))]));
+            .with_metadata(HashMap::from([
+                (audit::BATCH.to_owned(), serde_json::Value::String(batch.id.to_string())),
+                (audit::ROWS.to_owned(), serde_json::Value::from(batch.receipt().rows)),
+            ]));
         CommitBuilder::from(properties)
             .with_actions(actions)
             .build(snapshot.map(|snapshot| snapshot as &dyn TableReference), Arc::clone(&self.log), operation(batch))
@@ -301,6 +304,10 @@ impl Sink for DeltaSink {
 
     async fn committed(&self, batch: &BatchId) -> Result<bool> {
         self.holds(log::snapshot(&self.log).await?.as_ref(), batch).await
+    }
+
+    async fn audit(&self) -> Result<Option<Audit>> {
+        audit::audit(&self.location).await.map(Some)
     }
 
     async fn commit(&self, batch: &Batch) -> Result<Receipt> {

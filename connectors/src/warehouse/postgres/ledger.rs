@@ -11,7 +11,7 @@ use tokio_postgres::{Client, GenericClient, IsolationLevel, Transaction};
 use super::ddl::{qualified, quoted};
 use super::error::error;
 use crate::error::{Error, Result};
-use crate::sink::{Batch, BatchId, Receipt};
+use crate::sink::{Batch, BatchId, LedgerEntry, Receipt, WriteMode};
 use crate::warehouse::TableName;
 
 const LOADS: &str = "_engine_loads";
@@ -96,6 +96,28 @@ impl Ledger {
         let parameters: [Parameter<'_>; 3] = [(&self.target, Type::TEXT), (&writer, Type::TEXT), (&epoch, Type::INT8)];
         let rows = client.query_typed(&found, &parameters).await.map_err(error)?;
         Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
+
+    /// All batches of the target, in the order of their commits; none when there is no ledger.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub(super) async fn entries(&self, client: &impl GenericClient) -> Result<Vec<LedgerEntry>> {
+        if !self.is_there(client).await? {
+            return Ok(Vec::new());
+        }
+        let query = format!("SELECT writer, epoch, mode, rows FROM {} WHERE target = $1 ORDER BY loaded_at, epoch", self.loads);
+        let rows = client.query_typed(&query, &[(&self.target, Type::TEXT)]).await.map_err(error)?;
+        let entry = |row: &tokio_postgres::Row| {
+            Some(LedgerEntry {
+                writer: row.get(0),
+                epoch: u64::try_from(row.get::<_, i64>(1)).ok()?,
+                mode: WriteMode::parse(row.get(2))?,
+                rows: u64::try_from(row.get::<_, i64>(3)).ok(),
+                rows_after: None,
+            })
+        };
+        Ok(rows.iter().filter_map(entry).collect())
     }
 
     /// Waits until nobody else loads the target, and says how often it was loaded.

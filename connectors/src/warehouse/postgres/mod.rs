@@ -5,9 +5,11 @@
 //! are, and how they grow, is in `target`, `types` and `ddl`. All that a load leaves in its session ends with its transaction, so that a pool
 //! of connections (PgBouncer in transaction mode) may stand between.
 
+mod audit;
 mod ddl;
 mod encode;
 mod error;
+mod examine;
 mod gate;
 mod ledger;
 mod load;
@@ -19,5 +21,6 @@ mod tests;
 mod types;
 mod upsert;
 
+pub(crate) use examine::{examine, unverified};
 pub(crate) use sink::PostgresSink;
 pub(crate) use table::table;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
+use super::audit::audit;
 use super::ddl::{self, check_name, meet, resolve};
 use super::gate::GateColumns;
 use super::ledger::Ledger;
@@ -18,7 +19,7 @@ use crate::on_error::OnError;
 use crate::options::Options;
 use crate::postgres::{Client, ConnectionConfig};
 use crate::registry::Connector;
-use crate::sink::{Batch, BatchId, Change, Gate, Receipt, Sink, SinkPlan, WriteMode};
+use crate::sink::{Audit, Batch, BatchId, Change, Gate, Receipt, Sink, SinkPlan, WriteMode};
 use crate::stores::Location;
 use crate::warehouse::gate::ColumnGate;
 use crate::warehouse::{TableName, Warehouse};
@@ -133,6 +134,11 @@ impl Sink for PostgresSink {
     async fn committed(&self, batch: &BatchId) -> Result<bool> {
         let mut client = Client::connect(&self.config).await?;
         self.ledger.holds(client.driver(), batch).await
+    }
+
+    async fn audit(&self) -> Result<Option<Audit>> {
+        let mut client = Client::connect(&self.config).await?;
+        audit(client.driver(), &self.name, &self.ledger, &self.key).await.map(Some)
     }
 
     /// An outcome that is not known, because the connection was lost at COMMIT, is known to the next try: it waits for the end of that

@@ -5,10 +5,10 @@
 //! that try the same epoch one finds the row changed, at whichever isolation level: an INSERT alone would not do, because keys are
 //! not enforced ("CREATE TABLE", `r_CREATE_TABLE_NEW`). `_engine_loads__<table>` keeps what each batch brought.
 
-use crate::sink::{BatchId, WriteMode};
+use crate::sink::{BatchId, LedgerEntry, WriteMode};
 use crate::warehouse::redshift::fault::{Fault, Kind};
 use crate::warehouse::redshift::names::{Relation, literal};
-use crate::warehouse::redshift::session::Session;
+use crate::warehouse::redshift::session::{Session, TextRow};
 
 /// The epoch of a writer that has committed nothing: before the first.
 const NOTHING: i64 = -1;
@@ -44,6 +44,20 @@ impl Ledger {
         match session.number(&query).await {
             Err(fault) if fault.kind == Kind::Missing => Ok(None),
             other => other,
+        }
+    }
+
+    /// All batches, in the order of their commits; `None` when there is no ledger.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) async fn entries(&self, session: &Session) -> Result<Option<Vec<LedgerEntry>>, Fault> {
+        let query =
+            format!("SELECT \"writer\", \"epoch\", \"mode\", \"rows\" FROM {} ORDER BY \"loaded_at\", \"epoch\"", self.loads);
+        match session.rows(&query).await {
+            Ok(rows) => Ok(Some(rows.iter().filter_map(entry).collect())),
+            Err(fault) if fault.kind == Kind::Missing => Ok(None),
+            Err(fault) => Err(fault),
         }
     }
 
@@ -119,6 +133,17 @@ impl Ledger {
             literal(&id.writer())
         )
     }
+}
+
+fn entry(row: &TextRow) -> Option<LedgerEntry> {
+    let text = |index: usize| row.get(index).and_then(Option::as_deref);
+    Some(LedgerEntry {
+        writer: text(0)?.to_owned(),
+        epoch: text(1)?.parse().ok()?,
+        mode: WriteMode::parse(text(2)?.trim())?,
+        rows: text(3).and_then(|rows| rows.parse().ok()),
+        rows_after: None,
+    })
 }
 
 /// Whether a batch is in, when `last_epoch` of its writer is.

@@ -176,7 +176,7 @@ impl Load<'_> {
         let names: Vec<String> = self.columns.iter().map(LoadColumn::copied_name).collect();
         let columns = quoted_list(names.iter().map(String::as_str));
         let from = literal(self.manifest.unwrap_or_default());
-        let role = if self.iam_role.eq_ignore_ascii_case("default") { "default".to_owned() } else { literal(self.iam_role) };
+        let role = role(self.iam_role);
         let is_nested = self.columns.iter().any(|column| column.file_type.is_nested());
         let nested = if is_nested { " SERIALIZETOJSON" } else { "" };
         Statement::Copy(format!(
@@ -238,6 +238,11 @@ impl Load<'_> {
         let deleted = self.options.deleted.as_deref();
         column.marker || deleted.is_some_and(|name| name.eq_ignore_ascii_case(&column.name))
     }
+}
+
+/// A role as it stands behind IAM_ROLE.
+pub(crate) fn role(iam_role: &str) -> String {
+    if iam_role.eq_ignore_ascii_case("default") { "default".to_owned() } else { literal(iam_role) }
 }
 
 /// The statements that remove the tables that a load makes beside its own, and that a killed one leaves.

@@ -6,9 +6,9 @@
 use crate::warehouse::redshift::fault::Fault;
 use crate::warehouse::redshift::session::{Session, TextRow};
 
-const DETAIL: &str = "SELECT file_name, line_number, column_name, column_type, column_length, error_code, error_message, '' \
+pub(crate) const DETAIL: &str = "SELECT file_name, line_number, column_name, column_type, column_length, error_code, error_message, '' \
     FROM sys_load_error_detail WHERE session_id = pg_backend_pid() ORDER BY start_time DESC LIMIT 1";
-const STL: &str = "SELECT filename, line_number, colname, type, col_length, err_code, err_reason, raw_field_value \
+pub(crate) const STL: &str = "SELECT filename, line_number, colname, type, col_length, err_code, err_reason, raw_field_value \
     FROM stl_load_errors WHERE session = pg_backend_pid() ORDER BY starttime DESC LIMIT 1";
 
 /// The fault with the reason of the load that failed last in this session, where the message only says where to look.
@@ -19,12 +19,17 @@ pub(crate) async fn explained(session: &Session, fault: Fault) -> Fault {
     }
     for query in [STL, DETAIL] {
         // A user may lack the right to look, and serverless lacks one of the tables: then the other, then the plain message.
-        let row = session.rows(query).await.ok().and_then(|rows| rows.into_iter().next());
-        if let Some(reason) = row.as_ref().map(reason) {
+        if let Some(reason) = told(session, query).await {
             return Fault { message: reason, ..fault };
         }
     }
     fault
+}
+
+/// The reason of the load that failed last in this session, as one of the tables has it.
+pub(crate) async fn told(session: &Session, query: &str) -> Option<String> {
+    let rows = session.rows(query).await.ok()?;
+    rows.first().map(reason)
 }
 
 fn reason(row: &TextRow) -> String {

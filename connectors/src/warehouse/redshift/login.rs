@@ -217,6 +217,11 @@ struct ServerlessCredentials {
     password: String,
 }
 
+/// The region that a host of AWS is in.
+pub(crate) fn region_of(host: &str) -> Option<String> {
+    service(host).map(|(_, region)| region)
+}
+
 /// `name.x.region.redshift.amazonaws.com` or `name.account.region.redshift-serverless.amazonaws.com`.
 fn service(host: &str) -> Option<(Service, String)> {
     let host = host.strip_suffix(".cn").unwrap_or(host);

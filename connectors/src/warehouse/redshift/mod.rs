@@ -10,12 +10,14 @@
 //! in `fault`. None of it was run on a real cluster: it was held against Redshift's documentation and the stand-in `redshift-sim`,
 //! whose rules have their sources beside them.
 
+mod audit;
 mod catalog;
 mod check;
 mod columns;
 mod config;
 mod ddl;
 mod drift;
+mod examine;
 mod fault;
 mod fit;
 mod gate;
@@ -41,6 +43,7 @@ mod types;
 mod upload;
 
 pub(super) use config::connection;
-pub(super) use options::OPTIONS;
+pub(super) use examine::examine;
+pub(super) use options::{OPTIONS, explain};
 pub(super) use reader::table;
 pub(super) use sink::RedshiftSink;

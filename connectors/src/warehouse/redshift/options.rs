@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::on_error::OnError;
 use crate::options::{OptionSpec, Options};
+use crate::sink::WriteMode;
 use crate::warehouse::redshift::names::quoted;
 
 /// What a table may say beside its key and order.
@@ -179,6 +180,36 @@ impl TableOptions {
     }
 }
 
+/// What the options make of `mode`, and what readers see of it.
+pub(crate) fn explain(options: &Options, mode: WriteMode) -> Result<Option<String>> {
+    let options = TableOptions::read(options)?;
+    let how = match mode {
+        WriteMode::Append => return Ok(None),
+        WriteMode::Overwrite => match options.overwrite {
+            Overwrite::Atomic => {
+                "'overwrite' 'atomic': DELETE and INSERT in one transaction; grants, views and comments stay, and readers see the old rows \
+                 until the commit"
+            }
+            Overwrite::Swap => {
+                "'overwrite' 'swap': a new table is filled and takes the name and the grants, not owner, comments and datashares; refused \
+                 where views are bound to the old one"
+            }
+            Overwrite::Fast => {
+                "'overwrite' 'fast': TRUNCATE and ALTER TABLE APPEND, outside of a transaction; takes seconds, and readers can see an empty \
+                 table in between"
+            }
+        },
+        WriteMode::Upsert => match options.upsert {
+            Upsert::DeleteInsert => {
+                "'upsert' 'delete+insert': rows with a key of the batch are deleted, and all of the batch inserted"
+            }
+            Upsert::Merge => "'upsert' 'merge': MERGE; columns that the query lacks keep their values",
+            Upsert::Insert => "'upsert' 'insert': rows with a new key are inserted, and the others stay as they are",
+        },
+    };
+    Ok(Some(how.to_owned()))
+}
+
 /// `role:analysts` as it stands behind `TO`.
 fn grantee(text: &str) -> Result<String> {
     if text.eq_ignore_ascii_case("public") {
@@ -211,6 +242,19 @@ mod tests {
         assert_eq!(options.distribution, Distribution::Auto);
         assert_eq!((options.overwrite, options.upsert), (Overwrite::Atomic, Upsert::DeleteInsert));
         assert_eq!((options.deletes, options.too_long), (Deletes::Hard, TooLong::Fail));
+    }
+
+    #[test]
+    fn an_overwrite_that_readers_notice_says_so() {
+        let explained = |given: &[(&str, &str)], mode| {
+            let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            explain(&Options::parse("WAREHOUSE", OPTIONS, &given).unwrap(), mode).unwrap()
+        };
+        assert!(explained(&[], WriteMode::Overwrite).unwrap().contains("readers see the old rows until the commit"));
+        let fast = explained(&[("overwrite", "fast")], WriteMode::Overwrite).unwrap();
+        assert!(fast.contains("readers can see an empty table"), "{fast}");
+        assert!(explained(&[], WriteMode::Upsert).unwrap().starts_with("'upsert' 'delete+insert'"));
+        assert_eq!(explained(&[("overwrite", "fast")], WriteMode::Append), None);
     }
 
     #[test]

@@ -25,6 +25,11 @@ impl Session {
         Ok(Self { client: Client::connect(config).await? })
     }
 
+    /// The connection, for what is asked of PostgreSQL in the same words.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Runs one statement; how many rows it changed.
     ///
     /// # Errors

@@ -14,11 +14,12 @@ use crate::faults::{FILES_COPIED, point};
 use crate::on_error::OnError;
 use crate::options::Options;
 use crate::registry::Connector;
-use crate::sink::{Batch, BatchId, Gate, Receipt, Sink, SinkPlan, WriteMode};
+use crate::sink::{Audit, Batch, BatchId, Gate, Receipt, Sink, SinkPlan, WriteMode};
 use crate::staging::StagingSizes;
 use crate::stores::Location;
 use crate::warehouse::Warehouse;
 use crate::warehouse::gate::ColumnGate;
+use crate::warehouse::redshift::audit;
 use crate::warehouse::redshift::catalog::{self, TableColumn};
 use crate::warehouse::redshift::check::Checker;
 use crate::warehouse::redshift::columns::{LoadColumn, load_columns};
@@ -42,7 +43,7 @@ const ATTEMPTS: u32 = 8;
 /// The first and the longest pause between two tries; each is drawn from half of it to all.
 const PAUSES_MS: (u64, u64) = (200, 10_000);
 /// Slices, where the cluster does not say ("STV_SLICES" is empty on serverless).
-const DEFAULT_SLICES: u64 = 32;
+pub(crate) const DEFAULT_SLICES: u64 = 32;
 
 /// A table of Redshift that is written.
 #[derive(Debug)]
@@ -240,6 +241,11 @@ impl Sink for RedshiftSink {
 
     async fn committed(&self, batch: &BatchId) -> Result<bool> {
         self.is_committed(batch).await.map_err(|problem| problem.into_error(self.name()))
+    }
+
+    async fn audit(&self) -> Result<Option<Audit>> {
+        let audited = audit::audit(&self.config, &self.declared, &self.ledger).await;
+        audited.map(Some).map_err(|problem| problem.into_error(self.name()))
     }
 
     async fn commit(&self, batch: &Batch) -> Result<Receipt> {

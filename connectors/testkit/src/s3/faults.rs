@@ -12,6 +12,8 @@ use crate::lock;
 pub enum FaultKind {
     /// 503 SlowDown; nothing is done.
     SlowDown,
+    /// 403 AccessDenied, as a policy does; nothing is done.
+    Forbidden,
     /// The connection is closed without an answer; nothing is done.
     Reset,
     /// The request waits for so long, and is then done and answered.

@@ -42,6 +42,7 @@ impl S3Access for WayIn {
         }
         match fault {
             FaultKind::SlowDown => Err(s3_error!(SlowDown, "Please reduce your request rate.")),
+            FaultKind::Forbidden => Err(s3_error!(AccessDenied, "Access Denied")),
             FaultKind::Reset => Err(s3_error!(InternalError, "the connection is closed instead of this answer")),
             FaultKind::Delay(time) => {
                 tokio::time::sleep(time).await;
@@ -66,7 +67,7 @@ pub(super) async fn answer(service: S3Service, request: HttpRequest<Incoming>) -
         Some(FaultKind::Reset | FaultKind::AnswerLost) => Err(HttpError::new("connection closed by an ordered fault".into())),
         Some(FaultKind::ErrorAfterCommit) => Ok(internal_error()),
         Some(FaultKind::BodyCut(bytes)) => Ok(cut(answer, *bytes)),
-        Some(FaultKind::SlowDown | FaultKind::Delay(_)) | None => Ok(answer),
+        Some(FaultKind::SlowDown | FaultKind::Forbidden | FaultKind::Delay(_)) | None => Ok(answer),
     }
 }
 

@@ -5,7 +5,7 @@ use super::bench::{Bench, snapshot};
 #[test]
 fn help_is_for_someone_who_has_not_read_the_readme() {
     let bench = Bench::new();
-    for command in ["", "run", "check", "plan", "replay", "crawl", "shell", "config"] {
+    for command in ["", "run", "check", "plan", "replay", "crawl", "shell", "config", "redshift-sim", "doctor", "verify"] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let ended = bench.engine(&arguments);
         snapshot!(format!("help_{}", if command.is_empty() { "engine" } else { command }), bench.shown(&ended));

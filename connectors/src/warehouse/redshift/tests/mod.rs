@@ -4,5 +4,6 @@
 mod cluster;
 mod cuts;
 mod drift;
+mod reasons;
 mod values;
 mod verbs;

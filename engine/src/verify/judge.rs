@@ -1,0 +1,291 @@
+//! The verdict over one table, from facts alone.
+//!
+//! How many rows the table may have follows from its ledger: an overwrite sets the number, an append adds to it, and after an upsert
+//! there are at least as many as it brought and at most as many as if all of them were new.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use connectors::sink::{Audit, LedgerEntry, WriteMode};
+
+use super::report::{EpochLine, SinkReport};
+use crate::state::EpochFlow;
+
+/// What is known of one table.
+pub(super) struct Facts<'a> {
+    pub(super) pipeline: &'a str,
+    /// What the state says that the table was given.
+    pub(super) epochs: &'a [EpochFlow],
+    /// Whether an epoch was committed before the table was looked at.
+    pub(super) committed: &'a dyn Fn(&EpochFlow) -> bool,
+    /// What the table says; `None` when it keeps no ledger, or was not looked at.
+    pub(super) audit: Option<Audit>,
+}
+
+/// A batch: its writer and epoch.
+type Key = (String, u64);
+
+/// Judges.
+pub(super) fn judge(sink: String, location: String, elsewhere: Option<String>, facts: &Facts<'_>) -> SinkReport {
+    let mut report = SinkReport { sink, location, ..SinkReport::default() };
+    let Some(audit) = &facts.audit else {
+        report.epochs = lines(facts, &BTreeMap::new(), |_| false);
+        report.notes.push(match elsewhere {
+            Some(place) => format!("these epochs went to {place}, which is not what [warehouse] says now; it was not looked at"),
+            None => "a table of this kind keeps no ledger that is read here; only tables of the warehouse and Delta tables do"
+                .to_owned(),
+        });
+        return report;
+    };
+    let (spans, span) = spans(audit);
+    let ledger: Ledger<'_> = audit
+        .entries
+        .iter()
+        .zip(&spans)
+        .map(|(entry, most)| ((entry.writer.clone(), entry.epoch), (entry, entry.rows_after.or(*most))))
+        .collect();
+    let different = |flow: &EpochFlow| difference(facts, flow, &ledger, audit);
+    report.differences = facts.epochs.iter().filter_map(different).collect();
+    report.differences.extend(unknown(facts, audit));
+    report.epochs = lines(facts, &ledger, |flow| different(flow).is_some());
+    report.table_rows = audit.rows;
+    report.expected_rows = Some(span);
+    report.differences.extend(of_table(audit, span));
+    report.notes.extend(audit.foreign.iter().map(|change| format!("the table was changed by somebody else: {change}")));
+    if !audit.is_complete {
+        report.notes.push("the table's log does not go back to its beginning: its rows are not counted".to_owned());
+    }
+    report
+}
+
+fn writer(facts: &Facts<'_>, flow: &EpochFlow) -> String {
+    let EpochFlow { incarnation, flow, .. } = flow;
+    connectors::sink::BatchId {
+        pipeline: facts.pipeline.to_owned(),
+        incarnation: incarnation.clone(),
+        flow: flow.clone(),
+        epoch: 0,
+    }
+    .writer()
+}
+
+fn key(facts: &Facts<'_>, flow: &EpochFlow) -> Key {
+    (writer(facts, flow), flow.epoch)
+}
+
+type Ledger<'a> = BTreeMap<Key, (&'a LedgerEntry, Option<u64>)>;
+
+/// What does not fit in one epoch.
+fn difference(facts: &Facts<'_>, flow: &EpochFlow, ledger: &Ledger<'_>, audit: &Audit) -> Option<String> {
+    let EpochFlow { epoch, flow: name, rows, .. } = flow;
+    match ledger.get(&key(facts, flow)) {
+        Some((LedgerEntry { rows: Some(loaded), .. }, _)) if loaded != rows => {
+            Some(format!("epoch {epoch} of flow {name}: {rows} rows were staged, and the ledger says {loaded}"))
+        }
+        Some(_) => None,
+        // Nothing to add is not committed: the epoch only moved offsets.
+        None if flow.files == 0 && flow.mode != WriteMode::Overwrite => None,
+        None if !(facts.committed)(flow) || !audit.is_complete => None,
+        None => {
+            Some(format!("epoch {epoch} of flow {name}: {rows} rows were staged and committed, and the ledger has no line of it"))
+        }
+    }
+}
+
+/// What the ledger has of this pipeline that the state does not know. Epochs before the first of the record are older than it.
+fn unknown(facts: &Facts<'_>, audit: &Audit) -> Vec<String> {
+    let mut first: BTreeMap<String, u64> = BTreeMap::new();
+    for flow in facts.epochs {
+        let known = first.entry(writer(facts, flow)).or_insert(flow.epoch);
+        *known = flow.epoch.min(*known);
+    }
+    let known: BTreeSet<Key> = facts.epochs.iter().map(|flow| key(facts, flow)).collect();
+    let is_unknown = |entry: &&LedgerEntry| {
+        first.get(&entry.writer).is_some_and(|first| entry.epoch >= *first)
+            && !known.contains(&(entry.writer.clone(), entry.epoch))
+    };
+    let entries = audit.entries.iter().filter(is_unknown);
+    entries
+        .map(|entry| format!("the ledger has epoch {} of {}, which the state does not know", entry.epoch, entry.writer))
+        .collect()
+}
+
+/// The rows that a table may have: the fewest, and the most unless they are not known.
+type Span = (u64, Option<u64>);
+
+/// The most rows after each batch, and what holds now.
+fn spans(audit: &Audit) -> (Vec<Option<u64>>, Span) {
+    let mut span: Span = (0, audit.is_complete.then_some(0));
+    let mut most = Vec::with_capacity(audit.entries.len());
+    for entry in &audit.entries {
+        span = after(span, entry, audit.deletes);
+        most.push(span.1);
+    }
+    (most, span)
+}
+
+fn after((fewest, most): Span, entry: &LedgerEntry, deletes: bool) -> Span {
+    let added = |most: Option<u64>| Some(most? + entry.rows?);
+    match entry.mode {
+        WriteMode::Overwrite => (entry.rows.unwrap_or_default(), entry.rows),
+        WriteMode::Append => (fewest + entry.rows.unwrap_or_default(), added(most)),
+        WriteMode::Upsert if deletes => (0, added(most)),
+        WriteMode::Upsert => (fewest.max(entry.rows.unwrap_or_default()), added(most)),
+    }
+}
+
+/// What does not fit between the ledger and the table.
+fn of_table(audit: &Audit, (fewest, most): Span) -> Vec<String> {
+    let mut differences = Vec::new();
+    if !audit.exists && !audit.entries.is_empty() {
+        differences.push("the ledger has batches, and there is no table".to_owned());
+    }
+    if let Some(rows) = audit.rows {
+        if rows < fewest {
+            differences.push(format!(
+                "{} rows are missing: the table has {rows}, by the ledger there are at least {fewest}",
+                fewest - rows
+            ));
+        }
+        if let Some(most) = most.filter(|most| rows > *most) {
+            let more = rows - most;
+            differences.push(format!("{more} rows are too many: the table has {rows}, by the ledger there are at most {most}"));
+        }
+    }
+    match audit.repeated_keys {
+        None | Some(0) => {}
+        Some(1) => differences.push("1 key is in several rows, and the table is upserted by it".to_owned()),
+        Some(keys) => differences.push(format!("{keys} keys are in several rows each, and the table is upserted by them")),
+    }
+    differences
+}
+
+/// The epochs, side by side with the ledger.
+fn lines(facts: &Facts<'_>, ledger: &Ledger<'_>, differs: impl Fn(&EpochFlow) -> bool) -> Vec<EpochLine> {
+    let line = |flow: &EpochFlow| {
+        let found = ledger.get(&key(facts, flow));
+        EpochLine {
+            epoch: flow.epoch,
+            flow: flow.flow.clone(),
+            mode: flow.mode.to_string(),
+            source_rows: flow.rows_in,
+            staged_rows: flow.rows,
+            ledger_rows: found.and_then(|(entry, _)| entry.rows),
+            in_ledger: found.is_some(),
+            rows_after: found.and_then(|(_, rows)| *rows),
+            differs: differs(flow),
+        }
+    };
+    facts.epochs.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use connectors::context::TableSpec;
+
+    use super::*;
+
+    fn epoch(number: u64, mode: WriteMode, rows: u64) -> EpochFlow {
+        let sink = TableSpec {
+            name: "t".into(),
+            connector: "DELTA".into(),
+            location: "lake://t".into(),
+            partition_by: Vec::new(),
+            columns: None,
+            primary_key: Vec::new(),
+            options: Vec::new(),
+        };
+        EpochFlow {
+            incarnation: "i".into(),
+            epoch: number,
+            flow: "f".into(),
+            sink,
+            place: None,
+            mode,
+            rows_in: rows,
+            rows,
+            files: u64::from(rows > 0),
+            is_committed: true,
+        }
+    }
+
+    fn entry(number: u64, mode: WriteMode, rows: u64) -> LedgerEntry {
+        LedgerEntry { writer: "engine:p:i:f".into(), epoch: number, mode, rows: Some(rows), rows_after: None }
+    }
+
+    fn audit(entries: &[LedgerEntry], rows: u64) -> Audit {
+        Audit { entries: entries.to_vec(), is_complete: true, rows: Some(rows), exists: true, ..Audit::default() }
+    }
+
+    fn differences(epochs: &[EpochFlow], audit: Audit) -> Vec<String> {
+        let facts = Facts { pipeline: "p", epochs, committed: &|flow: &EpochFlow| flow.is_committed, audit: Some(audit) };
+        judge("t".into(), "lake://t".into(), None, &facts).differences
+    }
+
+    use WriteMode::{Append, Overwrite, Upsert};
+
+    #[test]
+    fn an_append_table_has_the_sum_of_its_batches_and_nothing_else() {
+        let epochs = [epoch(1, Append, 3), epoch(2, Append, 0), epoch(3, Append, 4)];
+        let entries = [entry(1, Append, 3), entry(3, Append, 4)];
+        assert_eq!(differences(&epochs, audit(&entries, 7)), [""; 0]);
+        let fewer = differences(&epochs, audit(&entries, 6));
+        assert_eq!(fewer, ["1 rows are missing: the table has 6, by the ledger there are at least 7"]);
+        let more = differences(&epochs, audit(&entries, 9));
+        assert_eq!(more, ["2 rows are too many: the table has 9, by the ledger there are at most 7"]);
+    }
+
+    #[test]
+    fn a_line_that_is_gone_or_says_another_number_is_named() {
+        let epochs = [epoch(1, Append, 3), epoch(2, Append, 4)];
+        let gone = differences(&epochs, audit(&[entry(1, Append, 3)], 7));
+        assert_eq!(gone.len(), 2, "{gone:?}");
+        assert_eq!(gone[0], "epoch 2 of flow f: 4 rows were staged and committed, and the ledger has no line of it");
+        let other = differences(&epochs, audit(&[entry(1, Append, 3), entry(2, Append, 5)], 8));
+        assert_eq!(other, ["epoch 2 of flow f: 4 rows were staged, and the ledger says 5"]);
+    }
+
+    #[test]
+    fn what_is_pending_is_not_missed() {
+        let mut pending = epoch(2, Append, 4);
+        pending.is_committed = false;
+        assert_eq!(differences(&[epoch(1, Append, 3), pending], audit(&[entry(1, Append, 3)], 3)), [""; 0]);
+    }
+
+    #[test]
+    fn an_epoch_that_the_state_does_not_know_is_named_unless_it_is_older_than_the_record() {
+        let entries = [entry(1, Append, 1), entry(2, Append, 2), entry(3, Append, 3)];
+        assert_eq!(differences(&[epoch(2, Append, 2), epoch(3, Append, 3)], audit(&entries, 6)), [""; 0]);
+        let unknown = differences(&[epoch(1, Append, 1), epoch(2, Append, 2)], audit(&entries, 6));
+        assert_eq!(unknown, ["the ledger has epoch 3 of engine:p:i:f, which the state does not know"]);
+    }
+
+    #[test]
+    fn an_upsert_leaves_at_least_what_it_brought_and_at_most_all_of_it_more() {
+        let epochs = [epoch(1, Upsert, 3), epoch(2, Upsert, 4)];
+        let entries = [entry(1, Upsert, 3), entry(2, Upsert, 4)];
+        for (rows, fits) in [(3, false), (4, true), (7, true), (8, false)] {
+            assert_eq!(differences(&epochs, audit(&entries, rows)).is_empty(), fits, "{rows}");
+        }
+        let deleting = Audit { deletes: true, ..audit(&entries, 0) };
+        assert_eq!(differences(&epochs, deleting), [""; 0]);
+        let repeated = Audit { repeated_keys: Some(2), ..audit(&entries, 5) };
+        assert_eq!(differences(&epochs, repeated), ["2 keys are in several rows each, and the table is upserted by them"]);
+    }
+
+    #[test]
+    fn an_overwrite_forgets_what_was_before() {
+        let epochs = [epoch(1, Append, 9), epoch(2, Overwrite, 2), epoch(3, Append, 1)];
+        let entries = [entry(1, Append, 9), entry(2, Overwrite, 2), entry(3, Append, 1)];
+        assert_eq!(differences(&epochs, audit(&entries, 3)), [""; 0]);
+        assert_eq!(differences(&epochs, audit(&entries, 12)).len(), 1);
+        // Of a log that was shortened, what came before an overwrite does not matter.
+        let short = Audit { is_complete: false, ..audit(&entries[1..], 3) };
+        assert_eq!(differences(&epochs, short), [""; 0]);
+    }
+
+    #[test]
+    fn a_table_that_is_gone_is_named() {
+        let gone = Audit { exists: false, rows: None, ..audit(&[entry(1, Append, 3)], 0) };
+        assert_eq!(differences(&[epoch(1, Append, 3)], gone), ["the ledger has batches, and there is no table"]);
+    }
+}
