@@ -36,6 +36,7 @@ pub(super) fn judge(sink: String, location: String, elsewhere: Option<String>, f
         });
         return report;
     };
+    report.verified = true;
     let (spans, span) = spans(audit);
     let ledger: Ledger<'_> = audit
         .entries

@@ -118,6 +118,19 @@ fn rows_that_somebody_adds_to_a_delta_table_are_named() {
 }
 
 #[test]
+fn a_table_that_keeps_no_ledger_is_not_said_to_agree() {
+    let lab = Lab::local(crate::pipelines::REDDIT);
+    lab.edit(
+        "CREATE EXTERNAL TABLE posts STORED AS REDDIT LOCATION 'r/rust/new';
+         CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION 'lake://t';
+         INSERT INTO t SELECT id FROM posts;",
+    );
+    lab.run_well("first");
+    let shown = String::from_utf8(run(&lab, &[]).stdout).unwrap();
+    assert!(shown.contains("0 of 1 tables agree, the others were not looked at") && !shown.contains("  agrees"), "{shown}");
+}
+
+#[test]
 fn a_pipeline_that_was_never_run_is_told_from_those_that_were() {
     let lab = Lab::local_with(WAREHOUSE, [("SCHEMA".to_owned(), "shop".to_owned())].into());
     let output = run(&lab, &[]);
