@@ -97,6 +97,10 @@ impl Who {
         let (schema, name) = (literal(&table.schema), literal(&table.table));
         let query = format!("SELECT tableowner FROM pg_tables WHERE schemaname = {schema} AND tablename = {name}");
         let Some(row) = client.rows(&query, "looking for a table").await?.into_iter().next() else { return Ok(Vec::new()) };
+        // Where the schema is closed, nothing in it can be asked about: the schema's finding comes first.
+        if !yes(client, &format!("SELECT has_schema_privilege({schema}, 'usage')")).await? {
+            return Ok(Vec::new());
+        }
         let owner = row.into_iter().next().flatten().unwrap_or_default();
         let place = format!("{}.{}", quoted(&table.schema), quoted(&table.table));
         let may = |right: &str| format!("has_table_privilege({}, '{right}')", literal(&place));

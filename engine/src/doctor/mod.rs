@@ -34,7 +34,7 @@ fn settings(session: &Session) -> Finding {
     });
     let variables = all.iter().filter(|setting| matches!(setting.origin, Origin::Environment(_))).count();
     let from_file = file.map_or_else(|| "no engine.toml".to_owned(), str::to_owned);
-    Finding::ok("config", format!("{from_file}, and {variables} settings from the environment; `engine config` shows them"))
+    Finding::ok("config", format!("{from_file}; settings from the environment: {variables}; `engine config` shows them all"))
 }
 
 async fn lake(session: &Session) -> Vec<Finding> {

@@ -16,7 +16,7 @@ pub(super) async fn examine(session: &Session, files: &[PathBuf]) -> (Vec<Findin
         let check = format!("pipeline {}", file.file_stem().unwrap_or_default().to_string_lossy());
         match load(session, file).await {
             Ok(pipeline) => {
-                findings.push(Finding::ok(check, format!("{} flows, nothing wrong", pipeline.flows.len())));
+                findings.push(Finding::ok(check, format!("nothing wrong; flows: {}", pipeline.flows.len())));
                 tables.extend(of_the_warehouse(session, &pipeline));
             }
             Err(wrong) => {

@@ -42,7 +42,7 @@ fn last_runs(writable: &str, runs: &[RunRecord]) -> Finding {
         last.entry(run.pipeline.as_str()).or_insert(run);
     }
     let bad: Vec<&&RunRecord> = last.values().filter(|run| matches!(run.status, RunStatus::Failed | RunStatus::Killed)).collect();
-    let found = format!("{writable}; {} pipelines were run", last.len());
+    let found = format!("{writable}; pipelines that were run: {}", last.len());
     let Some(first) = bad.first() else { return Finding::ok(CHECK, found) };
     let names: Vec<&str> = bad.iter().map(|run| run.pipeline.as_str()).collect();
     let why = first.error.as_deref().map(|error| format!(" ({}: {error})", first.pipeline)).unwrap_or_default();

@@ -40,7 +40,7 @@ pub async fn replay(
 ) -> Result<ReplaySummary> {
     let name = pipeline.name.clone();
     under_lease(Arc::clone(&store), &name, &session.context.clock, async |held: &HeldLease| {
-        drive(&mut pipeline, source, session, store.as_ref(), held, observer, stop).await
+        Box::pin(drive(&mut pipeline, source, session, store.as_ref(), held, observer, stop)).await
     })
     .await
 }

@@ -36,6 +36,7 @@ pub(super) fn judge(sink: String, location: String, elsewhere: Option<String>, f
         });
         return report;
     };
+    report.verified = true;
     let (spans, span) = spans(audit);
     let ledger: Ledger<'_> = audit
         .entries
@@ -79,15 +80,13 @@ fn difference(facts: &Facts<'_>, flow: &EpochFlow, ledger: &Ledger<'_>, audit: &
     let EpochFlow { epoch, flow: name, rows, .. } = flow;
     match ledger.get(&key(facts, flow)) {
         Some((LedgerEntry { rows: Some(loaded), .. }, _)) if loaded != rows => {
-            Some(format!("epoch {epoch} of flow {name}: {rows} rows were staged, and the ledger says {loaded}"))
+            Some(format!("epoch {epoch} of flow {name}: rows staged {rows}, rows by the ledger {loaded}"))
         }
         Some(_) => None,
         // Nothing to add is not committed: the epoch only moved offsets.
         None if flow.files == 0 && flow.mode != WriteMode::Overwrite => None,
         None if !(facts.committed)(flow) || !audit.is_complete => None,
-        None => {
-            Some(format!("epoch {epoch} of flow {name}: {rows} rows were staged and committed, and the ledger has no line of it"))
-        }
+        None => Some(format!("epoch {epoch} of flow {name}: rows staged and committed {rows}, and the ledger has no line of it")),
     }
 }
 
@@ -142,13 +141,13 @@ fn of_table(audit: &Audit, (fewest, most): Span) -> Vec<String> {
     if let Some(rows) = audit.rows {
         if rows < fewest {
             differences.push(format!(
-                "{} rows are missing: the table has {rows}, by the ledger there are at least {fewest}",
+                "missing rows: {}; the table has {rows}, by the ledger there are at least {fewest}",
                 fewest - rows
             ));
         }
         if let Some(most) = most.filter(|most| rows > *most) {
             let more = rows - most;
-            differences.push(format!("{more} rows are too many: the table has {rows}, by the ledger there are at most {most}"));
+            differences.push(format!("rows too many: {more}; the table has {rows}, by the ledger there are at most {most}"));
         }
     }
     match audit.repeated_keys {
@@ -229,9 +228,9 @@ mod tests {
         let entries = [entry(1, Append, 3), entry(3, Append, 4)];
         assert_eq!(differences(&epochs, audit(&entries, 7)), [""; 0]);
         let fewer = differences(&epochs, audit(&entries, 6));
-        assert_eq!(fewer, ["1 rows are missing: the table has 6, by the ledger there are at least 7"]);
+        assert_eq!(fewer, ["missing rows: 1; the table has 6, by the ledger there are at least 7"]);
         let more = differences(&epochs, audit(&entries, 9));
-        assert_eq!(more, ["2 rows are too many: the table has 9, by the ledger there are at most 7"]);
+        assert_eq!(more, ["rows too many: 2; the table has 9, by the ledger there are at most 7"]);
     }
 
     #[test]
@@ -239,9 +238,9 @@ mod tests {
         let epochs = [epoch(1, Append, 3), epoch(2, Append, 4)];
         let gone = differences(&epochs, audit(&[entry(1, Append, 3)], 7));
         assert_eq!(gone.len(), 2, "{gone:?}");
-        assert_eq!(gone[0], "epoch 2 of flow f: 4 rows were staged and committed, and the ledger has no line of it");
+        assert_eq!(gone[0], "epoch 2 of flow f: rows staged and committed 4, and the ledger has no line of it");
         let other = differences(&epochs, audit(&[entry(1, Append, 3), entry(2, Append, 5)], 8));
-        assert_eq!(other, ["epoch 2 of flow f: 4 rows were staged, and the ledger says 5"]);
+        assert_eq!(other, ["epoch 2 of flow f: rows staged 4, rows by the ledger 5"]);
     }
 
     #[test]

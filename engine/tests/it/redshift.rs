@@ -23,21 +23,8 @@ impl Cluster {
     /// `None`, having said so, where there is no PostgreSQL; in CI that is an error.
     pub(crate) fn start() -> Option<Self> {
         let s3 = S3Server::builder().start().unwrap();
-        let options = S3Options {
-            endpoint: Some(s3.endpoint()),
-            region: Some(s3.region().to_owned()),
-            access_key: Some(s3.access_key().to_owned()),
-            secret_key: Some(s3.secret_key().to_owned()),
-            ..S3Options::default()
-        };
-        match RedshiftSim::start_blocking(SimOptions { s3: options, ..SimOptions::default() }) {
-            Ok(sim) => Some(Self { sim, s3 }),
-            Err(error @ redshift_sim::Error::NoPostgres { .. }) if std::env::var_os("CI").is_none() => {
-                eprintln!("skipped: {error}");
-                None
-            }
-            Err(error) => panic!("{error}"),
-        }
+        let sim = stand_in(SimOptions { s3: of(&s3), ..SimOptions::default() })?;
+        Some(Self { sim, s3 })
     }
 
     /// What an engine needs to load it.
@@ -94,6 +81,29 @@ impl Cluster {
     fn staged(&self, schema: &str) -> Vec<String> {
         let below = format!("staging/{schema}.");
         self.s3.object_keys(BUCKET).into_iter().filter(|key| key.starts_with(&below)).collect()
+    }
+}
+
+/// An S3 server as a stand-in reaches it.
+pub(crate) fn of(s3: &S3Server) -> S3Options {
+    S3Options {
+        endpoint: Some(s3.endpoint()),
+        region: Some(s3.region().to_owned()),
+        access_key: Some(s3.access_key().to_owned()),
+        secret_key: Some(s3.secret_key().to_owned()),
+        ..S3Options::default()
+    }
+}
+
+/// A stand-in; `None`, having said so, where there is no PostgreSQL; in CI that is an error.
+pub(crate) fn stand_in(options: SimOptions) -> Option<RedshiftSim> {
+    match RedshiftSim::start_blocking(options) {
+        Ok(sim) => Some(sim),
+        Err(error @ redshift_sim::Error::NoPostgres { .. }) if std::env::var_os("CI").is_none() => {
+            eprintln!("skipped: {error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
     }
 }
 

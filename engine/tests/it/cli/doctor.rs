@@ -1,12 +1,13 @@
 //! `engine doctor`: misconfigurations are planted one at a time, and each is named with what repairs it.
 
-use redshift_sim::{Isolation, RedshiftSim, S3Options, SimOptions};
+use redshift_sim::{Isolation, RedshiftSim, SimOptions};
 use serde_json::Value;
 use testkit::postgres::Postgres;
 use testkit::s3::{BUCKET, Fault, FaultKind, Operation, S3Server};
 
 use super::bench::Bench;
-use crate::redshift::query;
+use crate::redshift::{of, query, stand_in};
+use crate::s3::settings;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/loader";
 
@@ -22,27 +23,11 @@ impl Setup {
     /// PostgreSQL, which in CI is an error.
     fn start(plant: impl FnOnce(&mut SimOptions)) -> Option<Self> {
         let s3 = S3Server::builder().start().unwrap();
-        let mut options = SimOptions {
-            s3: S3Options {
-                endpoint: Some(s3.endpoint()),
-                region: Some(s3.region().to_owned()),
-                access_key: Some(s3.access_key().to_owned()),
-                secret_key: Some(s3.secret_key().to_owned()),
-                ..S3Options::default()
-            },
-            ..SimOptions::default()
-        };
+        let mut options = SimOptions { s3: of(&s3), ..SimOptions::default() };
         plant(&mut options);
-        let sim = match RedshiftSim::start_blocking(options) {
-            Ok(sim) => sim,
-            Err(error @ redshift_sim::Error::NoPostgres { .. }) if std::env::var_os("CI").is_none() => {
-                eprintln!("skipped: {error}");
-                return None;
-            }
-            Err(error) => panic!("{error}"),
-        };
+        let sim = stand_in(options)?;
         let mut bench = Bench::new();
-        for (name, value) in s3.environment() {
+        for (name, value) in settings(s3.environment()) {
             bench.set(&name, value);
         }
         bench.secret("hush-password").secret(s3.secret_key());
@@ -201,21 +186,17 @@ fn missing_rights_are_named_with_statements_that_give_them() {
                     CREATE EXTERNAL TABLE w STORED AS WAREHOUSE LOCATION 'shop.posts';\n\
                     INSERT INTO w SELECT id, title, score FROM posts;\n";
     setup.bench.write("p.sql", pipeline);
-    let wrong = setup.wrong(&["p.sql"], 1);
-    let rights: Vec<&Wrong> = wrong.iter().filter(|wrong| wrong.check == "rights").collect();
-    let [schema, table, owner] = rights.as_slice() else { panic!("{wrong:#?}") };
-    schema.is(
-        "rights",
-        "problem",
-        "'loader' lacks USAGE, CREATE on schema 'shop'",
-        "GRANT USAGE, CREATE ON SCHEMA \"shop\" TO \"loader\";",
-    );
+    let closed = setup.wrong(&["p.sql"], 1);
+    let [schema] = closed.as_slice() else { panic!("{closed:#?}") };
+    let fix = "GRANT USAGE, CREATE ON SCHEMA \"shop\" TO \"loader\";";
+    schema.is("rights", "problem", "'loader' lacks USAGE, CREATE on schema 'shop'", fix);
+    setup.sql(&schema.fix);
+    let open = setup.wrong(&["p.sql"], 1);
+    let [table, owner] = open.as_slice() else { panic!("{open:#?}") };
     let fix = "GRANT SELECT, INSERT, UPDATE, DELETE ON \"shop\".\"posts\" TO \"loader\";";
     table.is("rights", "problem", "lacks SELECT, INSERT, UPDATE, DELETE on table", fix);
     owner.is("rights", "warning", "owned by 'awsuser'", "ALTER TABLE \"shop\".\"posts\" OWNER TO \"loader\";");
-    for right in [schema, table] {
-        setup.sql(&right.fix);
-    }
+    setup.sql(&table.fix);
     let left = setup.wrong(&["p.sql"], 0);
     assert!(matches!(left.as_slice(), [owner] if owner.found.contains("owned by")), "{left:#?}");
 }
@@ -233,7 +214,7 @@ fn a_session_that_tells_case_apart_is_a_warning_with_the_statement() {
 #[test]
 fn a_clock_that_is_minutes_off_is_a_problem() {
     let Some(setup) = Setup::start(|options| options.clock_ahead = 600) else { return };
-    setup.only(1).is("warehouse clock", "problem", "the cluster is 10 min", "timedatectl set-ntp true");
+    setup.only(1).is("warehouse clock", "problem", "ahead of this machine; AWS refuses", "timedatectl set-ntp true");
     let Some(setup) = Setup::start(|options| options.clock_ahead = -30) else { return };
     setup.only(0).is("warehouse clock", "warning", "behind this machine", "timedatectl set-ntp true");
 }
