@@ -29,6 +29,7 @@ use crate::epoch::record::FlowRecord;
 use crate::epoch::whole::settle;
 use crate::epoch::{Scope, finish, quarantine, record, recover, slice, stage, staging_folder};
 use crate::flow::{Class, Flow, assign, plan};
+use crate::memory;
 use crate::session::Session;
 use crate::sql::Pipeline;
 use crate::state::{FlowProgress, Progress, StateStore};
@@ -70,7 +71,7 @@ pub async fn run(
 ) -> Result<Outcome> {
     let name = pipeline.name.clone();
     under_lease(Arc::clone(&store), &name, &session.context.clock, async |held: &HeldLease| {
-        drive(&mut pipeline, session, store.as_ref(), held, options, observer, stop).await
+        Box::pin(drive(&mut pipeline, session, store.as_ref(), held, options, observer, stop)).await
     })
     .await
 }
@@ -180,6 +181,8 @@ fn clean_temporary(session: &Session, pipeline: &str) -> Result<()> {
 
 /// Epochs until no flow finds anything new.
 async fn drain(scope: Scope<'_>) -> Result<()> {
+    // What planning took is free by now.
+    memory::give_back();
     let mut drained = BTreeSet::new();
     let mut recovered = false;
     while !scope.stop.is_cancelled() {
