@@ -247,7 +247,7 @@ impl Stores {
             .ok_or_else(|| Error::config(format!("location '{url}' has no bucket; expected s3://bucket/prefix")))?;
         let builder = self.s3_builder().with_bucket_name(bucket).with_conditional_put(S3ConditionalPut::ETagMatch);
         let builder = builder.with_retry(retries());
-        let path_style = self.s3.path_style.unwrap_or(self.s3.endpoint.is_some());
+        let path_style = self.s3.path_style.unwrap_or(self.endpoint().is_some());
         let store = builder.with_virtual_hosted_style_request(!path_style).build();
         Ok(Arc::new(store.map_err(|error| Error::config(format!("[s3]: {error}")))?))
     }
@@ -267,8 +267,9 @@ impl Stores {
                 builder = builder.with_config(key, value);
             }
         }
-        if let Some(endpoint) = &self.s3.endpoint {
-            builder = builder.with_allow_http(endpoint.starts_with("http://"));
+        // Whoever names such an endpoint, here or in the environment, means it.
+        if builder.get_config_value(&AmazonS3ConfigKey::Endpoint).is_some_and(|endpoint| endpoint.starts_with("http://")) {
+            builder = builder.with_allow_http(true);
         }
         builder
     }

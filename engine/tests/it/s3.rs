@@ -64,6 +64,15 @@ fn a_run_on_s3_writes_what_a_run_on_disk_writes() {
     }
 }
 
+#[test]
+fn what_tools_of_aws_find_in_the_environment_is_enough() {
+    let s3 = server();
+    let environment = s3.environment().into_iter().filter(|(name, _)| name != "AWS_ALLOW_HTTP").collect();
+    let lab = Lab::remote(MIXED, &format!("s3://{BUCKET}/some/lake"), environment);
+    lab.run_well("without [s3]");
+    assert!(s3.object_keys(BUCKET).iter().any(|key| key.starts_with("some/lake/mixed/appended/")));
+}
+
 /// Passes of each point at which a run on S3 is killed: the first, the middle one, the last.
 #[cfg(feature = "failpoints")]
 fn passes(count: u64) -> std::collections::BTreeSet<u64> {
