@@ -55,10 +55,20 @@ async fn write(location: &Location, context: &Context) -> Result<Written, Refuse
     let put = place.store.put_opts(&place.path, "engine doctor".into(), options).await;
     put.map_err(|error| ("written", "s3:PutObject", error))?;
     let after = context.clock.now();
-    let unreadable = |error| ("read", "s3:GetObject", error);
-    let modified = place.store.head(&place.path).await.map_err(unreadable)?.last_modified;
-    place.store.get(&place.path).await.map_err(unreadable)?.bytes().await.map_err(unreadable)?;
-    Ok(Written { place, modified, before, after })
+    match read(&place).await {
+        Ok(modified) => Ok(Written { place, modified, before, after }),
+        Err(error) => {
+            // Nothing stays; that it cannot be read is what is told.
+            drop(place.store.delete(&place.path).await);
+            Err(("read", "s3:GetObject", error))
+        }
+    }
+}
+
+async fn read(place: &Location) -> object_store::Result<DateTime<Utc>> {
+    let modified = place.store.head(&place.path).await?.last_modified;
+    place.store.get(&place.path).await?.bytes().await?;
+    Ok(modified)
 }
 
 /// Creates the object once more, which has to fail.

@@ -152,7 +152,7 @@ pub struct Receipt {
     pub bytes: u64,
 }
 
-/// Keeps rows that a table cannot hold out of it, so that they are put aside instead of failing the run.
+/// Looks at rows before they are staged: what a table cannot hold fails the run before anything is recorded, or is put aside.
 pub trait Gate: Send + Sync + Debug {
     /// Parts rows of the columns that [`SinkPlan::schema`] has.
     ///
@@ -160,8 +160,8 @@ pub trait Gate: Send + Sync + Debug {
     /// When they cannot be looked at.
     fn pass(&self, rows: RecordBatch) -> Result<Passed>;
 
-    /// The share of the rows of an epoch that may be refused before the run fails.
-    fn max_bad_ratio(&self) -> f64;
+    /// The share of the rows of an epoch that may be put aside before the run fails; `None`: the first that is refused fails it.
+    fn max_bad_ratio(&self) -> Option<f64>;
 }
 
 /// What a [`Gate`] makes of rows.
@@ -190,6 +190,13 @@ pub struct Audit {
     pub repeated_keys: Option<u64>,
     /// Changes of rows that no batch made, as somebody who wrote to the table himself leaves them.
     pub foreign: Vec<String>,
+}
+
+impl Audit {
+    /// Whether every row came by an upsert, so that no two may have one key.
+    pub(crate) fn is_only_upserted(&self) -> bool {
+        !self.entries.is_empty() && self.entries.iter().all(|entry| entry.mode == WriteMode::Upsert)
+    }
 }
 
 /// A batch in a ledger.
@@ -223,7 +230,7 @@ pub trait Sink: Send + Sync + Debug {
     /// change that is not additive.
     async fn plan(&self, query: &SchemaRef, mode: WriteMode) -> Result<SinkPlan>;
 
-    /// What keeps rows out that the table cannot hold, where its declaration asks for that instead of a run that fails.
+    /// What looks at rows before they are staged; `None` where the table holds whatever its columns say.
     ///
     /// # Errors
     /// When the table cannot be read.

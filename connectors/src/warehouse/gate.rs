@@ -1,4 +1,4 @@
-//! Rows with values that a table of a database cannot hold, put aside before they are staged.
+//! Rows with values that a table of a database cannot hold, found before they are staged.
 //!
 //! What a gate lets through is checked again when it is loaded: the table may have changed since.
 
@@ -36,7 +36,7 @@ pub(crate) trait Columns: Send + Sync + std::fmt::Debug {
     fn may_be_null(&self, column: usize) -> bool;
 }
 
-/// Keeps rows out of one table.
+/// Looks at the rows of one table.
 #[derive(Debug)]
 pub(crate) struct ColumnGate<C> {
     pub(crate) columns: C,
@@ -56,20 +56,20 @@ impl<C: Columns> Gate for ColumnGate<C> {
         if misfits.is_empty() {
             return Ok(Passed { rows, refused: Vec::new() });
         }
-        misfits.sort_by_key(|misfit| (misfit.row, self.becomes_null(misfit.column)));
+        // Of one row, what keeps it out first.
+        misfits.sort_by_key(|misfit| (misfit.row, self.becomes_null(misfit.column), misfit.column));
         let mut keep = vec![true; rows.num_rows()];
         let mut nulled = vec![Vec::new(); rows.num_columns()];
-        let mut refused = Vec::new();
-        let schema = rows.schema();
+        let mut refused: Vec<BadRecord> = Vec::new();
+        let (schema, mut last) = (rows.schema(), None);
         for Misfit { row, column, reason } in misfits {
-            // Of a row that goes, the first reason is enough.
-            if !keep[row] {
-                continue;
-            }
-            let kept = self.becomes_null(column);
+            let kept = keep[row] && self.becomes_null(column);
             keep[row] = kept;
             if kept {
                 nulled[column].push(row);
+            }
+            if last.replace(row) == Some(row) {
+                continue;
             }
             let names = schema.fields().iter().map(|field| field.name().as_str());
             refused.push(BadRecord {
@@ -85,8 +85,8 @@ impl<C: Columns> Gate for ColumnGate<C> {
         Ok(Passed { rows: filter_record_batch(&rows, &BooleanArray::from(keep))?, refused })
     }
 
-    fn max_bad_ratio(&self) -> f64 {
-        self.max_bad_ratio
+    fn max_bad_ratio(&self) -> Option<f64> {
+        (self.on_error != OnError::Fail).then_some(self.max_bad_ratio)
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
     fn rows_that_do_not_fit_are_put_aside_once_each() {
         let passed = passed(OnError::Quarantine);
         assert_eq!(passed.rows.column(0).as_primitive::<Int64Type>().values(), &[1]);
-        let expected = [(2, "v", "is long", false), (3, "v", "is long", false), (4, "v", "is long", false)];
+        let expected = [(2, "v", "is long", false), (3, "k", "is NULL", false), (4, "v", "is long", false)];
         assert_eq!(said(&passed), expected);
         assert_eq!(std::str::from_utf8(&passed.refused[0].raw).unwrap(), r#"{"k":"2","v":"long"}"#);
     }

@@ -77,7 +77,8 @@ pub(super) async fn redshift_sim(arguments: RedshiftSimArguments, settings: &Set
         has_own_password: arguments.password != PASSWORD,
         staging: settings.text("warehouse.staging").map(str::to_owned),
         role: arguments.roles.first().cloned(),
-        s3_endpoint: s3.endpoint.clone(),
+        // engine.toml has one [s3] only.
+        s3_endpoint: s3.endpoint.clone().filter(|endpoint| settings.text("s3.endpoint") != Some(endpoint)),
     };
     let options = SimOptions {
         port: arguments.port,
@@ -128,8 +129,8 @@ impl Lines {
     fn text(&self, sim: &RedshiftSim) -> String {
         let (user, address, database) = (sim.user(), sim.address(), sim.database());
         let (for_psql, password) = match self.has_own_password {
-            true => (String::new(), "${REDSHIFT_SIM_PASSWORD}"),
-            false => (format!(":{PASSWORD}"), PASSWORD),
+            true => (String::new(), "\"${REDSHIFT_SIM_PASSWORD}\"   # set that to the password that was given".to_owned()),
+            false => (format!(":{PASSWORD}"), format!("\"{PASSWORD}\"")),
         };
         let staging = self.staging.as_deref().unwrap_or("s3://staging/engine");
         let role = self.role.as_deref().unwrap_or("default");
@@ -137,7 +138,7 @@ impl Lines {
             "# The stand-in for Redshift: psql 'postgres://{user}{for_psql}@{address}/{database}?sslmode=disable'\n\
              [warehouse]\n\
              url      = \"redshift://{user}@{address}/{database}\"\n\
-             password = \"{password}\"\n\
+             password = {password}\n\
              staging  = \"{staging}\"\n\
              iam_role = \"{role}\"\n"
         );

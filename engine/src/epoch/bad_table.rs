@@ -134,7 +134,7 @@ pub(super) async fn stage(
     for table in tables {
         let query = LogicalPlanBuilder::scan("bad", provider_as_source(table), None)?.build()?;
         let sink_plan = sink.plan(&plan::query_schema(&query), WriteMode::Overwrite).await.with_context(what)?;
-        let query = plan::staged(query, &sink_plan, false)?;
+        let query = plan::staged(query, &sink_plan, plan::Rows::All)?;
         let place = place.join(&files.len().to_string());
         let next = write_stage(scope, query, &sink_plan, place, |_| {}).await.with_context(what)?;
         files.push(next.files.len());

@@ -1,10 +1,11 @@
-//! Rows on their way into the staged files: those that a sink refuses, and asks to be put aside, leave here.
+//! Rows on their way into the staged files: those that a sink cannot hold end the epoch here, or leave here and are put aside.
 
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arrow::array::RecordBatch;
 use connectors::sink::{Gate, Passed};
+use connectors::source::BadRecord;
 use tempfile::TempDir;
 
 use super::Scope;
@@ -60,7 +61,7 @@ impl Guard {
     /// The rows that the sink takes.
     ///
     /// # Errors
-    /// When they cannot be looked at, or the local disk does not play along.
+    /// For the first that it refuses, where that fails the run; when they cannot be looked at, or the local disk does not play along.
     pub(super) async fn pass(&mut self, rows: RecordBatch) -> connectors::Result<RecordBatch> {
         let count = rows.num_rows() as u64;
         let Passed { rows, mut refused } = self.gate.pass(rows)?;
@@ -68,17 +69,36 @@ impl Guard {
             record.row = record.row.map(|row| self.rows + row);
             record.file.clone_from(&self.statement);
         }
+        if let (None, Some(first)) = (self.gate.max_bad_ratio(), refused.first()) {
+            return Err(refusal(first));
+        }
         self.rows += count;
         self.bad.write(refused).await?;
         Ok(rows)
     }
 
-    /// What was refused.
+    /// What was refused, however much of the rows it is if `any_share`.
     ///
     /// # Errors
     /// When it is more than the sink allows.
-    pub(super) async fn finish(self) -> Result<Option<Refused>> {
-        let rows = self.bad.finish(self.rows, self.gate.max_bad_ratio()).await?;
+    pub(super) async fn finish(self, any_share: bool) -> Result<Option<Refused>> {
+        let ratio = if any_share { 1.0 } else { self.gate.max_bad_ratio().unwrap_or_default() };
+        let rows = self.bad.finish(self.rows, ratio).await?;
         Ok(rows.map(|rows| Refused { flow: self.flow, table: self.table, rows, _folder: self.folder }))
     }
+}
+
+/// Letters of a row that an error shows.
+const SHOWN: usize = 200;
+
+fn refusal(record: &BadRecord) -> connectors::Error {
+    let (row, column) = (record.row.unwrap_or_default(), record.column.as_deref().unwrap_or_default());
+    let raw = String::from_utf8_lossy(&record.raw);
+    let shown: String = raw.chars().take(SHOWN).collect();
+    let more = if shown.len() < raw.len() { "..." } else { "" };
+    connectors::Error::data(format!(
+        "row {row} of the epoch, column '{column}': {}; nothing was written. The row is {shown}{more}. To put such rows aside and go on, add \
+         OPTIONS ('on_error' 'quarantine')",
+        record.reason
+    ))
 }

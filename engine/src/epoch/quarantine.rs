@@ -119,7 +119,7 @@ pub async fn stage(
     for (source, slice) in &slices.by_source {
         let Some(rows) = &slice.bad else { continue };
         let waiting = joined(readers.iter().filter(|flow| flow.sources.contains(source)).map(|flow| flow.id.as_str()));
-        flows.push(stage_records(scope, source, rows, waiting, progress, folder, staged).await?);
+        flows.push(stage_records(scope, (source, flow_id(source)), rows, waiting, progress, folder, staged).await?);
     }
     Ok(flows)
 }
@@ -130,15 +130,17 @@ pub async fn stage(
 /// As [`stage`].
 pub(super) async fn stage_refused(scope: Scope<'_>, refused: &Refused, folder: &Location, staged: &mut Staged) -> Result<()> {
     let progress = scope.store.progress(&scope.pipeline.name).await?;
-    let flow = stage_records(scope, &refused.table, &refused.rows, String::new(), &progress, folder, staged).await?;
+    // Two flows may feed one table. No flow has such an id: theirs end in a name or in `-<number>`.
+    let id = format!("{}-refused", refused.flow);
+    let flow = stage_records(scope, (&refused.table, id), &refused.rows, String::new(), &progress, folder, staged).await?;
     staged.refused.push(flow);
     Ok(())
 }
 
-/// Stages bad records of `source`, which the flows `waiting` have not had as rows.
+/// Stages bad records of `source`, which the flows `waiting` have not had as rows, to be committed as `flow`.
 async fn stage_records(
     scope: Scope<'_>,
-    source: &str,
+    (source, flow): (&str, String),
     (rows, count): &BadTable,
     waiting: String,
     progress: &Progress,
@@ -156,11 +158,11 @@ async fn stage_records(
     let columns: Vec<Expr> = std::iter::once(epoch).chain(records).chain(marks).collect();
     let query = LogicalPlanBuilder::scan("bad", provider_as_source(Arc::clone(rows)), None)?.project(columns)?.build()?;
     let sink_plan = sink.plan(&plan::query_schema(&query), WriteMode::Append).await.with_context(what)?;
-    let query = plan::staged(query, &sink_plan, false)?;
+    let query = plan::staged(query, &sink_plan, plan::Rows::All)?;
     let place = folder.join(&format!("stage-{}", staged.stages.len()));
     staged.stages.push(write_stage(scope, query, &sink_plan, place, |_| {}).await.with_context(what)?);
     Ok(FlowCheckpoint {
-        flow: flow_id(source),
+        flow,
         sink: table,
         mode: WriteMode::Append,
         key: Vec::new(),

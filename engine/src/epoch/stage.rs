@@ -24,6 +24,7 @@ use super::guard::{Guard, Refused};
 use super::unique::KeyWatch;
 use super::whole::{Found, WholeReads};
 use super::{Scope, quarantine};
+use crate::flow::plan::Rows;
 use crate::flow::{Flow, plan};
 use crate::state::{FlowCheckpoint, StageCheckpoint};
 
@@ -59,6 +60,29 @@ pub async fn stage(
     tables: &BTreeMap<String, Arc<dyn TableProvider>>,
     folder: &Location,
 ) -> Result<Staged> {
+    stage_refusing(scope, flows, tables, folder, false).await
+}
+
+/// The same of rows of which sinks may refuse any share, and put it aside: a few that were bad before say nothing of the share of an input.
+///
+/// # Errors
+/// As [`stage`].
+pub async fn stage_again(
+    scope: Scope<'_>,
+    flows: &[&Flow],
+    tables: &BTreeMap<String, Arc<dyn TableProvider>>,
+    folder: &Location,
+) -> Result<Staged> {
+    stage_refusing(scope, flows, tables, folder, true).await
+}
+
+async fn stage_refusing(
+    scope: Scope<'_>,
+    flows: &[&Flow],
+    tables: &BTreeMap<String, Arc<dyn TableProvider>>,
+    folder: &Location,
+    any_share: bool,
+) -> Result<Staged> {
     let mut staged = Staged::default();
     let (mut known, mut refused) = (Vec::new(), Vec::new());
     for flow in flows {
@@ -69,7 +93,7 @@ pub async fn stage(
             Some(index) => index,
             None => {
                 let place = folder.join(&format!("stage-{}", staged.stages.len()));
-                let stage = Box::pin(stage_one(scope, flow, tables, place, gate)).await;
+                let stage = Box::pin(stage_one(scope, flow, tables, place, gate, any_share)).await;
                 let stage = stage.with_context(|| {
                     format!("{}:{}: {}", scope.pipeline.path.display(), scope.pipeline.line(&flow.span), flow.table.name)
                 })?;
@@ -104,29 +128,32 @@ async fn stage_one(
     tables: &BTreeMap<String, Arc<dyn TableProvider>>,
     place: Location,
     gate: Option<Arc<dyn Gate>>,
+    any_share: bool,
 ) -> Result<Stage> {
     let started = Instant::now();
     let sink = &flow.sink_plan;
     let is_upsert = flow.mode == WriteMode::Upsert;
     let guard = || gate.clone().map(|gate| Guard::new(scope, flow, gate)).transpose();
-    let keys = is_upsert.then(|| KeyWatch::new(&sink.schema, &sink.key, &scope.session.context.runtime.memory_pool));
+    // A key that is NULL equals nothing: a gate refuses each of its rows.
+    let pool = &scope.session.context.runtime.memory_pool;
+    let keys = is_upsert.then(|| KeyWatch::new(&sink.schema, &sink.key, gate.is_some(), pool));
     let mut watches = Watches { keys: keys.transpose()?, guard: guard()? };
     let (query, mut reads) = reading(scope, flow, tables)?;
     let written = |rows| scope.observer.staging(&flow.id, rows);
-    let plain = plan::staged(query, sink, false)?;
+    let plain = plan::staged(query, sink, Rows::All)?;
     let state = session_state(scope, false);
     let mut rows = write(scope, state, plain, sink, place.clone(), &mut watches, written).await?;
     if rows.is_none() && is_upsert {
         place.clear(None).await?;
         let query;
         (query, reads) = reading(scope, flow, tables)?;
-        let last_rows = plan::staged(query, sink, true)?;
+        let last_rows = plan::staged(query, sink, Rows::LastOfKey { and_without: gate.is_some() })?;
         watches = Watches { keys: None, guard: guard()? };
         rows = write(scope, session_state(scope, true), last_rows, sink, place, &mut watches, written).await?;
     }
     let found = reads.end().await?;
     let refused = match watches.guard {
-        Some(guard) => guard.finish().await?,
+        Some(guard) => guard.finish(any_share).await?,
         None => None,
     };
     scope.observer.staged(&flow.id, started.elapsed());
@@ -164,7 +191,19 @@ struct Watches {
     guard: Option<Guard>,
 }
 
+/// Bytes of rows that a gate looks at at a time: it keeps those that it refuses.
+const PIECE: usize = 4 << 20;
+
 impl Watches {
+    fn pieces(&self, rows: RecordBatch) -> Vec<RecordBatch> {
+        let (count, bytes) = (rows.num_rows(), rows.get_array_memory_size());
+        if self.guard.is_none() || bytes <= PIECE {
+            return vec![rows];
+        }
+        let each = (count * PIECE / bytes).max(1);
+        (0..count).step_by(each).map(|start| rows.slice(start, each.min(count - start))).collect()
+    }
+
     /// The rows that are staged; `None` when a key may have come before.
     async fn pass(&mut self, rows: RecordBatch) -> Result<Option<RecordBatch>> {
         // A row that its sink refuses still is the last of its key.
@@ -202,11 +241,13 @@ async fn write(
     while let Some(batch) = rows.try_next().await.map_err(connectors::Error::from)? {
         // Nullability is the sink's to say; the columns and their types are the same.
         let batch = RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec()).map_err(connectors::Error::from)?;
-        let Some(batch) = watches.pass(batch).await? else {
-            writer.abort().await?;
-            return Ok(None);
-        };
-        writer.write(batch).await?;
+        for piece in watches.pieces(batch) {
+            let Some(piece) = watches.pass(piece).await? else {
+                writer.abort().await?;
+                return Ok(None);
+            };
+            writer.write(piece).await?;
+        }
         written(writer.rows());
         point("stage-batch");
     }

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use anyhow::Result;
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::Schema;
 use arrow::row::{RowConverter, SortField};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
@@ -22,19 +22,21 @@ pub(super) struct KeyWatch {
     columns: Vec<usize>,
     converter: RowConverter,
     hasher: RandomState,
+    skips_null: bool,
     seen: HashSet<u64>,
     reservation: MemoryReservation,
 }
 
 impl KeyWatch {
-    /// Watches the columns `key` of `schema`.
-    pub(super) fn new(schema: &Schema, key: &[String], pool: &Arc<dyn MemoryPool>) -> Result<Self> {
+    /// Watches the columns `key` of `schema`; where `skips_null`, rows without all of them are not watched.
+    pub(super) fn new(schema: &Schema, key: &[String], skips_null: bool, pool: &Arc<dyn MemoryPool>) -> Result<Self> {
         let columns = key.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
         let fields = columns.iter().map(|index| SortField::new(schema.field(*index).data_type().clone())).collect();
         Ok(Self {
             columns,
             converter: RowConverter::new(fields)?,
             hasher: RandomState::new(),
+            skips_null,
             seen: HashSet::new(),
             reservation: MemoryConsumer::new("keys of an epoch").register(pool),
         })
@@ -48,7 +50,9 @@ impl KeyWatch {
             return Ok(false);
         }
         // Two keys of one hash cost a sort, and nothing else.
-        Ok(rows.iter().all(|row| self.seen.insert(self.hasher.hash_one(row.data()))))
+        let is_watched = |row: usize| !self.skips_null || columns.iter().all(|column| column.is_valid(row));
+        let mut watched = rows.iter().enumerate().filter(|(row, _)| is_watched(*row));
+        Ok(watched.all(|(_, row)| self.seen.insert(self.hasher.hash_one(row.data()))))
     }
 }
 
@@ -68,7 +72,7 @@ mod tests {
 
     fn watch(key: &[&str], pool: Arc<dyn MemoryPool>) -> KeyWatch {
         let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
-        KeyWatch::new(&batch(&[], &[]).schema(), &key, &pool).unwrap()
+        KeyWatch::new(&batch(&[], &[]).schema(), &key, false, &pool).unwrap()
     }
 
     #[test]

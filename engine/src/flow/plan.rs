@@ -24,11 +24,23 @@ const ARRIVAL: &str = "__engine_arrival";
 /// 1 for the row that wins among those of its key.
 const RANK: &str = "__engine_rank";
 
-/// The query's columns, cast to the sink's and in its order; for an upsert, the last row of each key.
+/// Which rows of a query are staged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// All.
+    All,
+    /// The last of each key; where `and_without`, all rows with NULL in the key too, which equals nothing.
+    LastOfKey {
+        /// Whether rows without a key are staged, each.
+        and_without: bool,
+    },
+}
+
+/// The query's columns, cast to the sink's and in its order.
 ///
 /// # Errors
 /// A cast that cannot be planned.
-pub fn staged(query: LogicalPlan, sink: &SinkPlan, upsert: bool) -> Result<LogicalPlan> {
+pub fn staged(query: LogicalPlan, sink: &SinkPlan, rows: Rows) -> Result<LogicalPlan> {
     let schema = query.schema();
     let mut columns = Vec::with_capacity(sink.schema.fields().len());
     for field in sink.schema.fields() {
@@ -43,20 +55,23 @@ pub fn staged(query: LogicalPlan, sink: &SinkPlan, upsert: bool) -> Result<Logic
         });
     }
     let projected = LogicalPlanBuilder::from(query).project(columns)?;
-    if upsert { last_of_each_key(projected, sink) } else { projected.build() }
+    match rows {
+        Rows::All => projected.build(),
+        Rows::LastOfKey { and_without } => last_of_each_key(projected, sink, and_without),
+    }
 }
 
-fn last_of_each_key(rows: LogicalPlanBuilder, sink: &SinkPlan) -> Result<LogicalPlan> {
+fn last_of_each_key(rows: LogicalPlanBuilder, sink: &SinkPlan, and_without: bool) -> Result<LogicalPlan> {
     let column = |name: &String| Expr::Column(Column::from_name(name));
     let columns: Vec<Expr> = sink.schema.fields().iter().map(|field| column(field.name())).collect();
     let order = sink.order_by.iter().map(column).chain([Expr::Column(Column::from_name(ARRIVAL))]);
     let order: Vec<Sort> = order.map(|value| value.sort(false, false)).collect();
     let rank = row_number().partition_by(sink.key.iter().map(column).collect()).order_by(order).build()?.alias(RANK);
-    rows.window([row_number().alias(ARRIVAL)])?
-        .window([rank])?
-        .filter(Expr::Column(Column::from_name(RANK)).eq(lit(1_u64)))?
-        .project(columns)?
-        .build()
+    let mut wanted = Expr::Column(Column::from_name(RANK)).eq(lit(1_u64));
+    if and_without {
+        wanted = sink.key.iter().map(|name| column(name).is_null()).fold(wanted, Expr::or);
+    }
+    rows.window([row_number().alias(ARRIVAL)])?.window([rank])?.filter(wanted)?.project(columns)?.build()
 }
 
 /// `plan` with every scan of a table named in `tables` reading that provider instead.
@@ -86,7 +101,7 @@ pub fn with_tables(plan: LogicalPlan, tables: &BTreeMap<String, Arc<dyn TablePro
 pub fn columns_of(flows: &[&Flow], state: &SessionState) -> Result<BTreeMap<String, BTreeSet<usize>>> {
     let mut columns: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
     for flow in flows {
-        let staged = staged(flow.query.clone(), &flow.sink_plan, false)?;
+        let staged = staged(flow.query.clone(), &flow.sink_plan, Rows::All)?;
         for (source, used) in used_columns(&staged, state)? {
             columns.entry(source).or_default().extend(used);
         }

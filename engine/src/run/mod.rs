@@ -262,7 +262,7 @@ fn limits(scope: Scope<'_>) -> Result<SliceLimits> {
     let set = scope.session.limits()?;
     let own = &scope.pipeline.options;
     let or = |own: u64, set: u64| if own == 0 { set } else { own };
-    Ok(SliceLimits { rows: or(own.epoch_rows, set.rows), bytes: or(own.epoch_bytes, set.bytes) })
+    Ok(SliceLimits { rows: or(own.epoch_rows, set.rows).max(1), bytes: or(own.epoch_bytes, set.bytes).max(1) })
 }
 
 /// Never the folder of another process: the lease's generation is in its name.

@@ -57,7 +57,8 @@ pub(super) async fn flow(
     let place = connector.place(&resolved, &session.context).map_err(from_connector)?;
     let sink = connector.sink(&resolved, &session.context).await.map_err(from_connector)?;
     let sink_plan = sink.plan(&plan::query_schema(&query), mode).await.map_err(from_connector)?;
-    plan::staged(query.clone(), &sink_plan, mode == WriteMode::Upsert).map_err(from_datafusion)?;
+    let rows = if mode == WriteMode::Upsert { plan::Rows::LastOfKey { and_without: false } } else { plan::Rows::All };
+    plan::staged(query.clone(), &sink_plan, rows).map_err(from_datafusion)?;
     if sink_plan.changes.contains(&Change::Create) {
         let lookup = pipeline.catalog.index.catalog();
         let other = taken::other(lookup, session, &pipeline.name, &table.spec).await.map_err(from_connector)?;

@@ -15,6 +15,8 @@ pub(super) struct Facts<'a> {
     pub(super) pipeline: &'a str,
     /// What the state says that the table was given.
     pub(super) epochs: &'a [EpochFlow],
+    /// What it says that any table was given: a table may have been declared in several ways.
+    pub(super) all_epochs: &'a [EpochFlow],
     /// Whether an epoch was committed before the table was looked at.
     pub(super) committed: &'a dyn Fn(&EpochFlow) -> bool,
     /// What the table says; `None` when it keeps no ledger, or was not looked at.
@@ -36,8 +38,8 @@ pub(super) fn judge(sink: String, location: String, elsewhere: Option<String>, f
         });
         return report;
     };
-    report.verified = true;
-    let (spans, span) = spans(audit);
+    report.verified = audit.rows.is_some() || !audit.exists;
+    let (spans, span) = spans(facts, audit);
     let ledger: Ledger<'_> = audit
         .entries
         .iter()
@@ -47,13 +49,19 @@ pub(super) fn judge(sink: String, location: String, elsewhere: Option<String>, f
     let different = |flow: &EpochFlow| difference(facts, flow, &ledger, audit);
     report.differences = facts.epochs.iter().filter_map(different).collect();
     report.differences.extend(unknown(facts, audit));
+    report.differences.extend(doubled(audit));
     report.epochs = lines(facts, &ledger, |flow| different(flow).is_some());
     report.table_rows = audit.rows;
     report.expected_rows = Some(span);
     report.differences.extend(of_table(audit, span));
     report.notes.extend(audit.foreign.iter().map(|change| format!("the table was changed by somebody else: {change}")));
-    if !audit.is_complete {
-        report.notes.push("the table's log does not go back to its beginning: its rows are not counted".to_owned());
+    if !report.verified {
+        let why = if audit.is_complete {
+            "a file of it does not say how many it has"
+        } else {
+            "its log does not go back to its beginning"
+        };
+        report.notes.push(format!("the table's rows are not counted: {why}"));
     }
     report
 }
@@ -97,7 +105,7 @@ fn unknown(facts: &Facts<'_>, audit: &Audit) -> Vec<String> {
         let known = first.entry(writer(facts, flow)).or_insert(flow.epoch);
         *known = flow.epoch.min(*known);
     }
-    let known: BTreeSet<Key> = facts.epochs.iter().map(|flow| key(facts, flow)).collect();
+    let known: BTreeSet<Key> = facts.all_epochs.iter().map(|flow| key(facts, flow)).collect();
     let is_unknown = |entry: &&LedgerEntry| {
         first.get(&entry.writer).is_some_and(|first| entry.epoch >= *first)
             && !known.contains(&(entry.writer.clone(), entry.epoch))
@@ -108,15 +116,36 @@ fn unknown(facts: &Facts<'_>, audit: &Audit) -> Vec<String> {
         .collect()
 }
 
+/// Batches that the ledger has more than once.
+fn doubled(audit: &Audit) -> Vec<String> {
+    let mut times: BTreeMap<(&str, u64), u64> = BTreeMap::new();
+    for entry in &audit.entries {
+        *times.entry((&entry.writer, entry.epoch)).or_default() += 1;
+    }
+    let doubled = times.into_iter().filter(|(_, times)| *times > 1);
+    doubled.map(|((writer, epoch), times)| format!("the ledger has epoch {epoch} of {writer} {times} times")).collect()
+}
+
+/// Whether a batch is of this pipeline before its progress was forgotten last: its rows may have been removed since, with good reason.
+fn is_earlier(facts: &Facts<'_>, entry: &LedgerEntry) -> bool {
+    let mine = format!("engine:{}:", facts.pipeline);
+    let incarnation = facts.all_epochs.first().map(|flow| format!("{mine}{}:", flow.incarnation));
+    entry.writer.starts_with(&mine) && incarnation.is_some_and(|incarnation| !entry.writer.starts_with(&incarnation))
+}
+
 /// The rows that a table may have: the fewest, and the most unless they are not known.
 type Span = (u64, Option<u64>);
 
 /// The most rows after each batch, and what holds now.
-fn spans(audit: &Audit) -> (Vec<Option<u64>>, Span) {
+fn spans(facts: &Facts<'_>, audit: &Audit) -> (Vec<Option<u64>>, Span) {
     let mut span: Span = (0, audit.is_complete.then_some(0));
     let mut most = Vec::with_capacity(audit.entries.len());
     for entry in &audit.entries {
+        let fewest = span.0;
         span = after(span, entry, audit.deletes);
+        if is_earlier(facts, entry) {
+            span.0 = if entry.mode == WriteMode::Overwrite { 0 } else { fewest };
+        }
         most.push(span.1);
     }
     (most, span)
@@ -216,7 +245,13 @@ mod tests {
     }
 
     fn differences(epochs: &[EpochFlow], audit: Audit) -> Vec<String> {
-        let facts = Facts { pipeline: "p", epochs, committed: &|flow: &EpochFlow| flow.is_committed, audit: Some(audit) };
+        let facts = Facts {
+            pipeline: "p",
+            epochs,
+            all_epochs: epochs,
+            committed: &|flow: &EpochFlow| flow.is_committed,
+            audit: Some(audit),
+        };
         judge("t".into(), "lake://t".into(), None, &facts).differences
     }
 
@@ -280,6 +315,37 @@ mod tests {
         // Of a log that was shortened, what came before an overwrite does not matter.
         let short = Audit { is_complete: false, ..audit(&entries[1..], 3) };
         assert_eq!(differences(&epochs, short), [""; 0]);
+    }
+
+    #[test]
+    fn a_batch_that_was_loaded_twice_is_named() {
+        let entries = [entry(1, Append, 3), entry(2, Append, 4), entry(2, Append, 4)];
+        let twice = differences(&[epoch(1, Append, 3), epoch(2, Append, 4)], audit(&entries, 11));
+        assert_eq!(twice, ["the ledger has epoch 2 of engine:p:i:f 2 times"]);
+    }
+
+    #[test]
+    fn what_an_earlier_beginning_brought_may_be_gone() {
+        let earlier = LedgerEntry { writer: "engine:p:h:f".into(), ..entry(1, Append, 3) };
+        let entries = [earlier, entry(1, Append, 3)];
+        for (rows, fits) in [(2, false), (3, true), (6, true), (7, false)] {
+            assert_eq!(differences(&[epoch(1, Append, 3)], audit(&entries, rows)).is_empty(), fits, "{rows}");
+        }
+    }
+
+    #[test]
+    fn a_table_whose_rows_nobody_counted_is_not_said_to_agree() {
+        let uncounted = Audit { rows: None, ..audit(&[entry(1, Append, 3)], 0) };
+        let epochs = [epoch(1, Append, 3)];
+        let facts = Facts {
+            pipeline: "p",
+            epochs: &epochs,
+            all_epochs: &epochs,
+            committed: &|flow: &EpochFlow| flow.is_committed,
+            audit: Some(uncounted),
+        };
+        let report = judge("t".into(), "lake://t".into(), None, &facts);
+        assert!(!report.verified && report.notes[0].contains("a file of it does not say"), "{report:?}");
     }
 
     #[test]

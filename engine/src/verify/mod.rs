@@ -1,7 +1,7 @@
 //! Whether the tables of a pipeline hold what its epochs brought: the state's record, the ledger of each table, and the table's own
 //! count, held against each other.
 //!
-//! Facts are read here; [`judge`] decides from them alone.
+//! Facts are read here; `judge` decides from them alone.
 
 mod judge;
 mod report;
@@ -56,7 +56,7 @@ pub async fn verify(session: &Session, pipeline: &str) -> Result<Verification> {
     for ((name, location), written) in by_table(session, &after)? {
         let audit: Option<Audit> = audits.remove(&(name.clone(), location.clone())).flatten();
         let committed = |flow: &EpochFlow| committed.contains(&key(flow));
-        let facts = judge::Facts { pipeline, epochs: &written.epochs, committed: &committed, audit };
+        let facts = judge::Facts { pipeline, epochs: &written.epochs, all_epochs: &after, committed: &committed, audit };
         sinks.push(judge::judge(name, location, written.elsewhere, &facts));
     }
     let pending = progress.pending.map(|checkpoint| checkpoint.epoch);

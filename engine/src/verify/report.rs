@@ -25,7 +25,7 @@ pub struct SinkReport {
     pub sink: String,
     /// Where it is.
     pub location: String,
-    /// Whether the table was looked at.
+    /// Whether the table was looked at and counted.
     pub verified: bool,
     /// The epochs since the pipeline's progress was forgotten last, the oldest first.
     pub epochs: Vec<EpochLine>,
@@ -83,7 +83,7 @@ impl Verification {
         let (name, count) = (&self.pipeline, self.sinks.len());
         text.push_str(&match different {
             0 if verified == count => format!("{name}: all {count} tables agree\n"),
-            0 => format!("{name}: {verified} of {count} tables agree, the others were not looked at\n"),
+            0 => format!("{name}: {verified} of {count} tables agree, the others could not be counted\n"),
             _ => format!("{name}: {different} of {count} tables differ\n"),
         });
         text

@@ -7,21 +7,26 @@ use super::error::error;
 use super::ledger::Ledger;
 use super::target::Target;
 use crate::error::Result;
-use crate::sink::{Audit, WriteMode};
+use crate::sink::Audit;
 use crate::warehouse::TableName;
 
 /// Reads both in one transaction.
 pub(super) async fn audit(client: &mut Client, name: &TableName, ledger: &Ledger, key: &[String]) -> Result<Audit> {
-    let exists = Target::find(client, name).await?.is_some();
+    let target = Target::find(client, name).await?;
     let transaction = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let transaction = transaction.start().await.map_err(error)?;
     let entries = ledger.entries(&transaction).await?;
-    let mut audit = Audit { entries, exists, is_complete: true, ..Audit::default() };
-    if exists {
+    let mut audit = Audit { entries, exists: target.is_some(), is_complete: true, ..Audit::default() };
+    if let Some(target) = target {
         let table = qualified(name);
         audit.rows = Some(count(&transaction, &format!("SELECT count(*) FROM {table}")).await?);
-        if audit.entries.iter().any(|entry| entry.mode == WriteMode::Upsert) && !key.is_empty() {
-            let key = key.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
+        if audit.is_only_upserted() && !key.is_empty() {
+            // As loads find them: a key may be spelt in another case.
+            let names = || target.columns.iter().map(|column| column.name.as_str());
+            let called = |wanted: &str| {
+                names().find(|name| *name == wanted).or_else(|| names().find(|name| name.eq_ignore_ascii_case(wanted)))
+            };
+            let key = key.iter().map(|column| quoted(called(column).unwrap_or(column))).collect::<Vec<_>>().join(", ");
             let repeated = format!("SELECT count(*) FROM (SELECT 1 FROM {table} GROUP BY {key} HAVING count(*) > 1) AS repeated");
             audit.repeated_keys = Some(count(&transaction, &repeated).await?);
         }

@@ -126,6 +126,9 @@ pub(super) fn misfits(batch: &RecordBatch, columns: &[Column]) -> Result<Vec<Mis
     let (mut found, mut out) = (Vec::new(), Vec::new());
     for (index, ((column, array), field)) in columns.iter().zip(batch.columns()).zip(schema.fields()).enumerate() {
         let mut values = Values::new(column, array.as_ref(), field, &options)?;
+        if values.fit_all() {
+            continue;
+        }
         for row in 0..batch.num_rows() {
             out.clear();
             if let Err(reason) = values.write(row, &mut out) {
@@ -216,6 +219,24 @@ impl<'a> Values<'a> {
             }
         };
         Ok(Self { form, nulls: array.logical_nulls().filter(|nulls| nulls.null_count() > 0), required: column.required })
+    }
+
+    /// Whether no value needs to be looked at: none of this form can be wrong.
+    fn fit_all(&self) -> bool {
+        let never_wrong = match &self.form {
+            Form::Boolean(_)
+            | Form::SmallInt(_)
+            | Form::Integer(_)
+            | Form::BigInt(_)
+            | Form::Real(_)
+            | Form::Double(_)
+            | Form::Numeric(..)
+            | Form::Time(_) => true,
+            Form::Text(texts, limit, has_nul) => limit.is_none() && !has_nul && texts.values().len() < 1 << 30,
+            Form::Bytea(values) => values.values().len() < 1 << 30,
+            Form::Date(_) | Form::Timestamp(_) | Form::Uuid(_) | Form::JsonText(..) | Form::Nested(..) => false,
+        };
+        never_wrong && (self.nulls.is_none() || self.required.is_none())
     }
 
     /// Adds the value of a row, with its length before it, or says why it cannot be in the table.

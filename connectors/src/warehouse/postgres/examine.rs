@@ -63,7 +63,9 @@ async fn server(client: &Client, config: &ConnectionConfig) -> Result<Vec<Findin
 
 /// A connection over a network that somebody could listen to, or take the place of the server in.
 pub(crate) fn unverified(config: &ConnectionConfig) -> Option<Finding> {
-    let is_verified = matches!(config.tls, TlsMode::VerifyCa | TlsMode::VerifyFull) || config.is_on_this_machine();
+    let has_authority = config.tls == TlsMode::Require && config.root_certificate.is_some();
+    let is_verified =
+        has_authority || matches!(config.tls, TlsMode::VerifyCa | TlsMode::VerifyFull) || config.is_on_this_machine();
     if is_verified {
         return None;
     }

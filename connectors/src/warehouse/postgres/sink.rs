@@ -119,9 +119,6 @@ impl Sink for PostgresSink {
 
     async fn gate(&self, plan: &SinkPlan) -> Result<Option<Arc<dyn Gate>>> {
         let (on_error, max_bad_ratio) = self.on_error;
-        if on_error == OnError::Fail {
-            return Ok(None);
-        }
         let mut client = Client::connect(&self.config).await?;
         let target = match (Target::find(client.driver(), &self.name).await?, &self.declared) {
             (None, Some(declared)) => Some(ddl::declared(&self.name, declared)?),

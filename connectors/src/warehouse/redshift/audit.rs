@@ -1,6 +1,6 @@
 //! The ledger of a table beside what is in it, both as of one snapshot.
 
-use crate::sink::{Audit, WriteMode};
+use crate::sink::Audit;
 use crate::warehouse::redshift::catalog;
 use crate::warehouse::redshift::config::RedshiftConfig;
 use crate::warehouse::redshift::ledger::Ledger;
@@ -29,7 +29,7 @@ async fn read(session: &Session, declared: &Declared, ledger: &Ledger, exists: b
     if exists {
         let table = declared.name.quoted();
         audit.rows = count(session, &format!("SELECT COUNT(*) FROM {table}")).await?;
-        if audit.entries.iter().any(|entry| entry.mode == WriteMode::Upsert) && !declared.key.is_empty() {
+        if audit.is_only_upserted() && !declared.key.is_empty() {
             let key: Vec<String> = declared.key.iter().map(|column| folded(column)).collect();
             let key = quoted_list(key.iter().map(String::as_str));
             let repeated =

@@ -27,7 +27,7 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         name: "overwrite",
         default: "atomic",
         help: "Redshift, INSERT OVERWRITE: 'atomic' deletes and inserts in one transaction and keeps grants and views; 'swap' fills a \
-               new table and gives it the name and the grants, and is refused where views are bound; 'fast' truncates and moves \
+               new table and gives it the name, grants, comments and owner, and is refused where views are bound; 'fast' truncates and moves \
                blocks, in seconds, and readers can see an empty table in between",
     },
     OptionSpec {
@@ -191,7 +191,7 @@ pub(crate) fn explain(options: &Options, mode: WriteMode) -> Result<Option<Strin
                  until the commit"
             }
             Overwrite::Swap => {
-                "'overwrite' 'swap': a new table is filled and takes the name and the grants, not owner, comments and datashares; refused \
+                "'overwrite' 'swap': a new table is filled and takes the name, the grants, comments and owner, not datashares; refused \
                  where views are bound to the old one"
             }
             Overwrite::Fast => {

@@ -227,9 +227,6 @@ impl Sink for RedshiftSink {
 
     async fn gate(&self, plan: &SinkPlan) -> Result<Option<Arc<dyn Gate>>> {
         let (on_error, max_bad_ratio) = self.declared.options.on_error;
-        if on_error == OnError::Fail {
-            return Ok(None);
-        }
         let session = self.config.session().await?;
         let existing = self.columns(&session).await.map_err(|problem| problem.into_error(self.name()))?;
         let columns = load_columns(self.name(), &plan.schema, existing.as_deref(), None)?;

@@ -68,10 +68,12 @@ pub(crate) async fn comments_and_owner(session: &Session, table: &Relation) -> R
         literal(&table.table)
     );
     let notes = "JOIN pg_description AS notes ON notes.objoid = tables.oid \
+                 AND notes.classoid = (SELECT classes.oid FROM pg_class AS classes JOIN pg_namespace AS classes_of \
+                 ON classes_of.oid = classes.relnamespace WHERE classes.relname = 'pg_class' AND classes_of.nspname = 'pg_catalog') \
                  LEFT JOIN pg_attribute AS columns ON columns.attrelid = tables.oid AND columns.attnum = notes.objsubid AND columns.attnum > 0";
     let query =
         format!("SELECT columns.attname, notes.description {} ORDER BY notes.objsubid", of_the_table.replace("{}", notes));
-    let mut statements: Vec<String> = session.rows(&query).await?.iter().map(|row| comment(table, row)).collect();
+    let mut statements: Vec<String> = session.rows(&query).await?.iter().filter_map(|row| comment(table, row)).collect();
     let query = format!(
         "SELECT pg_get_userbyid(tables.relowner) {} AND pg_get_userbyid(tables.relowner) <> current_user",
         of_the_table.replace("{}", "")
@@ -83,13 +85,19 @@ pub(crate) async fn comments_and_owner(session: &Session, table: &Relation) -> R
     Ok(statements)
 }
 
-fn comment(table: &Relation, row: &TextRow) -> String {
+/// COMMENT takes one literal, and whether a backslash in it stands for itself is a setting: such a comment is left out.
+fn comment(table: &Relation, row: &TextRow) -> Option<String> {
     let text = |index: usize| row.get(index).and_then(Option::as_deref);
-    let said = literal(text(1).unwrap_or_default());
-    match text(0) {
+    let said = text(1).unwrap_or_default();
+    if said.contains('\\') {
+        tracing::warn!(%table, column = text(0), "a comment with a backslash is not carried over");
+        return None;
+    }
+    let said = literal(said);
+    Some(match text(0) {
         Some(column) => format!("COMMENT ON COLUMN {}.{} IS {said}", table.quoted(), quoted(column)),
         None => format!("COMMENT ON TABLE {} IS {said}", table.quoted()),
-    }
+    })
 }
 
 #[cfg(test)]

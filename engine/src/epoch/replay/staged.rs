@@ -44,7 +44,7 @@ pub async fn stage(
         let mut tables: BTreeMap<String, Arc<dyn TableProvider>> =
             empty.map(|(name, schema)| (name, Arc::new(EmptyTable::new(schema)) as Arc<dyn TableProvider>)).collect();
         tables.insert(request.source.to_owned(), Arc::clone(&passed.rows));
-        staged = stage::stage(scope, &takers, &tables, folder).await?;
+        staged = stage::stage_again(scope, &takers, &tables, folder).await?;
     }
     let (Some((_, chunk)), Some(stays)) = (request.work.next(), &passed.stays) else {
         bail!("a pass that only looks has nothing to stage")

@@ -33,7 +33,11 @@ pub(super) async fn examine(session: &Session, config: &RedshiftConfig, context:
     let folder = config.staging.join(&format!("{}/{:016x}", probe::FOLDER, rand::random::<u64>()));
     let manifest = match upload(&folder).await {
         Ok(manifest) => manifest,
-        Err(error) => return vec![Finding::problem(STAGING, error.to_string(), "check [s3], and the policy of the bucket")],
+        Err(error) => {
+            // Nothing stays; what is told is why it was not all there.
+            drop(folder.clear(None).await);
+            return vec![Finding::problem(STAGING, error.to_string(), "check [s3], and the policy of the bucket")];
+        }
     };
     let copied = copy(session, config, &manifest).await;
     let mut findings = match copied {
@@ -122,7 +126,7 @@ fn refused(fault: &Fault, config: &RedshiftConfig) -> Finding {
         } else if message.contains("access denied") || message.contains("accessdenied") || message.contains("forbidden") {
             (ROLE, readable(config))
         } else if message.contains("default") && message.contains("role") {
-            (ROLE, "make a role the cluster's default, or set [warehouse] iam_role to an ARN".to_owned())
+            (ROLE, attach("default"))
         } else {
             (ROLE, "see what the cluster says; sys_load_error_detail and stl_load_errors may have more".to_owned())
         };
@@ -131,9 +135,15 @@ fn refused(fault: &Fault, config: &RedshiftConfig) -> Finding {
 
 /// "Authorizing COPY, UNLOAD ... operations using IAM roles" (Amazon Redshift Management Guide).
 fn attach(role: &str) -> String {
+    if role.eq_ignore_ascii_case("default") {
+        return "make a role the cluster's default, or set [warehouse] iam_role to an ARN".to_owned();
+    }
+    // Of a chain, the first is the cluster's own.
+    let role = role.split(',').next().unwrap_or(role).trim();
     format!(
         "let redshift.amazonaws.com assume the role, and attach it: aws redshift modify-cluster-iam-roles --cluster-identifier CLUSTER \
-         --add-iam-roles {role} (serverless: aws redshift-serverless update-namespace --namespace-name NAMESPACE --iam-roles {role})"
+         --add-iam-roles {role} (serverless: associate it with the namespace in the console; `update-namespace --iam-roles` replaces the whole \
+         list)"
     )
 }
 

@@ -105,6 +105,7 @@ async fn swap_keeps_grants_and_comments_and_is_refused_where_a_view_is_bound() {
     cluster.sql("GRANT INSERT ON swapped TO auditor WITH GRANT OPTION").await;
     cluster.sql("COMMENT ON TABLE swapped IS 'it''s ours'").await;
     cluster.sql("COMMENT ON COLUMN swapped.v IS 'a value'").await;
+    cluster.sql("COMMENT ON COLUMN swapped.id IS E'a\\\\b'").await;
     load(&cluster, &table, 2, WriteMode::Overwrite, &pairs(&[(3, "c")])).await.unwrap();
     holds(&cluster, "swapped", "id, v", &["3|c"]).await;
     let privileges = "SELECT identity_name, privilege_type, admin_option FROM svv_relation_privileges \
