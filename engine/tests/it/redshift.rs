@@ -162,7 +162,7 @@ REPLACE INTO all_of_them SELECT * FROM lines;
 #[test]
 fn rows_that_redshift_cannot_hold_are_put_aside_in_the_same_commit() {
     let Some(cluster) = Cluster::start() else { return };
-    let mut bench = cluster.bench();
+    let bench = cluster.bench();
     bench.write("lines.json", lines(20));
     bench.write("p.sql", LINES.replace(" MORE", ""));
     let refused = bench.engine(&["run", "p.sql"]);

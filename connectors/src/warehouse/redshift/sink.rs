@@ -11,7 +11,6 @@ use crate::clock::Clock;
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
 use crate::faults::{FILES_COPIED, point};
-use crate::on_error::OnError;
 use crate::options::Options;
 use crate::registry::Connector;
 use crate::sink::{Audit, Batch, BatchId, Gate, Receipt, Sink, SinkPlan, WriteMode};
