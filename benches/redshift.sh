@@ -11,10 +11,11 @@ if [ -z "${ENGINE:-}" ]; then
     ENGINE="${CARGO_TARGET_DIR:-target}/release/engine"
 fi
 engine=$(realpath "$ENGINE")
-cargo build --release --quiet -p redshift-sim --example bench
+# As the tests build it: a release build of its own would build all that it depends on once more.
+cargo build --quiet --workspace --features failpoints --example bench
 work=$(mktemp -d)
 mkfifo "$work/stop"
-"${CARGO_TARGET_DIR:-target}/release/examples/bench" <"$work/stop" >"$work/settings" 2>"$work/log" &
+"${CARGO_TARGET_DIR:-target}/debug/examples/bench" <"$work/stop" >"$work/settings" 2>"$work/log" &
 exec 3>"$work/stop"
 trap 'exec 3>&-; wait; rm -rf "$work"' EXIT
 until grep -q READY "$work/settings"; do sleep 0.1; kill -0 $! || { cat "$work/log" >&2; exit 1; }; done

@@ -1,4 +1,4 @@
-//! A stand-in for Redshift and one for S3 to measure against: `cargo run --release -p redshift-sim --example bench`.
+//! A stand-in for Redshift and one for S3 to measure against: `cargo run --workspace --example bench`.
 //!
 //! Prints the settings of an engine that loads the one through the other, as `NAME=value`, and runs until its standard input ends.
 //! `benches/redshift.sh` uses it.
