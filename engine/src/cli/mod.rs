@@ -52,7 +52,7 @@ Examples:
   engine plan queries/reddit.sql           show what a run would read, create and alter
   engine crawl s3://bucket/raw --plan      find the tables in files that nobody described
   engine replay FILE.sql TABLE             make rows of bad records after a fix
-  engine doctor                            try settings, state, lake and warehouse, and say what to repair
+  engine doctor                            try the whole setup, and say what to repair
   engine verify reddit                     hold what was read against what is in the tables
   engine shell                             query what is there
   engine catalog list                      what tables there are, with their columns and sizes
