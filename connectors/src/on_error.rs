@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef};
 use arrow::util::display::array_value_to_string;
-use serde_json::Value;
+use serde::Serializer as _;
 
 use crate::error::{Error, Result};
 use crate::options::Options;
@@ -43,12 +43,14 @@ impl OnError {
     }
 }
 
-/// A row as a JSON object of texts, for a reader of the bad records: there are no bytes of its own to show.
+/// A row as a JSON object of texts, columns in their order, for a reader of the bad records: there are no bytes of its own to show.
 pub(crate) fn shown<'a>(names: impl Iterator<Item = &'a str>, columns: &[ArrayRef], row: usize) -> String {
     let cell = |column: &ArrayRef| match column.is_null(row) {
-        true => Value::Null,
-        false => array_value_to_string(column, row).map_or(Value::Null, Value::String),
+        true => None,
+        false => array_value_to_string(column, row).ok(),
     };
-    let cells = names.zip(columns).map(|(name, column)| (name.to_owned(), cell(column)));
-    Value::Object(cells.collect()).to_string()
+    let mut text = Vec::new();
+    let written = serde_json::Serializer::new(&mut text).collect_map(names.zip(columns.iter().map(cell)));
+    written.expect("texts under texts are JSON");
+    String::from_utf8(text).expect("JSON is UTF-8")
 }

@@ -127,7 +127,7 @@ fn a_table_that_keeps_no_ledger_is_not_said_to_agree() {
     );
     lab.run_well("first");
     let shown = String::from_utf8(run(&lab, &[]).stdout).unwrap();
-    assert!(shown.contains("0 of 1 tables agree, the others were not looked at") && !shown.contains("  agrees"), "{shown}");
+    assert!(shown.contains("0 of 1 tables agree, the others could not be counted") && !shown.contains("  agrees"), "{shown}");
 }
 
 #[test]
