@@ -48,6 +48,17 @@ pub(crate) fn writer_properties() -> Result<WriterProperties> {
         .build())
 }
 
+/// How files are encoded that are read once and soon, from the local disk: what makes a file small costs more time than it saves.
+pub(super) fn temporary_properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::LZ4_RAW)
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_write_batch_size(128)
+        .build()
+}
+
 /// What the encoder wrote and the upload has not taken yet.
 #[derive(Debug, Default)]
 struct Pieces {

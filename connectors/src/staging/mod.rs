@@ -1,7 +1,8 @@
 //! The one writer of staged files: Arrow batches in, Parquet files out, in bounded memory.
 //!
 //! Every sink is fed from files that this writer made; it knows nothing of sinks. `writer` decides which file a row goes
-//! to, `file` is one open Parquet file, `partition` splits rows by folder, `spill` keeps what must wait on local disk.
+//! to, `file` is one open Parquet file, `partition` splits rows by folder, `spill` keeps what must wait on local disk, and `write_behind`
+//! lets rows be made while others are written.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,10 +11,12 @@ pub(crate) mod partition;
 mod spill;
 #[cfg(test)]
 mod tests;
+mod write_behind;
 mod writer;
 
 pub use partition::hive_path;
 pub(crate) use partition::{NULL_FOLDER, unescape};
+pub use write_behind::WriteBehind;
 pub use writer::StagingWriter;
 
 /// How large files and row groups get, and how many partitions are open at once.
@@ -27,14 +30,6 @@ pub struct StagingSizes {
     pub part_bytes: usize,
     /// Partitions that are written at the same time; rows of others are spilled and written after them.
     pub open_partitions: usize,
-}
-
-impl StagingSizes {
-    /// For files that stay on the local disk for a short time: small buffers, because several are written at once.
-    #[must_use]
-    pub fn temporary(self) -> Self {
-        Self { row_group_bytes: 1 << 20, part_bytes: 1 << 20, ..self }
-    }
 }
 
 impl Default for StagingSizes {

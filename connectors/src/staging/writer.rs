@@ -12,7 +12,7 @@ use object_store::path::Path;
 use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Result};
-use crate::staging::file::{ParquetFile, writer_properties};
+use crate::staging::file::{ParquetFile, temporary_properties, writer_properties};
 use crate::staging::partition::{PartitionValues, Partitioner, hive_path};
 use crate::staging::spill::Spill;
 use crate::staging::{StagedFile, StagingSizes};
@@ -61,9 +61,29 @@ impl StagingWriter {
         sizes: StagingSizes,
         runtime: &Arc<RuntimeEnv>,
     ) -> Result<Self> {
+        Self::encoding(writer_properties()?, folder, schema, partition_by, sizes, runtime)
+    }
+
+    /// For files that stay on the local disk for a short time: quickly encoded, and with small buffers, because several are written at once.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn temporary(folder: Location, schema: SchemaRef, sizes: StagingSizes, runtime: &Arc<RuntimeEnv>) -> Result<Self> {
+        let sizes = StagingSizes { row_group_bytes: 1 << 20, part_bytes: 1 << 20, ..sizes };
+        Self::encoding(temporary_properties(), folder, schema, &[], sizes, runtime)
+    }
+
+    fn encoding(
+        properties: WriterProperties,
+        folder: Location,
+        schema: SchemaRef,
+        partition_by: &[String],
+        sizes: StagingSizes,
+        runtime: &Arc<RuntimeEnv>,
+    ) -> Result<Self> {
         Ok(Self {
             partitioner: Partitioner::new(&schema, partition_by)?,
-            properties: writer_properties()?,
+            properties,
             reservation: MemoryConsumer::new("staging writer").with_can_spill(true).register(&runtime.memory_pool),
             runtime: Arc::clone(runtime),
             folder,

@@ -69,8 +69,8 @@ impl BadRows {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => {
-                let (sizes, runtime) = (self.context.sizes.temporary(), &self.context.runtime);
-                self.writer.insert(StagingWriter::new(self.place.clone(), schema(), &[], sizes, runtime)?)
+                let (sizes, runtime) = (self.context.sizes, &self.context.runtime);
+                self.writer.insert(StagingWriter::temporary(self.place.clone(), schema(), sizes, runtime)?)
             }
         };
         writer.write(RecordBatch::try_new(schema(), columns)?).await

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use arrow::datatypes::Schema;
 use connectors::faults::point;
 use connectors::source::{Offset, SliceEnd, SliceLimits, SliceRequest, Source};
-use connectors::staging::StagingWriter;
+use connectors::staging::{StagingWriter, WriteBehind};
 use connectors::stores::Location;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
@@ -111,7 +111,7 @@ async fn read(
     let mut reader = source.read(offset, request).await?;
     let schema = projected(&source.schema(), request);
     let context = &scope.session.context;
-    let mut writer = StagingWriter::new(place.join("rows"), schema, &[], context.sizes.temporary(), &context.runtime)?;
+    let mut writer = WriteBehind::new(StagingWriter::temporary(place.join("rows"), schema, context.sizes, &context.runtime)?);
     let mut bad = BadRows::new(context, name, place.join("bad"));
     while !scope.stop.is_cancelled() {
         let batch = reader.next_batch().await?;

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use arrow::array::RecordBatch;
 use connectors::faults::point;
 use connectors::sink::{Gate, SinkPlan, WriteMode};
-use connectors::staging::StagingWriter;
+use connectors::staging::{StagingWriter, WriteBehind};
 use connectors::stores::Location;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -237,7 +237,8 @@ async fn write(
     let mut rows = execute_stream(physical, state.task_ctx()).map_err(connectors::Error::from)?;
     let context = &scope.session.context;
     let schema = &sink_plan.schema;
-    let mut writer = StagingWriter::new(place, Arc::clone(schema), &sink_plan.partition_by, context.sizes, &context.runtime)?;
+    let writer = StagingWriter::new(place, Arc::clone(schema), &sink_plan.partition_by, context.sizes, &context.runtime)?;
+    let mut writer = WriteBehind::new(writer);
     while let Some(batch) = rows.try_next().await.map_err(connectors::Error::from)? {
         // Nullability is the sink's to say; the columns and their types are the same.
         let batch = RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec()).map_err(connectors::Error::from)?;

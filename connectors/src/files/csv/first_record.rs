@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::header::folded;
+use super::header::{Header, folded};
 use super::kind::{Kind, has_name_word, is_identifier, is_name, shape};
 
 /// Values of a column from which its habits are judged.
@@ -12,9 +12,13 @@ const ENOUGH: usize = 2;
 pub(super) fn is_header(rows: &[Vec<String>], declared: &[String]) -> (bool, String) {
     let Some((first, rest)) = rows.split_first() else { return (false, "there are no records".into()) };
     let folds: Vec<_> = first.iter().map(|cell| folded(cell)).collect();
-    let known = declared.iter().filter(|name| folds.contains(&folded(name))).count();
-    if known > 0 && known * 2 >= declared.len() {
-        return (true, format!("the first record has {known} of {} declared columns", declared.len()));
+    // Names that a file without a header was given are in no header, however a value may read.
+    let numbered = Header::numbered(declared.len());
+    let told = declared.iter().zip(numbered.names()).filter(|(name, number)| name != number).count();
+    let is_known = |(name, number): &(&String, &String)| name != number && folds.contains(&folded(name));
+    let known = declared.iter().zip(numbered.names()).filter(is_known).count();
+    if known > 0 && known * 2 >= told {
+        return (true, format!("the first record has {known} of {told} declared columns"));
     }
     if first.iter().all(|cell| cell.trim().is_empty()) {
         return (false, "the first record is empty".into());

@@ -175,6 +175,8 @@ fn hints_go_before_what_is_found() {
     assert_eq!((sniffed.dialect, sniffed.columns), (expected, 2));
     let declared = Hints { columns: vec!["anna".into(), "berlin".into()], ..Hints::default() };
     assert!(sniff(b"Anna,Berlin\nBob,Paris\nCarla,Rome\n", true, &declared).dialect.header);
+    let numbered = Hints { columns: vec!["column_1".into(), "column_2".into()], ..Hints::default() };
+    assert!(!sniff(b"column_1,7\ncolumn_2,8\n", true, &numbered).dialect.header);
 }
 
 #[test]

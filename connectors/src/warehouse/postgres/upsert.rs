@@ -1,7 +1,7 @@
 //! `REPLACE INTO`: the statements that take rows from the temporary table into the target.
 //!
 //! With a unique index over the key it is `INSERT .. ON CONFLICT DO UPDATE`: rows that others refer to stay the rows that they are, a writer
-//! of another kind that inserts the same key at the same time is waited for, and rows that do not change are not written. Without one,
+//! of another kind that inserts the same key at the same time is waited for, and rows that do not change are not touched. Without one,
 //! PostgreSQL has no such statement, and rows are deleted by the key and inserted. Both leave the same table: a row of the key
 //! is replaced whole, and columns that the query does not have get their default, as in the lake, but for
 //! a number that the database gave the row.
@@ -23,42 +23,53 @@ pub(super) fn create_stage(name: &TableName, columns: &[Column]) -> String {
 /// Takes the rows of [`STAGE`] into the target.
 pub(super) fn merge(name: &TableName, target: &Target, columns: &[Column], key: &[String], is_unique: bool) -> Vec<String> {
     let insert = insert(name, target, columns);
-    if is_unique {
-        return vec![format!("{insert} ON CONFLICT ({}) {}", list(key), resolution(target, columns, key))];
-    }
     let same = |column: &String| format!("target.{0} = stage.{0}", quoted(column));
-    let same: Vec<String> = key.iter().map(same).collect();
-    vec![
-        // Otherwise the planner guesses how many keys there are, and how wide.
-        format!("ANALYZE {STAGE} ({})", list(key)),
-        format!("DELETE FROM {} AS target USING {STAGE} AS stage WHERE {}", qualified(name), same.join(" AND ")),
-        insert,
-    ]
+    let same_key = key.iter().map(same).collect::<Vec<_>>().join(" AND ");
+    let name = qualified(name);
+    if !is_unique {
+        return vec![
+            // Otherwise the planner guesses how many keys there are, and how wide.
+            format!("ANALYZE {STAGE} ({})", list(key)),
+            format!("DELETE FROM {name} AS target USING {STAGE} AS stage WHERE {same_key}"),
+            insert,
+        ];
+    }
+    let values: Vec<&Column> = columns.iter().filter(|column| !key.contains(&column.name)).collect();
+    let others = defaults(target, columns);
+    let row = |of: &str| values.iter().map(|column| format!("{of}.{}", quoted(&column.name))).collect::<Vec<_>>().join(", ");
+    // json, unlike jsonb, cannot be compared.
+    let is_comparable = others.is_empty() && values.iter().all(|column| column.data_type.kind != Kind::Json);
+    let sets = values.iter().map(|column| format!("{0} = excluded.{0}", quoted(&column.name))).chain(others);
+    let sets = sets.collect::<Vec<_>>().join(", ");
+    let conflict = format!("ON CONFLICT ({})", list(key));
+    vec![if sets.is_empty() {
+        format!("{insert} {conflict} DO NOTHING")
+    } else if is_comparable {
+        // The conflict alone would lock the rows that stay as they are too, which writes to their pages and to the log.
+        format!(
+            "{insert} WHERE NOT EXISTS (SELECT FROM {name} AS target WHERE {same_key} AND ({0}) IS NOT DISTINCT FROM ({1})) \
+             {conflict} DO UPDATE SET {sets} WHERE ({0}) IS DISTINCT FROM ({2})",
+            row("target"),
+            row("stage"),
+            row("excluded")
+        )
+    } else {
+        format!("{insert} {conflict} DO UPDATE SET {sets}")
+    }]
 }
 
 fn insert(name: &TableName, target: &Target, columns: &[Column]) -> String {
     let is_numbered = |column: &Column| target.columns.iter().any(|there| there.is_identity && there.name == column.name);
     let overriding = if columns.iter().any(is_numbered) { " OVERRIDING SYSTEM VALUE" } else { "" };
     let columns = list(columns.iter().map(|column| &column.name));
-    format!("INSERT INTO {} AS target ({columns}){overriding} SELECT {columns} FROM {STAGE}", qualified(name))
+    format!("INSERT INTO {} AS target ({columns}){overriding} SELECT {columns} FROM {STAGE} AS stage", qualified(name))
 }
 
-fn resolution(target: &Target, columns: &[Column], key: &[String]) -> String {
-    let values: Vec<&Column> = columns.iter().filter(|column| !key.contains(&column.name)).collect();
+/// What columns that are not written get.
+fn defaults(target: &Target, columns: &[Column]) -> Vec<String> {
     let is_written = |name: &String| columns.iter().any(|column| column.name == *name);
     let others = target.columns.iter().filter(|column| !is_written(&column.name) && !column.is_generated && !column.is_identity);
-    let others: Vec<String> = others.map(|column| format!("{} = DEFAULT", quoted(&column.name))).collect();
-    let sets = values.iter().map(|column| format!("{0} = excluded.{0}", quoted(&column.name))).chain(others.iter().cloned());
-    let sets: Vec<String> = sets.collect();
-    if sets.is_empty() {
-        return "DO NOTHING".to_owned();
-    }
-    // json, unlike jsonb, cannot be compared.
-    let is_comparable = others.is_empty() && values.iter().all(|column| column.data_type.kind != Kind::Json);
-    let row = |of: &str| values.iter().map(|column| format!("{of}.{}", quoted(&column.name))).collect::<Vec<_>>().join(", ");
-    let changed =
-        if is_comparable { format!(" WHERE ({}) IS DISTINCT FROM ({})", row("target"), row("excluded")) } else { String::new() };
-    format!("DO UPDATE SET {}{changed}", sets.join(", "))
+    others.map(|column| format!("{} = DEFAULT", quoted(&column.name))).collect()
 }
 
 #[cfg(test)]
@@ -91,11 +102,13 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_stay_as_they_are_are_not_written() {
+    fn rows_that_stay_as_they_are_are_not_touched() {
         assert_eq!(
             merged(&["id", "v"], &["id", "v"], "id", true),
-            "INSERT INTO \"s\".\"t\" AS target (\"id\", \"v\") SELECT \"id\", \"v\" FROM pg_temp.\"_engine_stage\" ON CONFLICT (\"id\") DO UPDATE \
-             SET \"v\" = excluded.\"v\" WHERE (target.\"v\") IS DISTINCT FROM (excluded.\"v\")"
+            "INSERT INTO \"s\".\"t\" AS target (\"id\", \"v\") SELECT \"id\", \"v\" FROM pg_temp.\"_engine_stage\" AS stage \
+             WHERE NOT EXISTS (SELECT FROM \"s\".\"t\" AS target WHERE target.\"id\" = stage.\"id\" \
+             AND (target.\"v\") IS NOT DISTINCT FROM (stage.\"v\")) \
+             ON CONFLICT (\"id\") DO UPDATE SET \"v\" = excluded.\"v\" WHERE (target.\"v\") IS DISTINCT FROM (excluded.\"v\")"
         );
         assert!(merged(&["id"], &["id"], "id", true).ends_with("ON CONFLICT (\"id\") DO NOTHING"));
     }

@@ -94,7 +94,7 @@ impl<'a> Rest<'a> {
 /// A writer of local files at `place`.
 pub(super) fn writer(scope: Scope<'_>, place: Location, schema: &SchemaRef) -> Result<StagingWriter> {
     let context = &scope.session.context;
-    Ok(StagingWriter::new(place, Arc::clone(schema), &[], context.sizes.temporary(), &context.runtime)?)
+    Ok(StagingWriter::temporary(place, Arc::clone(schema), context.sizes, &context.runtime)?)
 }
 
 /// What was written at `place`, as a table of the columns of `schema`.

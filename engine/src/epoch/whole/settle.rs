@@ -84,7 +84,7 @@ async fn change(scope: Scope<'_>, progress: &Progress, source: &str, reads: &[(F
     let folder = temporary_folder(scope)?;
     let place = context.locate(&folder.path().to_string_lossy())?;
     let schema = there.as_ref().map_or_else(quarantine::columns, |there| there.schema());
-    let writer = StagingWriter::new(place.clone(), Arc::clone(&schema), &[], context.sizes.temporary(), &context.runtime)?;
+    let writer = StagingWriter::temporary(place.clone(), Arc::clone(&schema), context.sizes, &context.runtime)?;
     let identities = Identities::new()?;
     let mut merge = Merge {
         epoch: i64::try_from(progress.next_epoch).unwrap_or(i64::MAX),
