@@ -44,13 +44,14 @@ impl OnError {
 }
 
 /// A row as a JSON object of texts, columns in their order, for a reader of the bad records: there are no bytes of its own to show.
-pub(crate) fn shown<'a>(names: impl Iterator<Item = &'a str>, columns: &[ArrayRef], row: usize) -> String {
+pub(crate) fn shown<'a>(names: impl Iterator<Item = &'a str>, columns: &[ArrayRef], row: usize) -> Vec<u8> {
     let cell = |column: &ArrayRef| match column.is_null(row) {
         true => None,
         false => array_value_to_string(column, row).ok(),
     };
     let mut text = Vec::new();
-    let written = serde_json::Serializer::new(&mut text).collect_map(names.zip(columns.iter().map(cell)));
-    written.expect("texts under texts are JSON");
-    String::from_utf8(text).expect("JSON is UTF-8")
+    match serde_json::Serializer::new(&mut text).collect_map(names.zip(columns.iter().map(cell))) {
+        Ok(()) => text,
+        Err(error) => error.to_string().into_bytes(),
+    }
 }

@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider, S3ConditionalPut};
 use object_store::http::HttpBuilder;
 use object_store::local::LocalFileSystem;
-use object_store::path::Path;
+use object_store::path::{Path, PathPart};
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use percent_encoding::percent_decode_str;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -73,12 +73,17 @@ pub struct Location {
 }
 
 impl Location {
-    /// The place `relative` below this one.
+    /// The place `relative` below this one: names as they are, with slashes between them. A name that no folder can have, as `..`, is
+    /// escaped.
     #[must_use]
     pub fn join(&self, relative: &str) -> Self {
+        let names = relative.split('/').filter(|name| !name.is_empty());
+        let parts: Vec<PathPart<'_>> = names.map(|name| PathPart::parse(name).unwrap_or_else(|_| name.into())).collect();
         let mut url = self.url.clone();
-        url.set_path(&format!("{}/{relative}", self.url.path().trim_end_matches('/')));
-        let path = self.path.parts().chain(Path::from(relative).parts()).collect();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(parts.iter().map(AsRef::as_ref));
+        }
+        let path = self.path.parts().chain(parts).collect();
         Self { url, store: Arc::clone(&self.store), path }
     }
 
@@ -165,7 +170,12 @@ impl Stores {
     /// [`Error::Config`] for a scheme that is not known.
     pub fn locate(&self, location: &str) -> Result<Location> {
         match location.strip_prefix("lake://") {
-            Some(relative) => Ok(self.lake()?.join(relative.trim_matches('/'))),
+            // Readers of Delta tables do not agree on what a '%' in a path is.
+            Some(relative) if relative.contains('%') || relative.split('/').any(|name| matches!(name, "." | "..")) => {
+                let message = format!("'{location}' has a '%', or a part '.' or '..'; write the place below the lake as it is");
+                Err(Error::config_at(location, message))
+            }
+            Some(relative) => Ok(self.lake()?.join(relative)),
             None => parse_url(location).and_then(|url| self.open_url(url)).map_err(|error| match error {
                 Error::Config { message, subject: None } => Error::config_at(location, message),
                 other => other,

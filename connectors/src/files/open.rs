@@ -10,9 +10,9 @@ use bytes::Bytes;
 use catalog::crawl::Compression;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use object_store::GetOptions;
+use object_store::{GetOptions, GetResult, GetResultPayload};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
-use tokio_util::io::StreamReader;
+use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::listing::Place;
 use super::object::{Format, Object};
@@ -23,6 +23,9 @@ use crate::error::{Error, Result};
 const CHUNK: usize = 1 << 17;
 /// Files up to this size are fetched whole, several at a time, while others are decoded.
 pub(super) const SMALL: u64 = 1 << 20;
+
+/// Bytes of a local file that are read at once.
+const LOCAL_CHUNK: usize = 1 << 19;
 
 /// Bytes of a large object that are asked for at once.
 const PART: u64 = 4 << 20;
@@ -75,10 +78,12 @@ pub(super) async fn fetch(place: &Place, object: &Object) -> Result<Option<Body>
     if object.size <= SMALL {
         return Ok(whole(place, object).await?.map(Body::of));
     }
-    if place.is_local() || place.is_web() {
+    if place.is_local() {
+        return Ok(get(place, object, None).await?.map(|found| Body(large_chunks(found))));
+    }
+    if place.is_web() {
         // Not every web server gives parts.
-        let stream = get(place, object, None).await?.map(object_store::GetResult::into_stream);
-        return Ok(stream.map(|stream| Body(if place.is_web() { impatient(stream) } else { stream })));
+        return Ok(get(place, object, None).await?.map(|found| Body(impatient(found.into_stream()))));
     }
     // A request of its own for each part: one for all of a large object would outlive its timeout while others are decoded. The
     // first shows that the object is there.
@@ -96,12 +101,12 @@ pub(super) async fn whole(place: &Place, object: &Object) -> Result<Option<Bytes
     }
 }
 
-async fn bytes(place: &Place, object: &Object, found: object_store::GetResult) -> Result<Bytes> {
+async fn bytes(place: &Place, object: &Object, found: GetResult) -> Result<Bytes> {
     found.bytes().await.map_err(|error| Error::from(error).context(format!("cannot read '{}'", place.address(&object.path))))
 }
 
 /// The store's answer; none when the object is gone.
-async fn get(place: &Place, object: &Object, range: Option<Range<u64>>) -> Result<Option<object_store::GetResult>> {
+async fn get(place: &Place, object: &Object, range: Option<Range<u64>>) -> Result<Option<GetResult>> {
     let address = || place.address(&object.path);
     let found = match place.root.store.get_opts(&object.path, place.request(object, range)).await {
         Ok(found) => found,
@@ -131,6 +136,17 @@ pub(super) fn gone(address: &str) {
 /// What is read of a file that is not the one that was listed.
 pub(super) fn anew(address: &str) -> Error {
     Error::transient(format!("'{address}' was written anew while it was read: is it still being written? {HIDE_IT}"))
+}
+
+/// The bytes of a local file. `object_store` asks another thread for every 8 KiB of one.
+fn large_chunks(found: GetResult) -> BoxStream<'static, object_store::Result<Bytes>> {
+    match found.payload {
+        GetResultPayload::File(file, _) => {
+            let failed = |error| object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(error) };
+            ReaderStream::with_capacity(tokio::fs::File::from_std(file), LOCAL_CHUNK).map_err(failed).boxed()
+        }
+        GetResultPayload::Stream(stream) => stream,
+    }
 }
 
 /// A stream that fails when nothing comes for [`SILENCE`].

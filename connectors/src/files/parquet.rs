@@ -208,7 +208,7 @@ impl Fitting {
             }
             if let Some(misfit) = missing.or_else(|| problem.clone()) {
                 let names = batch.schema_ref().fields().iter().map(|field| field.name().as_str());
-                let raw = shown(names, batch.columns(), index).into_bytes();
+                let raw = shown(names, batch.columns(), index);
                 refused.push(Refused {
                     raw,
                     row,

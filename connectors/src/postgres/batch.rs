@@ -87,7 +87,7 @@ impl Batch {
         for (row, column, reason) in unfit {
             is_good[row] = false;
             bad.push(BadRecord {
-                raw: shown(self.names.iter().map(String::as_str), &found, row).into_bytes(),
+                raw: shown(self.names.iter().map(String::as_str), &found, row),
                 file: self.table.clone(),
                 column: Some(self.names[column].clone()),
                 reason,

@@ -142,12 +142,14 @@ impl Connector for Postgres {
     }
 }
 
-/// `schema.table`, either in double quotes when it holds a dot.
+/// `schema.table`, either in double quotes when it holds a dot; a double quote between them is written twice.
 fn place(location: &str) -> Result<(String, String)> {
     let mut parts = vec![String::new()];
     let mut quoted = false;
-    for next in location.trim().chars() {
+    let mut letters = location.trim().chars().peekable();
+    while let Some(next) = letters.next() {
         match next {
+            '"' if quoted && letters.next_if_eq(&'"').is_some() => parts.last_mut().into_iter().for_each(|part| part.push('"')),
             '"' => quoted = !quoted,
             '.' if !quoted => parts.push(String::new()),
             other => parts.last_mut().into_iter().for_each(|part| part.push(other)),
@@ -313,9 +315,12 @@ mod tests {
 
     #[test]
     fn a_location_is_a_schema_and_a_table() {
-        for (location, schema, table) in
-            [("orders", "public", "orders"), ("shop.Orders", "shop", "Orders"), ("\"my.shop\".\"or.ders\"", "my.shop", "or.ders")]
-        {
+        for (location, schema, table) in [
+            ("orders", "public", "orders"),
+            ("shop.Orders", "shop", "Orders"),
+            ("\"my.shop\".\"or.ders\"", "my.shop", "or.ders"),
+            ("\"a \"\"b\"\"\"", "public", "a \"b\""),
+        ] {
             assert_eq!(place(location).unwrap(), (schema.to_owned(), table.to_owned()), "{location}");
         }
         for wrong in ["", ".a", "a.", "a.b.c"] {

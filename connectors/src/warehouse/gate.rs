@@ -73,7 +73,7 @@ impl<C: Columns> Gate for ColumnGate<C> {
             }
             let names = schema.fields().iter().map(|field| field.name().as_str());
             refused.push(BadRecord {
-                raw: shown(names, rows.columns(), row).into_bytes(),
+                raw: shown(names, rows.columns(), row),
                 row: Some(row as u64 + 1),
                 column: Some(self.columns.name(column).to_owned()),
                 reason,

@@ -48,7 +48,7 @@ impl Connector for Warehouse {
         true
     }
 
-    /// Those of DELTA, and those that only Redshift has a meaning for: what is written to one warehouse can be written to another.
+    /// Those of DELTA, and those that only Redshift has a meaning for: elsewhere they are passed over, unless rows would differ for it.
     fn options(&self) -> &'static [OptionSpec] {
         &OPTIONS
     }
@@ -76,8 +76,14 @@ impl Connector for Warehouse {
     }
 
     async fn sink(&self, table: &TableSpec, context: &Context) -> Result<Arc<dyn Sink>> {
-        check(table)?;
-        match context.warehouse.target()? {
+        let options = check(table)?;
+        let target = context.warehouse.target()?;
+        match target {
+            Target::Lake => redshift::refuse_elsewhere(&options, "the lake")?,
+            Target::Postgres(_) => redshift::refuse_elsewhere(&options, "PostgreSQL")?,
+            Target::Redshift(_) => {}
+        }
+        match target {
             Target::Lake => Delta.sink(&in_lake(table)?, context).await,
             Target::Postgres(database) => Ok(Arc::new(postgres::PostgresSink::open(table, &database, context)?)),
             Target::Redshift(url) => Ok(Arc::new(redshift::RedshiftSink::open(table, &url, context)?)),
@@ -130,7 +136,7 @@ const ON_ERROR: &[OptionSpec] = &[
 ];
 
 /// What holds for every warehouse, so that a file that one takes the others take too.
-fn check(table: &TableSpec) -> Result<()> {
+fn check(table: &TableSpec) -> Result<Options> {
     let options = Options::parse("WAREHOUSE", Warehouse.options(), &table.options)?;
     OnError::read(&options)?;
     if !table.partition_by.is_empty() {
@@ -138,7 +144,7 @@ fn check(table: &TableSpec) -> Result<()> {
             format!("table '{}': a table of the warehouse is not laid out in folders; leave PARTITIONED BY out", table.name);
         return Err(Error::config_at("PARTITIONED", message));
     }
-    Ok(())
+    Ok(options)
 }
 
 /// The Delta table that stands for one of the warehouse.

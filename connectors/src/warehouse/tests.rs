@@ -42,6 +42,9 @@ async fn mistakes_of_a_table_name_what_is_wrong() {
         (spec("a.b", &[("kye", "id")]), "of WAREHOUSE table; did you mean 'key'?", "kye"),
         (spec("lake://a/b", &[]), "expected 'schema.table'", "lake://a/b"),
         (spec("a.\"b/c\"", &[]), "'b/c' is no folder", "a.\"b/c\""),
+        (spec("a.b", &[("deleted", "op")]), "in the lake a row of the key is replaced whole", "deleted"),
+        (spec("a.b", &[("upsert", "insert")]), "option 'upsert' is Redshift's", "upsert"),
+        (spec("a.b", &[("overwrite", "bogus")]), "there are: atomic, swap, fast", "overwrite"),
     ] {
         let error = Warehouse.sink(&table, &context).await.unwrap_err();
         assert!(error.to_string().contains(part), "{error}");

@@ -44,6 +44,10 @@ pub(super) struct RunArguments {
     #[arg(long)]
     from_scratch: bool,
 
+    /// Drop an epoch that was staged and cannot be committed: its rows are read again, with the query as it is now; tables that have it keep it
+    #[arg(long, conflicts_with = "from_scratch")]
+    discard_epoch: bool,
+
     /// Do not ask before --from-scratch
     #[arg(long)]
     yes: bool,
@@ -79,7 +83,8 @@ pub(super) async fn run(arguments: RunArguments, session: &Session, printer: &mu
     let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open_in(&session.state_folder).await?);
     let observer = Observer::new(&pipeline.name, false)?.with_lines(printer.lines());
     let interrupts = Interrupts::default();
-    let options = RunOptions { follow: arguments.follow, from_scratch: arguments.from_scratch };
+    let options =
+        RunOptions { follow: arguments.follow, from_scratch: arguments.from_scratch, discard_epoch: arguments.discard_epoch };
     let work = run::run(pipeline, session, store, options, &observer, &interrupts.stop);
     let outcome = tokio::select! {
         outcome = work => outcome,

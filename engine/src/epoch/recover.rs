@@ -2,7 +2,7 @@
 //!
 //! Facts are read, a pure function decides, and only then is anything done.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use connectors::faults::point;
 use connectors::registry::connector;
 use connectors::sink::BatchId;
@@ -63,7 +63,14 @@ pub async fn recover(scope: Scope<'_>, progress: &Progress) -> Result<bool> {
     match decide(&facts(scope, checkpoint, &folder).await?) {
         Decision::Finish => {
             point("recover-decided");
-            finish(scope, checkpoint).await?;
+            finish(scope, checkpoint).await.with_context(|| {
+                format!(
+                    "epoch {} is staged and waits to be committed; what is wrong with its rows no new query changes: should it never go in, \
+                     `engine run {} --discard-epoch` drops it and reads them again",
+                    checkpoint.epoch,
+                    scope.pipeline.path.display()
+                )
+            })?;
             Ok(true)
         }
         Decision::Lost { flow, file } => bail!(
@@ -72,6 +79,36 @@ pub async fn recover(scope: Scope<'_>, progress: &Progress) -> Result<bool> {
             checkpoint.pipeline
         ),
     }
+}
+
+/// Drops the pending epoch, so that its rows are read again and meet the query as it is now. Flows whose sinks have it keep it, and go on behind
+/// it.
+///
+/// # Errors
+/// When a sink cannot say whether it has its rows: nothing is dropped then.
+pub async fn discard(scope: Scope<'_>, progress: &Progress) -> Result<()> {
+    let Some(checkpoint) = &progress.pending else {
+        tracing::warn!(pipeline = scope.pipeline.name, "no epoch is pending: there is nothing to discard");
+        return Ok(());
+    };
+    let mut kept = checkpoint.clone();
+    kept.flows.clear();
+    for flow in &checkpoint.flows {
+        let sink = commit::open(scope.session, &flow.sink).await?;
+        let committed = sink.committed(&checkpoint.batch_id(&flow.flow)).await;
+        if committed.with_context(|| format!("whether '{}' has epoch {}", flow.sink.name, checkpoint.epoch))? {
+            kept.flows.push(flow.clone());
+        }
+    }
+    let names = |flows: &[FlowCheckpoint]| flows.iter().map(|flow| flow.flow.clone()).collect::<Vec<_>>().join(", ");
+    tracing::warn!(
+        epoch = checkpoint.epoch,
+        kept = names(&kept.flows),
+        of = names(&checkpoint.flows),
+        "the pending epoch is discarded"
+    );
+    let kept = (!kept.flows.is_empty()).then_some(&kept);
+    Ok(scope.store.drop_pending(scope.lease, kept).await?)
 }
 
 async fn facts(scope: Scope<'_>, checkpoint: &Checkpoint, folder: &Location) -> Result<Vec<FlowFact>> {
@@ -86,7 +123,7 @@ async fn facts(scope: Scope<'_>, checkpoint: &Checkpoint, folder: &Location) -> 
         let mut missing = None;
         if !committed {
             for file in checkpoint.batch(flow)?.files {
-                match folder.store.head(&Path::from(file.path.as_str())).await {
+                match folder.store.head(&Path::parse(&file.path)?).await {
                     Ok(_) => {}
                     Err(object_store::Error::NotFound { .. }) => missing = Some(file.path),
                     Err(error) => return Err(connectors::Error::from(error).into()),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use connectors::faults::point;
 use connectors::sink::{Gate, SinkPlan, WriteMode};
 use connectors::staging::{StagingWriter, WriteBehind};
@@ -137,7 +137,8 @@ async fn stage_one(
     // A key that is NULL equals nothing: a gate refuses each of its rows.
     let pool = &scope.session.context.runtime.memory_pool;
     let keys = is_upsert.then(|| KeyWatch::new(&sink.schema, &sink.key, gate.is_some(), pool));
-    let mut watches = Watches { keys: keys.transpose()?, guard: guard()? };
+    let filled = if is_upsert && gate.is_none() { sink.key.clone() } else { Vec::new() };
+    let mut watches = Watches { filled: filled.clone(), keys: keys.transpose()?, guard: guard()? };
     let (query, mut reads) = reading(scope, flow, tables)?;
     let written = |rows| scope.observer.staging(&flow.id, rows);
     let plain = plan::staged(query, sink, Rows::All)?;
@@ -148,7 +149,7 @@ async fn stage_one(
         let query;
         (query, reads) = reading(scope, flow, tables)?;
         let last_rows = plan::staged(query, sink, Rows::LastOfKey { and_without: gate.is_some() })?;
-        watches = Watches { keys: None, guard: guard()? };
+        watches = Watches { filled, keys: None, guard: guard()? };
         rows = write(scope, session_state(scope, true), last_rows, sink, place, &mut watches, written).await?;
     }
     let found = reads.end().await?;
@@ -187,6 +188,8 @@ pub(super) async fn write_stage(
 /// What rows pass on their way into the files.
 #[derive(Debug, Default)]
 struct Watches {
+    /// Columns that are nowhere NULL.
+    filled: Vec<String>,
     keys: Option<KeyWatch>,
     guard: Option<Guard>,
 }
@@ -204,8 +207,22 @@ impl Watches {
         (0..count).step_by(each).map(|start| rows.slice(start, each.min(count - start))).collect()
     }
 
+    /// Before anything is recorded: a table that a key is NULL for can not be committed to later either.
+    fn check_filled(&self, rows: &RecordBatch) -> Result<()> {
+        let nulls = |name: &&String| rows.column_by_name(name).map_or(0, |column| column.null_count());
+        let Some(name) = self.filled.iter().find(|name| nulls(name) > 0) else { return Ok(()) };
+        let error = format!(
+            "column '{name}' is part of the key and NULL in {} of {} rows; nothing was written. Leave them out with WHERE {name} IS NOT \
+             NULL, or give them a value with coalesce",
+            nulls(&name),
+            rows.num_rows()
+        );
+        Err(connectors::Error::data(error).into())
+    }
+
     /// The rows that are staged; `None` when a key may have come before.
     async fn pass(&mut self, rows: RecordBatch) -> Result<Option<RecordBatch>> {
+        self.check_filled(&rows)?;
         // A row that its sink refuses still is the last of its key.
         if let Some(keys) = &mut self.keys
             && !keys.are_new(&rows)?

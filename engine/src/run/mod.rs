@@ -41,6 +41,8 @@ pub struct RunOptions {
     pub follow: bool,
     /// Forget the pipeline's progress first.
     pub from_scratch: bool,
+    /// Drop a pending epoch first.
+    pub discard_epoch: bool,
 }
 
 /// A statement's result, in the order of the file.
@@ -104,6 +106,10 @@ async fn drive(
         tracing::warn!(lines = lines.join(", "), "SELECT, COPY and EXPLAIN are not run with --follow, which has no end");
     }
     let registrar = Registrar::new(session);
+    if options.discard_epoch {
+        let scope = Scope { pipeline, session, store, lease: held.lease(), observer, registrar: &registrar, stop };
+        recover::discard(scope, &progress).await?;
+    }
     loop {
         drain_and_adapt(pipeline, session, store, held, options, (observer, &registrar), stop).await?;
         if !options.follow || stop.is_cancelled() {

@@ -150,6 +150,12 @@ pub trait StateStore: Send + Sync + Debug {
     /// [`StateError::Fenced`]; [`StateError::Corrupt`] when another epoch is pending.
     async fn record(&self, lease: &Lease, checkpoint: &Checkpoint) -> Result<()>;
 
+    /// Drops the epoch that is pending; `kept`, a part of it, is then pending in its place.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`]; then nothing was dropped.
+    async fn drop_pending(&self, lease: &Lease, kept: Option<&Checkpoint>) -> Result<()>;
+
     /// Makes the offsets of the pending epoch current. Called when every sink has committed.
     ///
     /// # Errors

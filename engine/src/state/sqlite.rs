@@ -102,6 +102,45 @@ async fn commit(transaction: Transaction<'static, Sqlite>) -> Result<()> {
     Ok(())
 }
 
+/// Adds an epoch, which is pending then.
+async fn insert(transaction: &mut Transaction<'static, Sqlite>, lease: &Lease, checkpoint: &Checkpoint) -> Result<()> {
+    let totals = Totals::of(checkpoint);
+    sqlx::query(
+        "INSERT INTO epochs (pipeline, incarnation, epoch, recorded_at, checkpoint, generation, rows_in, rows_written, bad_rows,
+                             files, bytes)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&checkpoint.pipeline)
+    .bind(&checkpoint.incarnation)
+    .bind(signed(checkpoint.epoch)?)
+    .bind(checkpoint.recorded_at.timestamp_millis())
+    .bind(serde_json::to_string(checkpoint)?)
+    .bind(lease.generation)
+    .bind(signed(totals.rows_in)?)
+    .bind(signed(totals.rows_written)?)
+    .bind(signed(totals.bad_rows)?)
+    .bind(signed(totals.files)?)
+    .bind(signed(totals.bytes)?)
+    .execute(&mut **transaction)
+    .await?;
+    epoch_flows::keep(transaction, checkpoint).await?;
+    sqlx::query("UPDATE pipelines SET next_epoch = ? WHERE name = ?")
+        .bind(signed(checkpoint.epoch + 1)?)
+        .bind(&checkpoint.pipeline)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+async fn forget_pending(transaction: &mut Transaction<'static, Sqlite>, pipeline: &str) -> Result<()> {
+    epoch_flows::forget_pending(transaction, pipeline).await?;
+    sqlx::query("DELETE FROM epochs WHERE pipeline = ? AND committed_at IS NULL")
+        .bind(pipeline)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
 fn new_incarnation() -> String {
     let mut text = uuid::Uuid::new_v4().simple().to_string();
     text.truncate(8);
@@ -211,31 +250,16 @@ impl StateStore for SqliteStore {
 
     async fn record(&self, lease: &Lease, checkpoint: &Checkpoint) -> Result<()> {
         let mut transaction = self.begin_fenced(lease).await?;
-        let totals = Totals::of(checkpoint);
-        sqlx::query(
-            "INSERT INTO epochs (pipeline, incarnation, epoch, recorded_at, checkpoint, generation, rows_in, rows_written, bad_rows,
-                                 files, bytes)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(&checkpoint.pipeline)
-        .bind(&checkpoint.incarnation)
-        .bind(signed(checkpoint.epoch)?)
-        .bind(checkpoint.recorded_at.timestamp_millis())
-        .bind(serde_json::to_string(checkpoint)?)
-        .bind(lease.generation)
-        .bind(signed(totals.rows_in)?)
-        .bind(signed(totals.rows_written)?)
-        .bind(signed(totals.bad_rows)?)
-        .bind(signed(totals.files)?)
-        .bind(signed(totals.bytes)?)
-        .execute(&mut *transaction)
-        .await?;
-        epoch_flows::keep(&mut transaction, checkpoint).await?;
-        sqlx::query("UPDATE pipelines SET next_epoch = ? WHERE name = ?")
-            .bind(signed(checkpoint.epoch + 1)?)
-            .bind(&checkpoint.pipeline)
-            .execute(&mut *transaction)
-            .await?;
+        insert(&mut transaction, lease, checkpoint).await?;
+        commit(transaction).await
+    }
+
+    async fn drop_pending(&self, lease: &Lease, kept: Option<&Checkpoint>) -> Result<()> {
+        let mut transaction = self.begin_fenced(lease).await?;
+        forget_pending(&mut transaction, &lease.pipeline).await?;
+        if let Some(kept) = kept {
+            insert(&mut transaction, lease, kept).await?;
+        }
         commit(transaction).await
     }
 
@@ -271,11 +295,7 @@ impl StateStore for SqliteStore {
     async fn forget(&self, lease: &Lease) -> Result<()> {
         let mut transaction = self.begin_fenced(lease).await?;
         sqlx::query("DELETE FROM flows WHERE pipeline = ?").bind(&lease.pipeline).execute(&mut *transaction).await?;
-        epoch_flows::forget_pending(&mut transaction, &lease.pipeline).await?;
-        sqlx::query("DELETE FROM epochs WHERE pipeline = ? AND committed_at IS NULL")
-            .bind(&lease.pipeline)
-            .execute(&mut *transaction)
-            .await?;
+        forget_pending(&mut transaction, &lease.pipeline).await?;
         sqlx::query("UPDATE pipelines SET incarnation = ?, next_epoch = 1 WHERE name = ?")
             .bind(new_incarnation())
             .bind(&lease.pipeline)

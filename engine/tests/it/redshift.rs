@@ -187,6 +187,27 @@ fn rows_that_redshift_cannot_hold_are_put_aside_in_the_same_commit() {
 }
 
 #[test]
+fn a_row_without_what_a_column_of_redshift_must_have_is_named_or_put_aside() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.sql("CREATE SCHEMA lines; CREATE TABLE lines.must (n BIGINT, v VARCHAR(10) NOT NULL)");
+    let bench = cluster.bench();
+    bench.write("rows.csv", "n,v\n1,a\n2,\n3,c\n");
+    let pipeline = |options: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE rows (n BIGINT, v VARCHAR) STORED AS CSV LOCATION 'rows.csv';
+             CREATE EXTERNAL TABLE must STORED AS WAREHOUSE LOCATION 'lines.must' {options};
+             INSERT INTO must SELECT * FROM rows;"
+        )
+    };
+    bench.write("p.sql", pipeline(""));
+    let refused = bench.engine(&["run", "p.sql"]);
+    assert!(refused.code == 1 && refused.stderr.contains("row 2 of the epoch, column 'v'"), "{refused:?}");
+    let summary = bench.run(&pipeline("OPTIONS ('on_error' 'quarantine', 'max_bad_ratio' '0.5')"));
+    assert_eq!(summary["sinks"]["must"]["bad_rows"], 1, "{summary}");
+    assert_eq!(cluster.sql("SELECT n FROM lines.must ORDER BY n"), ["1", "3"]);
+}
+
+#[test]
 fn more_rows_that_redshift_cannot_hold_than_are_allowed_fail_the_run_before_anything_is_written() {
     let Some(cluster) = Cluster::start() else { return };
     let bench = cluster.bench();

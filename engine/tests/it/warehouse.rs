@@ -183,6 +183,67 @@ fn rows_that_postgres_cannot_hold_are_put_aside_in_the_same_commit() {
 }
 
 #[test]
+fn an_epoch_that_the_server_refuses_is_dropped_when_it_is_told_so_and_read_again() {
+    let Some(server) = server() else { return };
+    sql(&server, "CREATE TABLE checked (n BIGINT, v BIGINT CHECK (v < 100))");
+    let mut bench = Bench::new();
+    bench.set("ENGINE_WAREHOUSE_URL", server.url(DATABASE));
+    bench.write("rows.csv", "n,v\n1,10\n2,200\n3,30\n");
+    let pipeline = |filter: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE rows (n BIGINT, v BIGINT) STORED AS CSV LOCATION 'rows.csv';
+             CREATE EXTERNAL TABLE kept STORED AS DELTA LOCATION 'lake://kept';
+             CREATE EXTERNAL TABLE checked STORED AS WAREHOUSE LOCATION 'public.checked';
+             INSERT INTO kept SELECT * FROM rows;
+             INSERT INTO checked SELECT * FROM rows {filter};"
+        )
+    };
+    bench.write("p.sql", pipeline(""));
+    assert_eq!(bench.engine(&["run", "p.sql"]).code, 1);
+    bench.write("p.sql", pipeline("WHERE v < 100"));
+    let stuck = bench.engine(&["run", "p.sql"]);
+    assert!(stuck.code == 1 && stuck.stderr.contains("`engine run p.sql --discard-epoch`"), "{stuck:?}");
+    bench.good(&["run", "p.sql", "--discard-epoch"]);
+    assert_eq!(sql(&server, "SELECT n, v FROM checked ORDER BY n"), "1|10\n3|30");
+    // The table that had the epoch has it once.
+    assert_eq!(bench.good(&["shell", "--format", "csv", "-c", "SELECT count(*) AS n FROM 'lake://kept'"]), "n\n3\n");
+    let again = bench.good(&["run", "p.sql", "--discard-epoch"]);
+    assert!(again.contains("nothing new"), "{again}");
+}
+
+#[test]
+fn a_state_that_is_older_than_the_table_does_not_lose_rows_to_it() {
+    let Some(server) = server() else { return };
+    let mut bench = Bench::new();
+    bench.set("ENGINE_WAREHOUSE_URL", server.url(DATABASE)).set("ENGINE_STATE_URL", "state");
+    std::fs::create_dir(bench.path("in")).unwrap();
+    bench.write("in/1.csv", "n\n1\n");
+    let sinks = [("here", "DELTA LOCATION 'lake://here'"), ("there", "WAREHOUSE LOCATION 'public.there'")];
+    let files = sinks.map(|(name, sink)| {
+        let file = format!("{name}.sql");
+        let text = "CREATE EXTERNAL TABLE rows (n BIGINT) STORED AS CSV LOCATION 'in/';\nCREATE EXTERNAL TABLE sink STORED AS";
+        bench.write(&file, format!("{text} {sink};\nINSERT INTO sink SELECT * FROM rows;\n"));
+        bench.good(&["run", &file]);
+        file
+    });
+    let copy = |from: &str, to: &str| {
+        let status = std::process::Command::new("cp").args(["-rT", from, to]).current_dir(bench.path("")).status().unwrap();
+        assert!(status.success());
+    };
+    copy("state", "backup");
+    bench.write("in/2.csv", "n\n2\n");
+    files.iter().for_each(|file| drop(bench.good(&["run", file])));
+    std::fs::remove_dir_all(bench.path("state")).unwrap();
+    copy("backup", "state");
+    bench.write("in/3.csv", "n\n3\n");
+    for file in &files {
+        let refused = bench.engine(&["run", file]);
+        assert!(refused.code == 1 && refused.stderr.contains("the state is an older copy"), "{refused:?}");
+    }
+    assert_eq!(sql(&server, "SELECT n FROM there ORDER BY n"), "1\n2");
+}
+
+#[test]
 fn what_two_flows_bring_that_fits_nowhere_is_put_aside_for_both_without_a_key_too() {
     let Some(server) = server() else { return };
     sql(&server, "CREATE TABLE pair (n BIGINT PRIMARY KEY, v VARCHAR(5))");

@@ -98,6 +98,27 @@ impl Ledger {
         Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
+    /// Whether the target has `batch`, or a later one of its writer.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the one of its number had other rows: these were staged by an engine that ran on a copy of the state.
+    pub(super) async fn holds_batch(&self, client: &impl GenericClient, batch: &Batch) -> Result<bool> {
+        let query = format!("SELECT rows, bytes FROM {} WHERE target = $1 AND writer = $2 AND epoch = $3", self.loads);
+        let (writer, epoch) = (batch.id.writer(), epoch(&batch.id));
+        let parameters: [Parameter<'_>; 3] = [(&self.target, Type::TEXT), (&writer, Type::TEXT), (&epoch, Type::INT8)];
+        let rows = client.query_typed(&query, &parameters).await.map_err(error)?;
+        let Some(row) = rows.first() else { return self.holds(client, &batch.id).await };
+        let (there, staged) = ((row.get::<_, i64>(0), row.get::<_, i64>(1)), batch.receipt());
+        if there == (signed(staged.rows), signed(staged.bytes)) {
+            return Ok(true);
+        }
+        Err(Error::data(format!(
+            "'{}' has other rows as epoch {epoch} of this pipeline ({} rows, {} bytes) than those that are staged here ({} rows, {} bytes): \
+             another engine runs, or ran, on a copy of this state. Nothing was written; go on with the state that wrote them",
+            self.target, there.0, there.1, staged.rows, staged.bytes
+        )))
+    }
+
     /// All batches of the target, in the order of their commits; none when there is no ledger.
     ///
     /// # Errors
@@ -140,7 +161,6 @@ impl Ledger {
     pub(super) async fn record(&self, transaction: &Transaction<'_>, batch: &Batch, receipt: &Receipt, loads: i64) -> Result<()> {
         let line =
             format!("INSERT INTO {} (target, writer, epoch, mode, rows, bytes) VALUES ($1, $2, $3, $4, $5, $6)", self.loads);
-        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let (writer, mode) = (batch.id.writer(), batch.mode.to_string());
         let (epoch, rows, bytes) = (epoch(&batch.id), signed(receipt.rows), signed(receipt.bytes));
         let parameters: [Parameter<'_>; 6] = [
@@ -162,7 +182,11 @@ impl Ledger {
 }
 
 fn epoch(id: &BatchId) -> i64 {
-    i64::try_from(id.epoch).unwrap_or(i64::MAX)
+    signed(id.epoch)
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Begins a transaction whose statements each see what is committed by then: what was waited for is seen, whatever isolation the database

@@ -54,7 +54,7 @@ impl Load<'_> {
         self.grow(client).await?;
         let transaction = begin(client).await?;
         let loads = self.ledger.begin(&transaction).await?;
-        if self.ledger.holds(&transaction, &self.batch.id).await? {
+        if self.ledger.holds_batch(&transaction, self.batch).await? {
             return transaction.rollback().await.map_err(error);
         }
         let rows = self.write(&transaction).await?;

@@ -26,13 +26,10 @@ pub(super) fn merge(name: &TableName, target: &Target, columns: &[Column], key: 
     let same = |column: &String| format!("target.{0} = stage.{0}", quoted(column));
     let same_key = key.iter().map(same).collect::<Vec<_>>().join(" AND ");
     let name = qualified(name);
+    // Otherwise the planner guesses how many keys there are, and how wide.
+    let analyze = format!("ANALYZE {STAGE} ({})", list(key));
     if !is_unique {
-        return vec![
-            // Otherwise the planner guesses how many keys there are, and how wide.
-            format!("ANALYZE {STAGE} ({})", list(key)),
-            format!("DELETE FROM {name} AS target USING {STAGE} AS stage WHERE {same_key}"),
-            insert,
-        ];
+        return vec![analyze, format!("DELETE FROM {name} AS target USING {STAGE} AS stage WHERE {same_key}"), insert];
     }
     let values: Vec<&Column> = columns.iter().filter(|column| !key.contains(&column.name)).collect();
     let others = defaults(target, columns);
@@ -42,20 +39,21 @@ pub(super) fn merge(name: &TableName, target: &Target, columns: &[Column], key: 
     let sets = values.iter().map(|column| format!("{0} = excluded.{0}", quoted(&column.name))).chain(others);
     let sets = sets.collect::<Vec<_>>().join(", ");
     let conflict = format!("ON CONFLICT ({})", list(key));
-    vec![if sets.is_empty() {
-        format!("{insert} {conflict} DO NOTHING")
-    } else if is_comparable {
-        // The conflict alone would lock the rows that stay as they are too, which writes to their pages and to the log.
-        format!(
-            "{insert} WHERE NOT EXISTS (SELECT FROM {name} AS target WHERE {same_key} AND ({0}) IS NOT DISTINCT FROM ({1})) \
-             {conflict} DO UPDATE SET {sets} WHERE ({0}) IS DISTINCT FROM ({2})",
-            row("target"),
-            row("stage"),
-            row("excluded")
-        )
-    } else {
-        format!("{insert} {conflict} DO UPDATE SET {sets}")
-    }]
+    if sets.is_empty() {
+        return vec![format!("{insert} {conflict} DO NOTHING")];
+    }
+    if !is_comparable {
+        return vec![format!("{insert} {conflict} DO UPDATE SET {sets}")];
+    }
+    // The conflict alone would lock the rows that stay as they are too, which writes to their pages and to the log.
+    let merge = format!(
+        "{insert} WHERE NOT EXISTS (SELECT FROM {name} AS target WHERE {same_key} AND ({0}) IS NOT DISTINCT FROM ({1})) {conflict} \
+         DO UPDATE SET {sets} WHERE ({0}) IS DISTINCT FROM ({2})",
+        row("target"),
+        row("stage"),
+        row("excluded")
+    );
+    vec![analyze, merge]
 }
 
 fn insert(name: &TableName, target: &Target, columns: &[Column]) -> String {
@@ -105,7 +103,8 @@ mod tests {
     fn rows_that_stay_as_they_are_are_not_touched() {
         assert_eq!(
             merged(&["id", "v"], &["id", "v"], "id", true),
-            "INSERT INTO \"s\".\"t\" AS target (\"id\", \"v\") SELECT \"id\", \"v\" FROM pg_temp.\"_engine_stage\" AS stage \
+            "ANALYZE pg_temp.\"_engine_stage\" (\"id\"); \
+             INSERT INTO \"s\".\"t\" AS target (\"id\", \"v\") SELECT \"id\", \"v\" FROM pg_temp.\"_engine_stage\" AS stage \
              WHERE NOT EXISTS (SELECT FROM \"s\".\"t\" AS target WHERE target.\"id\" = stage.\"id\" \
              AND (target.\"v\") IS NOT DISTINCT FROM (stage.\"v\")) \
              ON CONFLICT (\"id\") DO UPDATE SET \"v\" = excluded.\"v\" WHERE (target.\"v\") IS DISTINCT FROM (excluded.\"v\")"

@@ -60,7 +60,8 @@ fn for_column(table: &Relation, column: &TableColumn, given: &Field) -> Result<F
         data_type => column.column_type.accepts(data_type),
     };
     let data_type = accepted.ok_or_else(|| refused(table, column, given))?;
-    Ok(Field::new(given.name(), data_type, column.nullable))
+    // That a row has none where one must be is for the check to say, with the row.
+    Ok(Field::new(given.name(), data_type, true))
 }
 
 fn left_out(table: &Relation, column: &TableColumn) -> Error {

@@ -44,6 +44,6 @@ mod upload;
 
 pub(super) use config::connection;
 pub(super) use examine::examine;
-pub(super) use options::{OPTIONS, explain};
+pub(super) use options::{OPTIONS, explain, refuse_elsewhere};
 pub(super) use reader::table;
 pub(super) use sink::RedshiftSink;

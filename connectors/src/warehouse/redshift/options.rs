@@ -180,6 +180,24 @@ impl TableOptions {
     }
 }
 
+/// For another warehouse than Redshift, in which what `options` ask for is not done.
+///
+/// # Errors
+/// [`Error::Config`] at an option that makes no sense, and at one without which the table would have other rows.
+pub(crate) fn refuse_elsewhere(options: &Options, warehouse: &str) -> Result<()> {
+    let read = TableOptions::read(options)?;
+    let option = match (&read.deleted, read.upsert) {
+        (Some(_), _) => "deleted",
+        (None, Upsert::Merge | Upsert::Insert) => "upsert",
+        (None, Upsert::DeleteInsert) => return Ok(()),
+    };
+    let message = format!(
+        "option '{option}' is Redshift's: in {warehouse} a row of the key is replaced whole and none is deleted, and the table would have \
+         other rows than in Redshift; leave the option out, or set [warehouse] url to a Redshift (or `engine redshift-sim`)"
+    );
+    Err(Error::config_at(option, message))
+}
+
 /// What the options make of `mode`, and what readers see of it.
 pub(crate) fn explain(options: &Options, mode: WriteMode) -> Result<Option<String>> {
     let options = TableOptions::read(options)?;

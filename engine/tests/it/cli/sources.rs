@@ -105,3 +105,51 @@ fn a_column_that_a_later_file_brings_reaches_the_sink_in_the_same_run() {
     assert_eq!(rows, ["1 a - -", "2 b x -", "3 c - true"]);
     assert_eq!(bench.run(text)["sinks"]["t"]["epochs"], 0);
 }
+
+#[test]
+fn names_of_any_letters_lose_no_row() {
+    let bench = Bench::new();
+    bench.write("in.csv", "id,day\n1,a\n2,b\n");
+    for (name, folder) in
+        [("größe", "größe"), ("a#b", "a#b"), ("a?b", "a?b"), ("we%20ird", "we ird"), ("..", "dots"), ("x y", "x [y]")]
+    {
+        let file = format!("{}.sql", if name == ".." { "dots" } else { name });
+        let text = format!(
+            "CREATE EXTERNAL TABLE \"{name}\" (id BIGINT, day VARCHAR) STORED AS CSV LOCATION 'in.csv';\n\
+             CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://{folder}/t' PARTITIONED BY (day);\n\
+             INSERT INTO t SELECT * FROM \"{name}\";\n",
+        );
+        bench.write(&file, text);
+        bench.good(&["run", &file]);
+        let query = "SELECT string_agg(day, '' ORDER BY id) FROM t";
+        assert_eq!(bench.query(&format!("lake://{folder}/t"), query), "ab", "{name}");
+    }
+    for wrong in ["../x", "a/./b", "we%20ird"] {
+        bench.write(
+            "p.sql",
+            format!("CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://{wrong}';\nINSERT INTO t SELECT 1 AS id;\n"),
+        );
+        let refused = bench.engine(&["check", "p.sql"]);
+        assert!(refused.code == 1 && refused.stderr.contains("or a part '.' or '..'"), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_key_that_is_null_ends_the_epoch_before_it_is_recorded() {
+    let bench = Bench::new();
+    bench.write("in.csv", "id,v\n1,a\n,b\n");
+    let text = |filter: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE rows (id BIGINT, v VARCHAR) STORED AS CSV LOCATION 'in.csv';\n\
+             CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://t' OPTIONS ('key' 'id');\n\
+             REPLACE INTO t SELECT * FROM rows {filter};\n"
+        )
+    };
+    bench.write("p.sql", text(""));
+    let refused = bench.engine(&["run", "p.sql"]);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("p.sql:3: t: column 'id' is part of the key and NULL in 1 of"),
+        "{refused:?}"
+    );
+    assert_eq!(bench.run(&text("WHERE id IS NOT NULL"))["sinks"]["t"]["rows_written"], 1);
+}
