@@ -176,10 +176,12 @@ async fn stage_records(
 
 /// Where the bad records of a source go.
 pub fn table(pipeline: &str, source: &str) -> TableSpec {
+    // What no place of the lake has in its name.
+    let place = |name: &str| if matches!(name, "." | "..") { "_".to_owned() } else { name.replace('%', "_") };
     TableSpec {
         name: format!("{source}$bad"),
         connector: "DELTA".to_owned(),
-        location: format!("lake://bad/{pipeline}/{source}"),
+        location: format!("lake://bad/{}/{}", place(pipeline), place(source)),
         partition_by: Vec::new(),
         columns: None,
         primary_key: Vec::new(),

@@ -145,11 +145,13 @@ fn check_missing(name: &TableName, column: &TargetColumn) -> Result<()> {
 
 fn refused(name: &TableName, column: &TargetColumn, field: &Field) -> Error {
     let (table, is, gives) = (qualified(name), &column.data_type.name, field.data_type());
-    let wanted = created(field.name(), field.data_type()).map(|(data_type, _)| data_type.name);
-    let statement = wanted.map_or_else(
-        |_| String::new(),
-        |wanted| format!(", or run: {} USING {}::{wanted}", alter_type(name, &column.name, &wanted), quoted(&column.name)),
-    );
+    let statement = match created(field.name(), field.data_type()) {
+        Ok((wanted, _)) if column.data_type.kind.may_become(&wanted.kind) => {
+            format!(", or run: {} USING {}::{}", alter_type(name, &column.name, &wanted.name), quoted(&column.name), wanted.name)
+        }
+        // The values that are there would lose something.
+        _ => String::new(),
+    };
     let message =
         format!("table {table} has column '{}' as {is}, the query gives {gives}; cast it in the query{statement}", column.name);
     Error::config_at(field.name(), message)
@@ -314,6 +316,9 @@ mod tests {
         assert!(text.contains("column 'n' as integer, the query gives Float64"), "{text}");
         let statement = "ALTER TABLE \"public\".\"posts\" ALTER COLUMN \"n\" TYPE double precision USING \"n\"::double precision";
         assert!(text.contains(statement), "{text}");
+        let error =
+            meet(&name(), Some(&target_of(Kind::Double)), &query(&[("n", DataType::Int64)]), &[]).unwrap_err().to_string();
+        assert!(error.contains("cast it in the query") && !error.contains("ALTER"), "{error}");
 
         let mut required = column("must", Kind::Date);
         required.is_required = true;

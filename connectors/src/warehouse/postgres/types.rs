@@ -32,6 +32,22 @@ pub(super) enum Kind {
     Other,
 }
 
+impl Kind {
+    /// Whether the values of a column keep their meaning when it becomes one of `wanted`: a person may be told to change it.
+    pub(super) fn may_become(&self, wanted: &Self) -> bool {
+        let is_whole = matches!(self, Self::SmallInt | Self::Integer | Self::BigInt);
+        match wanted {
+            Self::Text(_) | Self::Jsonb => true,
+            Self::SmallInt | Self::Integer | Self::BigInt | Self::Real => is_whole,
+            Self::Double => is_whole || matches!(self, Self::Real | Self::Numeric(_)),
+            Self::Numeric(_) => is_whole || matches!(self, Self::Numeric(_)),
+            Self::Timestamp => *self == Self::Date,
+            Self::TimestampTz => matches!(self, Self::Date | Self::Timestamp),
+            Self::Boolean | Self::Bytea | Self::Date | Self::Time | Self::Json | Self::Uuid | Self::Other => false,
+        }
+    }
+}
+
 /// A type with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PgType {

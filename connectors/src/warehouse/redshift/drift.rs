@@ -84,8 +84,9 @@ fn refused(table: &Relation, column: &TableColumn, given: &Field) -> Error {
     };
     let wanted = staged(given.name(), given.data_type()).map(|data_type| ColumnType::for_staged(&data_type));
     let message = match wanted {
-        Ok(wanted) => format!("{cast}, or change the table: {}", change_type(table, name, &wanted)),
-        Err(_) => cast,
+        Ok(wanted) if is.may_become(&wanted) => format!("{cast}, or change the table: {}", change_type(table, name, &wanted)),
+        // The values that are there would lose something.
+        _ => cast,
     };
     Error::config_at(given.name(), message)
 }
@@ -144,6 +145,14 @@ mod tests {
              \"public\".\"posts\" SET \"score__new\" = CAST(\"score\" AS DOUBLE PRECISION); ALTER TABLE \"public\".\"posts\" DROP \
              COLUMN \"score\"; ALTER TABLE \"public\".\"posts\" RENAME COLUMN \"score__new\" TO \"score\";"
         );
+    }
+
+    #[test]
+    fn nobody_is_told_to_round_what_is_there() {
+        for (is, gives) in [(ColumnType::Double, DataType::Int64), (ColumnType::Timestamp, DataType::Date32)] {
+            let error = meet(&table(), Some(&[there("x", is)]), &schema(&[("x", gives)])).unwrap_err().to_string();
+            assert!(error.contains("cast it in the query") && !error.contains("ALTER TABLE"), "{error}");
+        }
     }
 
     #[test]

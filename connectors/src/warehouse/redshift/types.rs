@@ -68,6 +68,19 @@ impl fmt::Display for ColumnType {
 }
 
 impl ColumnType {
+    /// Whether the values of a column keep their meaning when it becomes one of `wanted`: a person may be told to change it.
+    pub(crate) fn may_become(&self, wanted: &Self) -> bool {
+        let is_whole = matches!(self, Self::SmallInt | Self::Integer | Self::BigInt);
+        match wanted {
+            Self::Varchar(_) | Self::Super => true,
+            Self::SmallInt | Self::Integer | Self::BigInt | Self::Real | Self::Decimal(..) => is_whole,
+            Self::Double => is_whole || matches!(self, Self::Real | Self::Decimal(..)),
+            Self::Timestamp => *self == Self::Date,
+            Self::TimestampTz => matches!(self, Self::Date | Self::Timestamp),
+            Self::Boolean | Self::Char(_) | Self::Date | Self::Time | Self::Varbyte | Self::Other(_) => false,
+        }
+    }
+
     /// The type that a new column gets for what is [`staged`]; text gets [`UNKNOWN_WIDTH`] until its values are known.
     pub(crate) fn for_staged(staged: &DataType) -> Self {
         match staged {
