@@ -130,10 +130,10 @@ pub struct TableFacts {
     pub partition_by: Vec<String>,
     /// Rows; unknown when a file of another writer does not say.
     pub rows: Option<u64>,
-    /// Bytes of its data files.
-    pub bytes: u64,
-    /// Data files.
-    pub files: u64,
+    /// Bytes of its data files; unknown of a table that is not made of files.
+    pub bytes: Option<u64>,
+    /// Data files, likewise.
+    pub files: Option<u64>,
 }
 
 /// A table as it stands.

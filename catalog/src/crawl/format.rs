@@ -51,6 +51,21 @@ pub enum Ending {
     None,
 }
 
+/// The extensions of the formats that are read file by file.
+pub const EXTENSIONS: [(&str, Format); 11] = [
+    ("parquet", Format::Parquet),
+    ("parq", Format::Parquet),
+    ("pq", Format::Parquet),
+    ("csv", Format::Csv),
+    ("tsv", Format::Csv),
+    ("tab", Format::Csv),
+    ("psv", Format::Csv),
+    ("json", Format::Json),
+    ("ndjson", Format::Json),
+    ("jsonl", Format::Json),
+    ("geojson", Format::Json),
+];
+
 /// Extensions of what is no table.
 const FOREIGN: [&str; 22] = [
     "avro", "doc", "docx", "gif", "htm", "html", "ipynb", "jar", "jpeg", "jpg", "md", "orc", "pdf", "png", "py", "sh", "sql",
@@ -62,12 +77,11 @@ impl Ending {
     pub fn of(path: &str) -> Self {
         let (stem, _) = Compression::strip(file_name(path));
         let Some((_, extension)) = stem.rsplit_once('.') else { return Self::None };
-        match extension.to_ascii_lowercase().as_str() {
-            "json" | "jsonl" | "ndjson" | "geojson" => Self::Format(Format::Json),
-            "csv" | "tsv" | "tab" | "psv" => Self::Format(Format::Csv),
-            "parquet" | "parq" | "pq" => Self::Format(Format::Parquet),
-            other if FOREIGN.contains(&other) => Self::Foreign,
-            _ => Self::None,
+        let extension = extension.to_ascii_lowercase();
+        match EXTENSIONS.iter().find(|(known, _)| *known == extension) {
+            Some((_, format)) => Self::Format(*format),
+            None if FOREIGN.contains(&extension.as_str()) => Self::Foreign,
+            None => Self::None,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::folder::{Closed, Folder};
 use super::format::{Compression, Format};
 use super::names::TableNames;
 use super::overlap;
+use super::owners::fixed;
 use super::plan::TablePlan;
 use super::similarity::containment;
 use super::skip::{SkipReason, Skips};
@@ -62,7 +63,7 @@ impl Neighbours {
     /// Whether none of them is in a folder, as far as a table of this format would read it.
     fn leave(&self, folder: &str, format: Format) -> bool {
         let is_in = |(location, other): &(String, Option<Format>)| {
-            let fixed = location.split('*').next().unwrap_or_default();
+            let fixed = fixed(location);
             let root = fixed.rfind('/').map_or("", |slash| &fixed[..=slash]);
             other.is_none_or(|other| other == format) && root.starts_with(folder)
         };

@@ -30,7 +30,7 @@ mod skip;
 mod tests;
 
 pub use ddl::Ddl;
-pub use format::{Compression, Ending, Format};
+pub use format::{Compression, EXTENSIONS, Ending, Format};
 pub use grouping::{Crawl, CrawledObject, GroupOptions, Grouping, Neighbours};
 pub use names::{may_be_of, table_names};
 pub use owners::Owners;

@@ -1,7 +1,7 @@
 //! Tables whose patterns take in files of other tables: not to be hidden, since reading would mix them.
 
 use super::format::Format;
-use super::owners::matches;
+use super::owners::{fixed, matches};
 use super::plan::TablePlan;
 
 /// So many other tables are named for one.
@@ -20,7 +20,7 @@ pub(super) fn report(tables: &mut [TablePlan]) {
         // Everything below a root comes after it, and right after it.
         let from = tables.partition_point(|other| other.root < table.root);
         let below = tables[from..].iter().enumerate().take_while(|(_, other)| other.root.starts_with(&table.root));
-        let fixed = table.location.split('*').next().unwrap_or_default();
+        let fixed = fixed(&table.location);
         let read = |other: &TablePlan| {
             // Of another format, only what its name does not tell.
             let file = if other.format == table.format { Some(&other.first) } else { other.unnamed.as_ref() };

@@ -19,7 +19,7 @@ impl<T> Owners<T> {
     /// Adds a table by its [`location`](super::TablePlan::location): a folder with a slash at its end (nothing, for everything), a
     /// file, or a pattern.
     pub fn insert(&mut self, location: &str, table: T) {
-        let fixed = location.split('*').next().unwrap_or_default();
+        let fixed = fixed(location);
         let folder = fixed.rfind('/').map_or("", |slash| &fixed[..=slash]);
         self.tables.entry(folder.to_owned()).or_default().push((location.to_owned(), table));
     }
@@ -35,14 +35,26 @@ impl<T> Owners<T> {
     }
 }
 
-/// Whether a path matches a pattern whose segments are names, beginnings of names with `*`, or `*`.
+/// The location up to its first wildcard.
+pub(super) fn fixed(location: &str) -> &str {
+    location.split(['*', '[']).next().unwrap_or_default()
+}
+
+/// What stands for a name that begins with a digit.
+const DIGIT: &str = "[0-9]*";
+
+/// Whether a path matches a pattern whose segments are names, beginnings of names with `*`, `*`, or a digit with `*`.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
     let (mut patterns, mut segments) = (pattern.split('/'), path.split('/'));
     loop {
         match (patterns.next(), segments.next()) {
             (None, None) => return true,
             (Some(pattern), Some(segment)) => {
-                let fits = pattern.strip_suffix('*').map_or(pattern == segment, |start| segment.starts_with(start));
+                let fits = match pattern.strip_suffix('*') {
+                    Some(_) if pattern == DIGIT => segment.starts_with(|first: char| first.is_ascii_digit()),
+                    Some(start) => segment.starts_with(start),
+                    None => pattern == segment,
+                };
                 if !fits {
                     return false;
                 }
@@ -62,6 +74,7 @@ mod tests {
         assert!(!matches("x/*/orders*", "x/dt=1/a/orders_1.csv"));
         assert!(!matches("x/*/orders*", "x/dt=1/users.csv"));
         assert!(!matches("x/*", "y/a"));
+        assert!(matches("x/[0-9]*/*", "x/2024/a") && !matches("x/[0-9]*/*", "x/UPPER/a"));
     }
 
     #[test]

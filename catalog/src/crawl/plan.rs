@@ -8,7 +8,7 @@ use super::names::TableNames;
 use super::skip::Skips;
 use crate::drift::Policy;
 use crate::infer::{Grouped, ObservedSchema, ResolveOptions};
-use crate::partitions::{Partitioning, Segment};
+use crate::partitions::Partitioning;
 use crate::store::{Registration, TableName, TableOptions};
 
 /// How many objects are compressed in one way.
@@ -104,8 +104,8 @@ fn place(candidate: &Candidate, partitioning: &Partitioning, alone: bool, names:
         return (names.of_folder(folder), folder.to_owned());
     }
     let mut pattern = folder.to_owned();
-    for level in levels {
-        pattern.push_str(if let Segment::Fixed(segment) = &level.segment { segment } else { "*" });
+    for (depth, level) in levels.iter().enumerate() {
+        pattern.push_str(&candidate.partitions.pattern(depth, level));
         pattern.push('/');
     }
     let name = match &candidate.label {

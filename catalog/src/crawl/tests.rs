@@ -82,7 +82,15 @@ fn files_of_a_folder_are_one_table_or_one_each() {
 #[test]
 fn a_stray_file_beside_partitions_is_a_table_of_its_own() {
     let listing = ["orders/dt=2026-11-20/a.csv id,total", "orders/dt=2026-11-21/a.csv id,total", "orders/readme.csv note"];
-    assert_eq!(tables(&listing), ["orders \"orders/*/*\" (dt) 2", "readme \"orders/readme.csv\" () 1"]);
+    assert_eq!(tables(&listing), ["orders \"orders/dt=*/*\" (dt) 2", "readme \"orders/readme.csv\" () 1"]);
+}
+
+#[test]
+fn a_folder_beside_partitions_is_not_matched_by_their_pattern() {
+    let years = ["data/2023/a.csv id,total", "data/2024/f.csv id,total", "data/UPPER/g.csv id,total"];
+    assert_eq!(tables(&years), ["data \"data/[0-9]*/*\" (year) 2", "upper \"data/UPPER/\" () 1"]);
+    let days = ["data/dt=2026-11-21/f.csv id,total", "data/other/g.csv id,total"];
+    assert_eq!(tables(&days), ["data \"data/dt=*/*\" (dt) 1", "other \"data/other/\" () 1"]);
 }
 
 #[test]
@@ -104,12 +112,12 @@ fn tables_that_share_their_partitions_are_told_apart_inside() {
     assert_eq!(
         tables(&listing),
         [
-            "orders \"x/*/orders*\" (dt) 2",
-            "users \"x/*/users*\" (dt) 2",
-            "a \"y/*/*/*/a/*\" (year,month,day) 2",
-            "b \"y/*/*/*/b/*\" (year,month,day) 2",
-            "z_a \"z/*/a_*\" (dt) 2",
-            "z_b \"z/*/b_*\" (dt) 2",
+            "orders \"x/dt=*/orders*\" (dt) 2",
+            "users \"x/dt=*/users*\" (dt) 2",
+            "a \"y/[0-9]*/[0-9]*/[0-9]*/a/*\" (year,month,day) 2",
+            "b \"y/[0-9]*/[0-9]*/[0-9]*/b/*\" (year,month,day) 2",
+            "z_a \"z/dt=*/a_*\" (dt) 2",
+            "z_b \"z/dt=*/b_*\" (dt) 2",
         ]
     );
 }

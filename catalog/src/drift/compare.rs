@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema};
 
 use super::Change;
-use crate::infer::{Form, widen};
+use crate::infer::{Form, ObservedSchema, widen};
 use crate::sql_type;
 use crate::values::{DateForm, TimestampForm};
 
@@ -163,6 +163,26 @@ fn renames(stored: &Schema, observed: &Schema) -> Vec<Change> {
         }
     }
     renames
+}
+
+/// Columns of the table that may have another name in some files: every file has one of the two, and none has both. `found` are the
+/// columns of all files, with the types of `observed`.
+pub fn exchanged(stored: &Schema, found: &Schema, observed: &ObservedSchema) -> Vec<Change> {
+    let files = |name: &str| observed.columns.get(name).map_or(0, |column| column.files);
+    let added = found.fields().iter().filter(|field| stored.fields().find(field.name()).is_none());
+    let renamed = added.filter_map(|added| {
+        let others = observed.files.checked_sub(files(added.name())).filter(|others| *others > 0 && *others < observed.files)?;
+        let is_other = |field: &&FieldRef| {
+            let now = found.fields().find(field.name()).map(|(_, now)| now.data_type());
+            now == Some(added.data_type()) && files(field.name()) == others
+        };
+        let mut candidates = stored.fields().iter().filter(is_other);
+        let from = candidates.next()?.name().clone();
+        let why = "every file has one of the two and none has both, and the types agree".to_owned();
+        // Of several, none is more likely than the others.
+        candidates.next().is_none().then(|| Change::Renamed { from, to: added.name().clone(), why })
+    });
+    renamed.collect()
 }
 
 /// From 0 to 1, without regard to case and separators; a name that ends in the other one is as good as equal.

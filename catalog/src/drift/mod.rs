@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use compare::{Drift, compare};
+pub use compare::{Drift, compare, exchanged};
 pub use policy::{NewVersion, Policy, Refusal};
 
 /// One difference. Types are in SQL's words, with their form; a key of an object is named after a dot, the items of a list by

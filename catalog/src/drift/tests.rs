@@ -5,7 +5,7 @@ use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
 use proptest::prelude::*;
 
 use super::*;
-use crate::infer::{FileObservation, Form, ResolveOptions};
+use crate::infer::{FileObservation, Form, ObservedSchema, ResolveOptions};
 use crate::values::{DateForm, TimestampForm};
 
 fn schema(columns: &[(&str, DataType)]) -> Schema {
@@ -90,6 +90,30 @@ fn renames_are_guessed_and_only_that() {
         ]
     );
     assert_eq!(drift.schema.fields().len(), 6);
+}
+
+#[test]
+fn a_name_that_only_new_files_have_in_place_of_another_is_a_rename_perhaps() {
+    let file = |columns: &[&str]| {
+        let mut file = FileObservation::new("f.csv");
+        file.header(columns.iter().copied());
+        file.begin_row();
+        columns.iter().enumerate().for_each(|(index, _)| file.cell(index, "1"));
+        file.finish(&ResolveOptions::default())
+    };
+    let stored = schema(&[("id", DataType::Int64), ("price", DataType::Int64)]);
+    let said = |files: &[&[&str]]| {
+        let mut observed = ObservedSchema::default();
+        files.iter().for_each(|columns| observed.merge(&file(columns)));
+        let changes = exchanged(&stored, &observed.schema(&ResolveOptions::default()), &observed);
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let renamed =
+        ["`price` may have been renamed to `cost`: every file has one of the two and none has both, and the types agree"];
+    assert_eq!(said(&[&["id", "price"], &["id", "price"], &["id", "cost"]]), renamed);
+    assert_eq!(said(&[&["id", "price"], &["id", "price", "cost"]]), [""; 0]);
+    assert_eq!(said(&[&["id", "price"], &["id"], &["id", "cost"]]), [""; 0]);
+    assert_eq!(said(&[&["id", "price"], &["id", "price"]]), [""; 0]);
 }
 
 #[test]

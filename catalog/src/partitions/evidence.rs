@@ -149,6 +149,24 @@ impl PartitionEvidence {
         }
     }
 
+    /// What a pattern says of the folders of a level, so that it fits none that the level's type cannot be.
+    pub(crate) fn pattern(&self, depth: usize, level: &Level) -> String {
+        let begins_with_a_digit = |folder: &str| folder.starts_with(|first: char| first.is_ascii_digit());
+        let known = self.levels.get(depth);
+        match &level.segment {
+            Segment::Fixed(name) => name.clone(),
+            Segment::Hive(key) => format!("{key}=*"),
+            // What is between two texts that begin with digits begins with one.
+            Segment::Plain
+                if level.partition_type != PartitionType::Text
+                    && known.is_some_and(|level| begins_with_a_digit(&level.least) && begins_with_a_digit(&level.greatest)) =>
+            {
+                "[0-9]*".to_owned()
+            }
+            Segment::Plain => "*".to_owned(),
+        }
+    }
+
     /// The columns that the levels amount to.
     pub fn resolve(&self) -> Partitioning {
         let mut before = Part::None;

@@ -149,8 +149,19 @@ pub(crate) struct FileTable {
     pub text: Text,
     /// The columns.
     pub layout: Layout,
-    /// Where its columns come from, if it declares none.
+    /// Where its columns come from, if it declares none and they are kept.
     pub inferred: Option<Inferred>,
+    /// What becomes of columns that are found.
+    pub findings: Findings,
+}
+
+/// What becomes of the columns that are found in the files of a table that declares none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Findings {
+    /// They are kept, and those of files that come later are added.
+    Kept,
+    /// They are those of a look at the files as they are now, and forgotten with the table.
+    Dropped,
 }
 
 /// What a table does about values that its columns cannot hold.
@@ -343,6 +354,7 @@ impl FileTable {
         context: &Context,
         format: Format,
         specs: &[OptionSpec],
+        findings: Findings,
     ) -> Result<Self> {
         let (forms, options) = options(table, specs)?;
         let faults = Faults::parse(&options)?;
@@ -360,11 +372,12 @@ impl FileTable {
             Some(_) if faults.on_conflict == Some(OnConflict::Widen) => return Err(declared_and_widened()),
             Some(columns) => (forms::applied(columns, &forms)?, None),
             None if !forms.is_empty() => return Err(forms::undeclared(&forms)),
+            None if findings == Findings::Dropped => (infer::schema(&files.sample(false, findings).await?, false), None),
             None => {
                 let memory = Memory::new(home, &files);
                 let observed = match memory.load().await? {
                     Some(observed) => observed,
-                    None => files.sample(faults.on_conflict == Some(OnConflict::Fail)).await?,
+                    None => files.sample(faults.on_conflict == Some(OnConflict::Fail), findings).await?,
                 };
                 let inferred = Inferred { observed, memory, majority: faults.on_conflict == Some(OnConflict::Quarantine) };
                 (inferred.schema(&inferred.observed), Some(inferred))
@@ -386,6 +399,7 @@ impl FileTable {
             text,
             layout: Layout::new(&columns, &table.partition_by, options.text("partitions"), file_columns)?,
             inferred,
+            findings,
         })
     }
 

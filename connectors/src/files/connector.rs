@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::config::{FileTable, common_options};
+use super::config::{FileTable, Findings, common_options};
 use super::ledger::Ledger;
 use super::news::News;
 use super::object::Format;
@@ -122,6 +122,15 @@ pub(crate) async fn open_parquet(table: &TableSpec, home: Location, context: &Co
 /// The user reference.
 pub(crate) const PARQUET_OPTIONS: &[OptionSpec] = common_options![];
 
+/// The options of files of a format.
+pub(super) fn options_of(format: Format) -> &'static [OptionSpec] {
+    match format {
+        Format::Json => JSON_OPTIONS,
+        Format::Csv => CSV_OPTIONS,
+        Format::Parquet => PARQUET_OPTIONS,
+    }
+}
+
 async fn open(
     table: &TableSpec,
     home: Location,
@@ -129,7 +138,7 @@ async fn open(
     format: Format,
     options: &[OptionSpec],
 ) -> Result<Arc<dyn Source>> {
-    let table = Arc::new(FileTable::open(table, &home, context, format, options).await?);
+    let table = Arc::new(FileTable::open(table, &home, context, format, options, Findings::Kept).await?);
     let news = Arc::new(News::new(&table, context)?);
     Ok(Arc::new(FileSource { table, ledger: Ledger::new(home.join("ledger")), parked: Parking::default(), news }))
 }

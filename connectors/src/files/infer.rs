@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use catalog::infer::{FileObservation, ObservedColumn, ObservedSchema, ResolveOptions};
+use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
@@ -12,10 +13,10 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::columns::Columns;
-use super::config::Text;
+use super::config::{Findings, Text};
 use super::csv::decode::CsvDecoder;
 use super::csv::header;
-use super::decode::{Decoder, Output, Progress};
+use super::decode::{Decoder, Output, Progress, Refused};
 use super::json::records::JsonDecoder;
 use super::listing::Place;
 use super::object::{Format, Object};
@@ -27,8 +28,14 @@ use crate::stores::Location;
 
 /// Files at the beginning and at the end of the listing that are looked at, and as many between.
 const ENDS: usize = 8;
+/// The same of a table that nothing is kept of: what is not seen in one of these files is not read.
+const ENDS_DROPPED: usize = 250;
+/// So many of those at the same time.
+const AHEAD: usize = 16;
 /// Decompressed bytes of a file that are looked at.
 const HEAD: u64 = 1 << 20;
+/// And of each of many files.
+const SHORT_HEAD: u64 = 1 << 16;
 
 /// The files of a table and how they are read.
 #[derive(Debug, Clone)]
@@ -91,32 +98,93 @@ impl Files<'_> {
     ///
     /// # Errors
     /// [`Error::Config`] when there is no file, or values differ and must not; when none can be read.
-    pub(super) async fn sample(&self, agreeing: bool) -> Result<ObservedSchema> {
+    pub(super) async fn sample(&self, agreeing: bool, findings: Findings) -> Result<ObservedSchema> {
         let mut observed = ObservedSchema::default();
         let mut fault = None;
-        for object in self.chosen().await? {
-            match self.observe(&object, HEAD, &names(&observed)).await {
-                Ok(one) => observed = self.merged(observed, &one),
-                Err(error @ Error::Data { .. }) => {
-                    tracing::warn!(table = self.name, %error, "a file was not looked at");
-                    fault = Some(error);
+        let skipped = Skipped::default();
+        // What a text file says may not be all of it, and Parquet files say all of theirs at once.
+        let (ends, ahead) = match (findings, self.format) {
+            (Findings::Kept, _) => (ENDS, 1),
+            (Findings::Dropped, Format::Parquet) => (ENDS, AHEAD),
+            (Findings::Dropped, _) => (ENDS_DROPPED, AHEAD),
+        };
+        let files = self.chosen_of(ends, skipped.clone()).await?;
+        let head = if files.len() > 4 * ENDS { SHORT_HEAD } else { HEAD };
+        // The first file names the columns of those that have no header.
+        let (first, others) = files.split_at(files.len().min(1));
+        for several in std::iter::once(first).chain(others.chunks(ahead)) {
+            let names = names(&observed);
+            let looks = several.iter().map(|object| self.observe(object, head, &names));
+            for look in join_all(looks).await {
+                match look {
+                    Ok(one) => observed = self.merged(observed, &one),
+                    Err(error @ Error::Data { .. }) => {
+                        tracing::warn!(table = self.name, %error, "a file was not looked at");
+                        fault = Some(error);
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
         }
         match (observed.columns.is_empty(), fault) {
             (false, _) if agreeing => self.agreeing(observed),
             (false, _) => Ok(observed),
             (true, Some(fault)) => Err(fault),
-            (true, None) => Err(Error::config_at(
-                self.name,
-                format!(
-                    "table '{}' declares no columns, and there is no record at '{}' to tell them from; declare them, as in \
-                     CREATE EXTERNAL TABLE {} (id BIGINT, ...), or check the location",
-                    self.name, self.place.shown, self.name
-                ),
-            )),
+            (true, None) => Err(self.without_columns(&files, &skipped).await?),
         }
+    }
+
+    /// Why no columns can be told from any of the `files`, none of which could not be opened.
+    async fn without_columns(&self, files: &[Object], skipped: &Skipped) -> Result<Error> {
+        let Some(first) = files.first() else {
+            let passed_over =
+                skipped.first().map_or_else(String::new, |(reason, file)| format!(" ('{file}' is passed over: {reason})"));
+            return Ok(self.undeclared(&format!("there is no file to tell them from at '{}'{passed_over}", self.place.shown)));
+        };
+        let address = self.place.address(&first.path);
+        let text = self.refused(first).await?.map_or_else(
+            || format!("there is no record in '{address}' to tell them from"),
+            |reason| format!("they cannot be told from '{address}': {reason}"),
+        );
+        Ok(self.undeclared(&text))
+    }
+
+    fn undeclared(&self, why: &str) -> Error {
+        let name = self.name;
+        Error::config_at(
+            name,
+            format!(
+                "table '{name}' declares no columns, and {why}; check the location, or declare them, as in CREATE EXTERNAL TABLE {} (id \
+                 BIGINT, ...)",
+                if name.contains(['/', '.', '*']) { "t" } else { name }
+            ),
+        )
+    }
+
+    /// What is wrong with the first record of a text file that is refused, and what may help; none when none is.
+    async fn refused(&self, object: &Object) -> Result<Option<String>> {
+        let address = self.place.address(&object.path);
+        if self.format == Format::Parquet {
+            return Ok(None);
+        }
+        let Some(body) = fetch(self.place, object).await? else { return Ok(None) };
+        let mut reader = body.open(&address).await?;
+        let mut decoder = self.decoder(&address, &[]);
+        let columns = Arc::new(Schema::empty());
+        let first =
+            decode_head(decoder.as_mut(), &mut reader, &address, &columns, Head { rows: usize::MAX, bytes: HEAD }).await?;
+        let Some(first) = first else { return Ok(None) };
+        let help = match self.text {
+            Text::Json { lenient: false } if self.reads_leniently(object).await => "; 'mode' 'lenient' reads what Python prints",
+            _ => "",
+        };
+        Ok(Some(format!("row {} (line {}): {}{help}", first.row, first.line, first.reason)))
+    }
+
+    async fn reads_leniently(&self, object: &Object) -> bool {
+        let lenient = Files { text: &Text::Json { lenient: true }, ..self.clone() };
+        // Of a file that was just looked at.
+        Box::pin(lenient.observe(object, HEAD, &[])).await.is_ok_and(|observed| !observed.columns.is_empty())
     }
 
     fn agreeing(&self, observed: ObservedSchema) -> Result<ObservedSchema> {
@@ -163,24 +231,29 @@ impl Files<'_> {
     /// # Errors
     /// When the store does not answer.
     pub(super) async fn chosen(&self) -> Result<Vec<Object>> {
+        self.chosen_of(ENDS, Skipped::default()).await
+    }
+
+    /// At most `ends` of the first and of the last, and twice as many between; what is passed over is noted.
+    async fn chosen_of(&self, ends: usize, skipped: Skipped) -> Result<Vec<Object>> {
         let none = futures::stream::empty().boxed();
-        let mut files = pending(self.place, none, self.format, OnChange::Ignore, Skipped::default()).await?;
+        let mut files = pending(self.place, none, self.format, OnChange::Ignore, skipped).await?;
         let (mut first, mut middle, mut last) = (Vec::new(), Vec::new(), VecDeque::new());
         let (mut seen, mut step) = (0_usize, 1);
         while let Some(found) = files.try_next().await? {
-            if first.len() < ENDS {
+            if first.len() < ends {
                 first.push(found.object);
                 continue;
             }
             last.push_back(found.object);
-            if last.len() > ENDS
+            if last.len() > ends
                 && let Some(object) = last.pop_front()
             {
                 // Evenly spread: when there are too many, every other one goes, and from then on half as many come.
                 if seen % step == 0 {
                     middle.push(object);
                 }
-                if middle.len() > 2 * ENDS {
+                if middle.len() > 2 * ends {
                     let mut keep = false;
                     middle.retain(|_| {
                         keep = !keep;
@@ -213,11 +286,7 @@ impl Files<'_> {
         }
         let Some(body) = fetch(self.place, object).await? else { return Ok(ObservedSchema::default()) };
         let mut reader = body.open(&address).await?;
-        let observation = FileObservation::new(address.as_str());
-        let mut decoder: Box<dyn Decoder> = match self.text {
-            Text::Json { lenient } => Box::new(JsonDecoder::observing(observation, *lenient)),
-            Text::Csv(options) => Box::new(CsvDecoder::observing(Arc::clone(options), observation, &address, names.to_vec())),
-        };
+        let mut decoder = self.decoder(&address, names);
         let columns = Arc::new(Schema::empty());
         decode_head(decoder.as_mut(), &mut reader, &address, &columns, Head { rows: usize::MAX, bytes }).await?;
         let observed = decoder.observed();
@@ -225,6 +294,15 @@ impl Files<'_> {
             return Ok(by_position(observed, names));
         }
         Ok(with_column_names(observed, self.format))
+    }
+
+    /// What remembers the columns of the file at `address`.
+    fn decoder(&self, address: &str, names: &[String]) -> Box<dyn Decoder> {
+        let observation = FileObservation::new(address);
+        match self.text {
+            Text::Json { lenient } => Box::new(JsonDecoder::observing(observation, *lenient)),
+            Text::Csv(options) => Box::new(CsvDecoder::observing(Arc::clone(options), observation, address, names.to_vec())),
+        }
     }
 }
 
@@ -237,7 +315,8 @@ pub(super) struct Head {
     pub(super) bytes: u64,
 }
 
-/// Decodes the beginning of a file to rows of `columns`, which go: what `decoder` remembers is what counts.
+/// Decodes the beginning of a file to rows of `columns`, which go: what `decoder` remembers is what counts. Gives the first record that
+/// was refused.
 ///
 /// # Errors
 /// [`Error::Data`] when the file cannot be read; otherwise when the store does not answer.
@@ -247,14 +326,16 @@ pub(super) async fn decode_head(
     address: &str,
     columns: &SchemaRef,
     head: Head,
-) -> Result<()> {
+) -> Result<Option<Refused>> {
     let mut columns = Columns::new(Arc::clone(columns))?;
-    let mut read = 0;
+    let (mut read, mut first) = (0, None);
     loop {
         let (mut refused, mut numbers) = (Vec::new(), Vec::new());
         let mut output = Output { columns: &mut columns, refused: &mut refused, numbers: &mut numbers, room: head.rows };
-        if decoder.decode(&mut output)? != Progress::Hungry || read >= head.bytes {
-            return Ok(());
+        let progress = decoder.decode(&mut output)?;
+        first = first.or(refused.into_iter().next());
+        if progress != Progress::Hungry || read >= head.bytes {
+            return Ok(first);
         }
         let chunk = reader.fill_buf().await.map_err(|error| read_error(&error, address))?;
         let length = chunk.len();

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use globset::{GlobBuilder, GlobMatcher};
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectMeta, ObjectStoreExt};
 
 use super::object::{Object, has_known_ending};
+use super::pattern::{Pattern, WILDCARDS};
 use super::walk::walk;
 use crate::error::{Error, Result};
 use crate::stores::{Location, Stores};
@@ -20,7 +20,7 @@ pub(crate) struct Place {
     /// The file or folder; of a pattern, the part before the first wildcard.
     pub root: Location,
     /// The pattern, over paths in the store.
-    pattern: Option<GlobMatcher>,
+    pattern: Option<Pattern>,
     /// As the table says it, without secrets.
     pub shown: String,
     /// The location ends in a slash or is a pattern: it is no file.
@@ -37,7 +37,7 @@ impl Place {
             let root = stores.locate_web(location)?;
             return Ok(Self { shown: root.url.to_string(), root, pattern: None, is_many: false });
         }
-        let Some(wild) = location.find(['*', '?', '[', '{']) else {
+        let Some(wild) = location.find(WILDCARDS) else {
             let root = stores.locate(location)?;
             return Ok(Self { shown: root.url.to_string(), root, pattern: None, is_many: location.ends_with('/') });
         };
@@ -45,13 +45,12 @@ impl Place {
         let root = stores.locate(if folder.is_empty() { "." } else { folder })?;
         let prefix = if root.path.as_ref().is_empty() { String::new() } else { format!("{}/", root.path) };
         let rest = &location[folder.len()..];
-        let pattern = GlobBuilder::new(&format!("{}{rest}", globset::escape(&prefix))).literal_separator(true).build();
-        let pattern = pattern.map_err(|error| {
+        let pattern = Pattern::new(&prefix, rest).map_err(|error| {
             let help = "'*' stands for a part of a name, '**' for any folders, '?' for a letter, {a,b} for either";
             Error::config_at(location, format!("location '{location}' is no pattern: {error}; {help}"))
         })?;
         let shown = format!("{}/{rest}", root.url.as_str().trim_end_matches('/'));
-        Ok(Self { root, pattern: Some(pattern.compile_matcher()), shown, is_many: true })
+        Ok(Self { root, pattern: Some(pattern), shown, is_many: true })
     }
 
     /// Whether the location reads like that of a file: `codes.csv`, not `codes/` or `codes` or `*.csv`.
@@ -123,7 +122,7 @@ impl Place {
     /// Whether a file at `path` in the store is one that a listing would show, if it is there.
     pub(crate) fn holds(&self, path: &Path) -> bool {
         let is_below = path.prefix_matches(&self.root.path);
-        is_below && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(path.as_ref()))
+        is_below && self.pattern.as_ref().is_none_or(|pattern| pattern.fits(path))
     }
 
     /// The folders of a file, each as it is called; those above the location too.
@@ -140,7 +139,7 @@ impl Place {
         let folder = |file: &'a str| file.rsplit_once('/').map_or("", |(folder, _)| folder);
         match &self.pattern {
             None => folder(self.relative(path)),
-            Some(pattern) if pattern.glob().glob().contains("**") => last_folders(folder(self.relative(path)), levels),
+            Some(pattern) if pattern.text().contains("**") => last_folders(folder(self.relative(path)), levels),
             Some(_) => last_folders(folder(path.as_ref()), levels),
         }
     }
@@ -154,7 +153,7 @@ impl Place {
         }
         let prefix = self.root.path.parts().count();
         let is_deep = self.pattern.as_ref().is_none_or(|pattern| {
-            let below = pattern.glob().glob();
+            let below = pattern.text();
             below.contains("**") || below.split('/').filter(|part| !part.is_empty()).count() > prefix + 1
         });
         Some((folder, is_deep))
@@ -204,14 +203,15 @@ impl Place {
         if let Some(meta) = self.file().await? {
             return Ok(stream::once(async move { Ok(Object::new(meta, is_local)) }).boxed());
         }
-        let objects = match self.local_folder() {
-            Some(folder) => walk(folder, self.root.path.clone()),
-            None => self.root.store.list(Some(&self.root.path)).map_err(Error::from).boxed(),
-        };
         let pattern = self.pattern.clone();
+        let objects = match (self.local_folder(), &pattern) {
+            (Some(folder), pattern) => walk(folder, self.root.path.clone(), pattern.clone()),
+            (None, Some(pattern)) => pattern.list(&self.root),
+            (None, None) => self.root.store.list(Some(&self.root.path)).map_err(Error::from).boxed(),
+        };
         let ordered = in_order(objects, self.shown.clone());
         let wanted = ordered.try_filter(move |object| {
-            let is_wanted = pattern.as_ref().is_none_or(|pattern| pattern.is_match(object.location.as_ref()));
+            let is_wanted = pattern.as_ref().is_none_or(|pattern| pattern.fits(&object.location));
             std::future::ready(is_wanted)
         });
         Ok(wanted.map_ok(move |meta| Object::new(meta, is_local)).boxed())

@@ -51,6 +51,13 @@ impl Skipped {
         by_reason.entry(reason).or_insert_with(|| (0, file.to_owned())).0 += 1;
     }
 
+    /// The reason that tells most, and the first file that was passed over for it.
+    pub(crate) fn first(&self) -> Option<(SkipReason, String)> {
+        let by_reason = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = by_reason.iter().find(|(reason, _)| reason.is_notable()).or_else(|| by_reason.iter().next());
+        found.map(|(reason, (_, file))| (reason.clone(), file.clone()))
+    }
+
     /// Says in the log what was passed over: loudly what somebody may have expected to be read.
     pub(crate) fn report(&self, table: &str) {
         let by_reason = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::io::AsyncBufReadExt;
 
 use super::columns::Columns;
-use super::config::{FileTable, Text};
+use super::config::{FileTable, Findings, Text};
 use super::csv::decode::CsvDecoder;
 use super::decode::{Decoder, Output, Progress, Refused, how_to_put_aside};
 use super::file_values::{FileValues, file_values};
@@ -64,7 +64,7 @@ impl Reading {
                 let decoder: Box<dyn Decoder> = match &table.text {
                     Text::Json { lenient } => {
                         let decoder = JsonDecoder::new(names, *lenient, table.faults.on_misfit());
-                        Box::new(decoder.finding_members(table.inferred.is_some()))
+                        Box::new(decoder.finding_members(table.inferred.is_some() || table.findings == Findings::Dropped))
                     }
                     Text::Csv(options) => {
                         Box::new(CsvDecoder::new(Arc::clone(options), names, table.faults.on_misfit(), &address))

@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 
 use super::columns::Columns;
-use super::config::FileTable;
+use super::config::{FileTable, Findings};
 use super::decode::{OnError, Refused, how_to_put_aside};
 use super::file_values::Segment;
 use super::learn;
@@ -55,6 +55,8 @@ pub(super) struct Slice {
     bytes: u64,
     fault: Option<Error>,
     interrupted: bool,
+    /// Columns of a file were left out, and that was said.
+    leaves_out: bool,
 }
 
 /// What was decoded and not handed out.
@@ -105,6 +107,7 @@ impl Slice {
             bytes: 0,
             fault: None,
             interrupted: false,
+            leaves_out: false,
         })
     }
 
@@ -151,6 +154,11 @@ impl Slice {
             let unknown = self.table.layout.not_from_folders(reading.unknown());
             if let Some(known) = self.table.inferred.as_ref().filter(|_| !unknown.is_empty()) {
                 return Err(learn::new_columns(&self.table, known, &reading.seen(), &unknown).await?);
+            }
+            if self.table.findings == Findings::Dropped && !unknown.is_empty() && !std::mem::replace(&mut self.leaves_out, true) {
+                let (table, file, columns) =
+                    (&self.table.name, self.table.place.address(&reading.seen().object.path), unknown.join(", "));
+                tracing::warn!(table, file, columns, "columns that none of the files that were looked at has are left out");
             }
             let ended = match ended {
                 Ok(ended) => ended,

@@ -9,17 +9,19 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use tokio::sync::mpsc;
 
+use super::pattern::Pattern;
 use crate::error::{Error, Result};
 
 /// Files that wait between the walk and who reads them.
 const WALKED_AHEAD: usize = 1_000;
 
-/// The files below a local folder. A folder's names are held while it is walked; `object_store` would hold all of them, in no order.
-pub(super) fn walk(folder: PathBuf, path: Path) -> BoxStream<'static, Result<ObjectMeta>> {
+/// The files below a local folder; of a pattern, only those that it fits, and no folder is read that it does not enter. A folder's names
+/// are held while it is walked; `object_store` would hold all of them, in no order.
+pub(super) fn walk(folder: PathBuf, path: Path, pattern: Option<Pattern>) -> BoxStream<'static, Result<ObjectMeta>> {
     let (sender, receiver) = mpsc::channel(WALKED_AHEAD);
     let walk = tokio::task::spawn_blocking(move || {
         let mut within = vec![folder.canonicalize().unwrap_or_else(|_| folder.clone())];
-        if let Err(error) = walk_folder(&folder, &path, &mut within, &sender) {
+        if let Err(error) = walk_folder(&folder, &path, &mut within, pattern.as_ref(), &sender) {
             // Nobody listens any more when this fails.
             drop(sender.blocking_send(Err(error)));
         }
@@ -52,17 +54,29 @@ enum EntryKind {
 
 /// Says whether somebody still listens. `within` are this folder and those that were walked into to get here, as they are called when
 /// no link is followed.
-fn walk_folder(folder: &FilePath, path: &Path, within: &mut Vec<PathBuf>, sender: &Sender) -> Result<bool> {
+fn walk_folder(
+    folder: &FilePath,
+    path: &Path,
+    within: &mut Vec<PathBuf>,
+    pattern: Option<&Pattern>,
+    sender: &Sender,
+) -> Result<bool> {
     for Entry { part, name, kind } in entries(folder, within)? {
         let entry = folder.join(&name);
         let Ok(child) = Path::parse(format!("{path}/{}", part.trim_end_matches('/'))) else {
             tracing::warn!(file = %entry.display(), "a file whose name has a control character in it is passed over");
             continue;
         };
+        let level = within.len() - 1;
+        let is_wanted = pattern.is_none_or(|pattern| match &kind {
+            EntryKind::Folder { .. } => pattern.enters(level, child.filename().unwrap_or_default()),
+            EntryKind::File { .. } => pattern.fits(&child),
+        });
         let is_heard = match kind {
+            _ if !is_wanted => true,
             EntryKind::Folder { real } => {
                 within.push(real);
-                let is_heard = walk_folder(&entry, &child, within, sender)?;
+                let is_heard = walk_folder(&entry, &child, within, pattern, sender)?;
                 within.pop();
                 is_heard
             }
@@ -164,8 +178,27 @@ mod tests {
         symlink("itself", root.join("itself")).unwrap();
         symlink("nothing", root.join("dangling")).unwrap();
         symlink("a/1.json", root.join("file.json")).unwrap();
-        let found: Vec<ObjectMeta> = walk(root, Path::from("in")).try_collect().await.unwrap();
+        let found: Vec<ObjectMeta> = walk(root, Path::from("in"), None).try_collect().await.unwrap();
         let found: Vec<&str> = found.iter().map(|object| object.location.as_ref()).collect();
         assert_eq!(found, ["in/a/1.json", "in/a/x/1.json", "in/b/1.json", "in/b/y/1.json", "in/c/1.json", "in/file.json"]);
+    }
+
+    #[tokio::test]
+    async fn folders_that_the_pattern_does_not_enter_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("in");
+        for name in ["a/b/c", "b"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+            std::fs::write(root.join(name).join("1.json"), "{}").unwrap();
+        }
+        std::fs::write(root.join("1.json"), "{}").unwrap();
+        for (pattern, expected) in
+            [("*.json", vec!["in/1.json"]), ("?/*.json", vec!["in/b/1.json"]), ("a/**", vec!["in/a/b/c/1.json"])]
+        {
+            let pattern = Pattern::new("in/", pattern).unwrap();
+            let found: Vec<ObjectMeta> = walk(root.clone(), Path::from("in"), Some(pattern)).try_collect().await.unwrap();
+            let found: Vec<&str> = found.iter().map(|object| object.location.as_ref()).collect();
+            assert_eq!(found, expected);
+        }
     }
 }

@@ -34,6 +34,14 @@ use config::Target;
 /// The folder of the lake that stands for the warehouse where there is no other.
 pub const LAKE_FOLDER: &str = "warehouse";
 
+/// Schema and name of the table that a `LOCATION` of the warehouse means.
+///
+/// # Errors
+/// [`Error::Config`] when it is no name of a table.
+pub fn table_name(location: &str) -> Result<(String, String)> {
+    TableName::parse(location).map(|name| (name.schema, name.table))
+}
+
 /// `STORED AS WAREHOUSE`.
 #[derive(Debug)]
 pub struct Warehouse;
@@ -101,8 +109,9 @@ impl Connector for Warehouse {
     async fn facts(&self, table: &TableSpec, context: &Context) -> Result<Option<TableFacts>> {
         match context.warehouse.target()? {
             Target::Lake => Delta.facts(&in_lake(table)?, context).await,
-            // A database has a catalog of its own.
-            Target::Postgres(_) | Target::Redshift(_) => Ok(None),
+            Target::Postgres(database) => postgres::facts(table, &database).await,
+            // Each look is a session on its leader node: who wants to know what is there asks its own catalog.
+            Target::Redshift(_) => Ok(None),
         }
     }
 

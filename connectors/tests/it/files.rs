@@ -303,7 +303,19 @@ async fn columns_are_found_and_a_new_one_is_learnt() {
     empty.write("readme.md", "x");
     let location = format!("{}/", empty.folder.path().join("in").display());
     let text = empty.open(&spec("JSON", &location, None, &[])).await.unwrap_err().to_string();
-    assert!(text.contains("there is no record at"), "{text}");
+    assert!(text.contains("there is no file to tell them from at") && text.contains("readme.md' is passed over"), "{text}");
+    empty.write("empty.json", " \n");
+    let text = empty.open(&spec("JSON", &location, None, &[])).await.unwrap_err().to_string();
+    assert!(text.contains("empty.json' to tell them from") && text.contains("there is no record in"), "{text}");
+    empty.write("empty.json", "\n{'a': 1}\n");
+    let text = empty.open(&spec("JSON", &location, None, &[])).await.unwrap_err().to_string();
+    assert!(
+        text.contains("empty.json': row 1 (line 2): ") && text.contains("; 'mode' 'lenient' reads what Python prints"),
+        "{text}"
+    );
+    empty.write("empty.json", "{\"a\": ]\n");
+    let text = empty.open(&spec("JSON", &location, None, &[])).await.unwrap_err().to_string();
+    assert!(text.contains("empty.json': row 1 (line 1): ") && !text.contains("lenient"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,6 +17,7 @@ pub mod registered;
 mod session;
 pub(crate) mod system;
 pub(crate) mod taken;
+mod warehouse;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use ::catalog::store::{CatalogStore, SqliteCatalog, Table, TableName};
 use tokio::sync::OnceCell;
 
 pub(crate) use session::{PipelineCatalog, SYSTEM, WAREHOUSE, install};
+pub(crate) use warehouse::Database;
 
 use crate::session::Session;
 

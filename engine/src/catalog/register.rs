@@ -18,6 +18,7 @@ use connectors::registry::{TableFacts, connector};
 use tokio::sync::OnceCell;
 
 use super::lake::PUBLIC;
+use super::warehouse;
 use crate::cause::one_line;
 use crate::epoch::Scope;
 use crate::session::Session;
@@ -147,7 +148,7 @@ impl Registrar {
         let name = name_of(&self.session, &scope.pipeline.name, meant.as_ref().unwrap_or(&spec))?;
         let said = scope.pipeline.tables.get(&sink.spec.name).map(|table| comments(&scope.pipeline.text, &table.span));
         let registration = registration(name, &scope.pipeline.name, sink, &facts)?;
-        let statistics = Statistics { rows: facts.rows, bytes: Some(facts.bytes), files: Some(facts.files) };
+        let statistics = Statistics { rows: facts.rows, bytes: facts.bytes, files: facts.files };
         let store = self.store.get_or_try_init(|| super::open(&self.session)).await?;
         let update = Update { registrar: self, store: store.as_ref(), registration, statistics, why: &sink.why };
         let mut attempt = 1;
@@ -285,6 +286,9 @@ fn registration(name: TableName, pipeline: &str, sink: &Sink<'_>, facts: &TableF
 
 /// A table below the lake is called as its folders are; one elsewhere as its pipeline calls it.
 pub(super) fn name_of(session: &Session, pipeline: &str, spec: &TableSpec) -> Result<TableName> {
+    if let Some(name) = warehouse::name_of(session, &spec.connector, &spec.location) {
+        return Ok(name?);
+    }
     let (place, lake) = (session.context.locate(&spec.location)?, session.context.stores.lake()?);
     let below = place.path.prefix_match(&lake.path).filter(|_| place.same_store(&lake));
     let mut folders: Vec<String> = below.into_iter().flatten().map(|part| part.as_ref().to_owned()).collect();

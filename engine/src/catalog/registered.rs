@@ -64,6 +64,10 @@ pub async fn open(session: &Session, table: &Table, moment: Option<&Moment>) -> 
     let name = table.name().table.clone();
     let spec = session.resolve(&spec(table, &name))?;
     let connector = connector_of(table)?;
+    let is_database = super::warehouse::name_of(session, &spec.connector, &spec.location).is_some();
+    if is_database && moment.is_none() {
+        return super::warehouse::open(session, &name, &spec.location).await;
+    }
     if connector.is_sink() {
         let found = match moment {
             None => connector.table(&spec, &session.context).await?,
@@ -81,16 +85,4 @@ pub async fn open(session: &Session, table: &Table, moment: Option<&Moment>) -> 
     }
     let source = connector.source(&spec, session.source_folder(LOOKED_AT, &name)?, &session.context).await?;
     Ok(Some(Arc::new(SourceTable::new(name, source))))
-}
-
-/// Opens files that nothing but their place is known of: folders called `day=...` in it are columns.
-///
-/// # Errors
-/// When there are none, or they cannot be read.
-pub async fn open_place(session: &Session, location: &str, format: &str) -> Result<Arc<dyn TableProvider>> {
-    let folders = location.split('/').filter_map(|part| part.split_once('=')).map(|(name, _)| name.to_owned());
-    let spec = TableSpec { partition_by: folders.collect(), ..super::lake::spec(location, &format.to_uppercase(), location) };
-    let spec = session.resolve(&spec)?;
-    let source = connector(&spec.connector)?.source(&spec, session.source_folder(LOOKED_AT, "files")?, &session.context).await?;
-    Ok(Arc::new(SourceTable::new(location.to_owned(), source)))
 }

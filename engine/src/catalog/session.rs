@@ -20,7 +20,7 @@ pub(crate) const SYSTEM: &str = "system";
 pub(crate) fn install(context: &SessionContext, index: &Arc<LakeIndex>) -> Arc<LakeCatalog> {
     let state = context.state_weak_ref();
     let state = Box::new(move || state.upgrade().map(|state| state.read().clone()));
-    let files = Arc::new(Files::new(index.context().clone(), state));
+    let files = Arc::new(Files::new(index.session().clone(), state));
     let lake = Arc::new(LakeCatalog::new(Arc::clone(index), files));
     let catalogs = Arc::clone(context.state().catalog_list());
     catalogs.register_catalog(LAKE.to_owned(), Arc::clone(&lake) as Arc<dyn CatalogProvider>);
@@ -29,7 +29,7 @@ pub(crate) fn install(context: &SessionContext, index: &Arc<LakeIndex>) -> Arc<L
     lake
 }
 
-/// The warehouse, where it is in the lake; nothing of one that is elsewhere.
+/// The warehouse, where it is in the lake; nothing of a database, which a pipeline reads as a source.
 fn warehouse(index: &LakeIndex, lake: &Arc<LakeCatalog>) -> Arc<dyn CatalogProvider> {
     match index.context().warehouse.url {
         None => Arc::new(WarehouseInLake(Arc::clone(lake))),

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{FieldRef, Schema};
 use catalog::crawl::Format;
-use catalog::drift::{Change, Policy, compare};
+use catalog::drift::{Change, Policy, compare, exchanged};
 use catalog::infer::{ObservedSchema, ResolveOptions};
 use catalog::store::{Registration, Statistics, Table};
 use connectors::files::crawl::{KnownTable, SeenTable};
@@ -71,7 +71,8 @@ fn drift(
         return (if prune { Decision::Prune } else { Decision::Lost }, Vec::new());
     }
     let stored = &table.registration.schema;
-    let drift = compare(stored, &in_files(observed, registration));
+    let found = in_files(observed, registration);
+    let drift = compare(stored, &found);
     // What new files lack, only they can say: the earlier ones have it.
     let lacking = (!seen.is_anew && seen.observed.files > 0).then(|| compare(stored, &in_files(&seen.observed, registration)));
     let mut changes: Vec<Change> = drift.changes.clone();
@@ -82,6 +83,13 @@ fn drift(
             changes.push(change);
         }
     });
+    // Old files keep a name that new ones have no more.
+    for change in exchanged(stored, &found, observed) {
+        let is_said = |said: &Change| matches!((said, &change), (Change::Renamed { to, .. }, Change::Renamed { to: this, .. }) if to == this);
+        if !changes.iter().any(is_said) {
+            changes.push(change);
+        }
+    }
     let decision = match registration.policy.decide(&registration.name.to_string(), &drift) {
         Ok(None) => Decision::Keep,
         Ok(Some(version)) => Decision::Evolve { after: table.version, version },

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{FieldRef, Schema};
 use datafusion::catalog::SchemaProvider;
 use datafusion::common::TableReference;
 use datafusion::dataframe::DataFrame;
@@ -60,6 +61,19 @@ fn as_regex(pattern: &str) -> String {
 /// The query behind `\d NAME`; a path need not be quoted.
 pub(super) fn describe(name: &str) -> String {
     format!("DESCRIBE {}", as_table(name))
+}
+
+/// What a table's columns are, by the names of types that a statement has for them.
+pub(super) fn columns(workspace: &Workspace, schema: &Schema) -> datafusion::error::Result<DataFrame> {
+    let texts = |texts: Vec<String>| Arc::new(StringArray::from(texts)) as ArrayRef;
+    let fields = schema.fields();
+    let nullable = |field: &FieldRef| if field.is_nullable() { "YES" } else { "NO" }.to_owned();
+    let batch = RecordBatch::try_from_iter([
+        ("column_name", texts(fields.iter().map(|field| field.name().clone()).collect())),
+        ("data_type", texts(fields.iter().map(|field| ::catalog::sql_type(field.data_type())).collect())),
+        ("is_nullable", texts(fields.iter().map(nullable).collect())),
+    ])?;
+    workspace.context.read_batch(batch)
 }
 
 /// The query behind `\summarize NAME`.

@@ -38,6 +38,15 @@ pub(super) fn is_complete(text: &str) -> bool {
     split(text).1
 }
 
+/// Where a command begins that is typed on a line of its own below a statement that is not finished, which it leaves as it is.
+pub(super) fn command_within(text: &str) -> Option<usize> {
+    let start = text.trim_end().rfind('\n')? + 1;
+    let (statement, line) = text.split_at(start);
+    let (items, complete) = split(statement);
+    let is_open = pieces(statement).last().is_some_and(|piece| !piece.closed);
+    (line.trim_start().starts_with('\\') && !items.is_empty() && !complete && !is_open).then_some(start)
+}
+
 enum Next {
     At(usize),
     End { complete: bool },
@@ -105,6 +114,22 @@ mod tests {
         let text = "-- first; \nSELECT ';' ;; \\d it's\n  SELECT 1 -- last\n; \\timing";
         assert_eq!(shown(text), ["SELECT ';'", "command \\d it's", "SELECT 1", "command \\timing"]);
         assert_eq!(shown("\\x; \\d 'a;b' ; SELECT 1"), ["command \\x", "command \\d 'a;b'", "SELECT 1"]);
+    }
+
+    #[test]
+    fn a_command_may_stand_below_a_statement_that_is_not_finished() {
+        for (text, command) in [
+            ("SELECT 1\n\\?", Some("\\?")),
+            ("SELECT 1\n  \\timing\n", Some("  \\timing\n")),
+            ("SELECT 1;\nSELECT\n\\e", Some("\\e")),
+            ("SELECT 1;\n\\?", None),
+            ("SELECT 'a\n\\?", None),
+            ("SELECT /* a\n\\?", None),
+            ("SELECT 1\nFROM t", None),
+            ("\\?", None),
+        ] {
+            assert_eq!(command_within(text).map(|at| &text[at..]), command, "{text}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use connectors::options::nearest;
 use datafusion::error::DataFusionError;
 
-use super::catalog::{endings, nearest_file};
+use super::catalog::{endings, looks_like_a_place, nearest_file};
 use super::time_travel;
 use super::workspace::Workspace;
 use crate::sql::{Diagnostic, script};
@@ -75,7 +75,7 @@ pub(super) async fn of_datafusion(
         return diagnostic.help("check the network and what `engine config` shows under [lake] and [s3]");
     }
     if error.diagnostic().is_none()
-        && let Some(at) = named_in(&diagnostic.message, text, statement)
+        && let Some(at) = named_in(&diagnostic.message, text, statement).or_else(|| only_place(text, statement))
     {
         diagnostic.span = Some(at);
     }
@@ -134,4 +134,20 @@ async fn nearest_table(workspace: &Workspace, name: &str) -> String {
 fn named_in(message: &str, text: &str, statement: &Range<usize>) -> Option<Range<usize>> {
     let names = message.split('\'').skip(1).step_by(2);
     names.filter(|name| !name.is_empty()).find_map(|name| script::find_word(text, statement, name))
+}
+
+/// The only file or folder that the statement reads, if it reads one: what is wrong with rows is wrong there.
+fn only_place(text: &str, statement: &Range<usize>) -> Option<Range<usize>> {
+    let written = &text[statement.clone()];
+    let mut places = written.match_indices('\'').map(|(at, _)| at).collect::<Vec<_>>();
+    places.push(written.len());
+    let mut quoted = places.chunks_exact(2).map(|ends| ends[0]..(ends[1] + 1).min(written.len()));
+    let is_read = |at: &Range<usize>| {
+        let word = written[..at.start].trim_end().rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        ["FROM", "JOIN", "SUMMARIZE", "DESCRIBE"].iter().any(|verb| word.eq_ignore_ascii_case(verb))
+            && looks_like_a_place(written[at.clone()].trim_matches('\''))
+    };
+    let first = quoted.find(|at| is_read(at))?;
+    let is_only = quoted.all(|at| !is_read(&at));
+    is_only.then(|| statement.start + first.start..statement.start + first.end)
 }

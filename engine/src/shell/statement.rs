@@ -106,6 +106,9 @@ async fn execute(workspace: &Workspace, text: &str, span: &Range<usize>, parsed:
         _ => None,
     };
     let plan = Box::pin(state.statement_to_plan(parsed.clone())).await?;
+    if let LogicalPlan::DescribeTable(table) = &plan {
+        return describe::columns(workspace, &table.schema).map(Prepared::Rows);
+    }
     let changes_names = matches!(plan, LogicalPlan::Ddl(_));
     let own = changes_names.then(|| workspace.names.only_own());
     let frame = Box::pin(workspace.context.execute_logical_plan(plan)).await?;

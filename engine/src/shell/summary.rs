@@ -78,7 +78,7 @@ impl Summary {
         let mut texts = [StringBuilder::new(), StringBuilder::new(), StringBuilder::new()];
         for (index, field) in self.schema.fields().iter().enumerate() {
             names.append_value(field.name());
-            types.append_value(field.data_type().to_string());
+            types.append_value(catalog::sql_type(plain(field.data_type())));
             let [filled, distinct_name, ..] = FIGURES.map(|figure| format!("{figure}{index}"));
             let filled = number(&filled)?.unwrap_or(0).min(rows);
             nulls.append_value(rows - filled);

@@ -168,6 +168,16 @@ fn mistakes_are_pointed_at_with_what_to_try() {
 }
 
 #[test]
+fn a_command_below_an_unfinished_statement_is_run_and_the_statement_waits() {
+    let Some((_folder, shell)) = shell() else { return };
+    shell.enters("SELECT title FROM orders");
+    shell.sees("a line that goes on", |screen| screen.ends_with("->"));
+    shell.enters("\\timing");
+    shell.sees("the statement again", |screen| screen.screen.matches("SELECT title FROM orders").count() == 2);
+    shell.enters("WHERE id = 2;").answers(&["| item 2 |", "(1 row"]);
+}
+
+#[test]
 fn a_query_is_stopped_and_the_shell_goes_on() {
     let Some((_folder, shell)) = shell() else { return };
     shell.enters("SELECT count(*) FROM range(1000000000000);");

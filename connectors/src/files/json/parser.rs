@@ -1,7 +1,8 @@
 //! JSON, read value by value from a buffer that may end in the middle of one.
 //!
 //! Strict JSON is RFC 8259. Lenient JSON adds what programs print that were not asked for JSON, Python's `repr` above all:
-//! single quotes, `None`, `True`, `False`, `NaN`, `Infinity`, trailing commas, `\'` and `\x41` in strings.
+//! single quotes, `None`, `True`, `False`, `NaN`, `Infinity`, trailing commas, `\'` and `\x41` in strings, `u''` and `b''`, tuples, and
+//! names that are numbers.
 
 use std::borrow::Cow;
 
@@ -98,12 +99,20 @@ impl<'a> Parser<'a> {
             b'[' => Ok(Kind::List),
             b'"' => Ok(Kind::Text),
             b'\'' if self.lenient => Ok(Kind::Text),
+            b'(' if self.lenient => Ok(Kind::List),
+            _ if self.is_prefix() => Ok(Kind::Text),
             b'-' if self.lenient && self.bytes.get(self.at + 1).is_some_and(u8::is_ascii_alphabetic) => Ok(Kind::Word),
             b'-' | b'0'..=b'9' => Ok(Kind::Number),
             b'+' | b'.' if self.lenient => Ok(Kind::Number),
             b'a'..=b'z' | b'A'..=b'Z' => Ok(Kind::Word),
             _ => self.fault("a value"),
         }
+    }
+
+    /// Whether a string follows as Python 2 prints text, or Python 3 bytes.
+    fn is_prefix(&self) -> bool {
+        let two = self.bytes.get(self.at..self.at + 2);
+        self.lenient && two.is_some_and(|two| matches!(two[0], b'u' | b'b') && matches!(two[1], b'\'' | b'"'))
     }
 
     /// The bytes from `start` to here.
@@ -133,7 +142,11 @@ impl<'a> Parser<'a> {
             return Ok(false);
         }
         if next != b',' {
-            return self.fault(if close == b'}' { "',' or '}'" } else { "',' or ']'" });
+            return self.fault(match close {
+                b'}' => "',' or '}'",
+                b')' => "',' or ')'",
+                _ => "',' or ']'",
+            });
         }
         self.at += 1;
         if self.lenient && self.need()? == close {
@@ -151,9 +164,13 @@ impl<'a> Parser<'a> {
         match self.need()? {
             b'"' => {}
             b'\'' if self.lenient => {}
+            b'u' | b'b' if self.lenient && self.at + 1 == self.bytes.len() => return Err(Fault::Incomplete),
+            _ if self.is_prefix() => {}
+            b'-' | b'0'..=b'9' if self.lenient => {}
             _ => return self.fault("a name in quotes"),
         }
-        let name = self.text()?;
+        let is_number = matches!(self.bytes[self.at], b'-' | b'0'..=b'9');
+        let name = if is_number { Cow::Borrowed(self.number(false)?) } else { self.text()? };
         if self.need()? != b':' {
             return self.fault("':'");
         }
@@ -166,6 +183,7 @@ impl<'a> Parser<'a> {
     /// # Errors
     /// A control character, a wrong escape, bytes that are no UTF-8.
     pub fn text(&mut self) -> Result<Cow<'a, str>> {
+        self.at += usize::from(self.is_prefix());
         let quote = self.bytes[self.at];
         let start = self.at + 1;
         let mut end = start;
@@ -396,12 +414,13 @@ impl<'a> Parser<'a> {
     /// When it is none, or too deep.
     pub fn items(&mut self, depth: usize, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.check_depth(depth)?;
-        if self.open(b']')? {
+        let close = if self.bytes.get(self.at) == Some(&b'(') { b')' } else { b']' };
+        if self.open(close)? {
             return Ok(());
         }
         loop {
             item(self)?;
-            if !self.another(b']')? {
+            if !self.another(close)? {
                 return Ok(());
             }
         }

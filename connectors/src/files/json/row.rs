@@ -1,5 +1,6 @@
 //! From one JSON object to one row.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use catalog::infer::{Evidence, FileObservation, ObservedSchema, Place, ResolveOptions};
@@ -137,7 +138,9 @@ impl RowDecoder {
         let last = self.last;
         let (members, unknown, fresh) = (&self.members, &self.unknown, &mut self.fresh);
         fresh.clear();
-        let mut nested = Vec::new();
+        let (mut nested, mut twice) = (Vec::new(), None);
+        // Names that are written otherwise than their columns'.
+        let mut written: Vec<(usize, Cow<'_, str>)> = Vec::new();
         let mut notes = Notes { last, misfit: None, unknown: self.finds_members.then_some(&mut nested) };
         parser.members(0, |parser, name| {
             let Some(index) = members.find(&name, guess) else {
@@ -148,11 +151,23 @@ impl RowDecoder {
             };
             guess = index + 1;
             let Some(index) = members.names[index].1 else { return parser.skip(last, 1) };
-            // Of a name that comes twice, the last value counts, as in most parsers.
-            columns.retract(index);
+            // Of a name that comes twice, the last value counts, as in most parsers; of two ways to write one there is no telling.
+            let is_again = columns.retract(index);
+            let own = columns.column(index).field().name();
+            if is_again {
+                let before = written.iter().rev().find(|(column, _)| *column == index);
+                let before = before.map_or(own.as_str(), |(_, name)| name.as_ref());
+                let reason = || format!("is in the record as '{before}' and as '{name}'; they are one column");
+                if before != name {
+                    twice.get_or_insert_with(|| Misfit { column: own.clone(), reason: reason() });
+                }
+            }
+            if name != own.as_str() {
+                written.push((index, name));
+            }
             value(parser, columns.column(index), 1, &mut notes)
         })?;
-        let misfit = notes.misfit;
+        let misfit = twice.or(notes.misfit);
         fresh.append(&mut nested);
         Ok(misfit)
     }

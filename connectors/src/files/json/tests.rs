@@ -144,6 +144,16 @@ fn a_value_that_does_not_fit_refuses_its_row_and_no_other() {
 }
 
 #[test]
+fn a_record_with_one_column_in_two_ways_of_writing_is_refused() {
+    let text = "{\"ID\":1}\n{\"Id\":2,\"id\":3}\n{\"id\":4,\"id\":5}\n{\"Id\":6,\"Id\":7}\n{\"id\":8,\"ID\":9}\n";
+    let decoded = decode(text, false, OnError::Quarantine);
+    assert_eq!(ids(&decoded), [Some(1), Some(5), Some(7)]);
+    let refused: Vec<(u64, &str)> = decoded.refused.iter().map(|refused| (refused.row, refused.reason.as_str())).collect();
+    let reason = |a: &str, b: &str| format!("is in the record as '{a}' and as '{b}'; they are one column");
+    assert_eq!(refused, [(2, reason("Id", "id").as_str()), (5, reason("id", "ID").as_str())]);
+}
+
+#[test]
 fn a_record_that_cannot_be_read_takes_no_other_along() {
     for (text, expected, reason) in [
         ("{\"id\":1}\nnot json\n{\"id\":3}\n", vec![1, 3], "2:2:9 not JSON at byte 1"),
@@ -198,6 +208,16 @@ fn lenient_mode_reads_what_python_prints() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert_eq!(strict(text).refused.len(), 3);
+}
+
+#[test]
+fn lenient_mode_reads_tuples_prefixed_strings_and_names_that_are_numbers() {
+    let text = "{'id': 1, u'name': u'a', 'tags': ('x', b'y',), 7: (), 'point': {'x': 1}}\n{'id': 2, 'tags': ()}";
+    let decoded = decode(text, true, OnError::Quarantine);
+    assert_eq!((ids(&decoded), decoded.refused.len()), (vec![Some(1), Some(2)], 0), "{:?}", decoded.refused);
+    let shown = pretty_format_batches(&[decoded.rows]).unwrap().to_string();
+    assert!(shown.contains("| a ") && shown.contains("[x, y]"), "{shown}");
+    assert_eq!(decode(text, false, OnError::Quarantine).refused.len(), 2, "strict JSON has none of it");
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(crate) async fn facts(table: &TableSpec, context: &Context) -> Result<Option
         files += 1;
     }
     let partition_by = snapshot.metadata().partition_columns().to_vec();
-    Ok(Some(TableFacts { schema: schema::columns(&snapshot)?, partition_by, rows, bytes, files }))
+    Ok(Some(TableFacts { schema: schema::columns(&snapshot)?, partition_by, rows, bytes: Some(bytes), files: Some(files) }))
 }
 
 async fn load_version(delta: &mut DeltaTable, table: &TableSpec, version: u64) -> Result<()> {

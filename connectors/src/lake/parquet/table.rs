@@ -39,8 +39,8 @@ pub(crate) async fn facts(table: &TableSpec, context: &Context) -> Result<Option
     Ok(Some(TableFacts {
         schema: state.columns()?,
         rows: Some(state.files.iter().map(|file| file.rows).sum()),
-        bytes: state.files.iter().map(|file| file.bytes).sum(),
-        files: state.files.len() as u64,
+        bytes: Some(state.files.iter().map(|file| file.bytes).sum()),
+        files: Some(state.files.len() as u64),
         partition_by: state.partition_by,
     }))
 }

@@ -23,4 +23,4 @@ mod upsert;
 
 pub(crate) use examine::{examine, unverified};
 pub(crate) use sink::PostgresSink;
-pub(crate) use table::table;
+pub(crate) use table::{facts, table};

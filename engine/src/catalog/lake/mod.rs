@@ -5,11 +5,12 @@
 
 mod files;
 mod index;
+mod parquet;
 mod provider;
 
 use connectors::context::TableSpec;
 
-pub(crate) use files::{Files, endings, is_folder, looks_like_a_place, nearest_file, over_folders};
+pub(crate) use files::{Files, endings, is_folder, looks_like_a_place, nearest_file};
 pub(crate) use index::{FolderKind, LakeIndex, LakeTable, list as list_folder, quoted};
 pub(crate) use provider::{LakeCatalog, LakeSchema, connector_at, open, open_folder};
 

@@ -17,9 +17,8 @@ use datafusion::sql::parser::Statement as Parsed;
 
 use crate::catalog::lake::{
     Files, FolderKind, LAKE, LakeIndex, LakeSchema, LakeTable, PUBLIC, is_folder, looks_like_a_place, open, open_folder,
-    over_folders,
 };
-use crate::catalog::{install, registered};
+use crate::catalog::{Database, WAREHOUSE, install};
 use crate::shell::time_travel;
 
 /// The default catalog.
@@ -71,6 +70,9 @@ impl SessionCatalog {
         PUBLIC.clone_into(&mut catalog.default_schema);
         drop(state);
         let catalogs = Arc::clone(context.state().catalog_list());
+        if index.context().warehouse.url.is_some() {
+            catalogs.register_catalog(WAREHOUSE.to_owned(), Arc::new(Database(Arc::clone(index))));
+        }
         catalogs.register_catalog(SESSION.to_owned(), Arc::new(Self { public: Arc::clone(&public) }));
         public
     }
@@ -193,10 +195,7 @@ impl SessionSchema {
         {
             return Ok(Some(table));
         }
-        match over_folders(place)? {
-            Some(format) => registered::open_place(self.index.session(), place, format).await.map(Some),
-            None => self.files.open(place).await.map(Some),
-        }
+        self.files.open(place).await.map(Some)
     }
 
     /// The only table of the lake with that name.

@@ -55,13 +55,22 @@ impl Console<'_> {
                     Some(Word::Leave) => break,
                     Some(Word::Help) => self.printer.data(&super::command::help()),
                     None => {
+                        let (unfinished, typed) = text.split_at(input::command_within(&text).unwrap_or(0));
+                        if !unfinished.is_empty() && is_edit(typed) {
+                            unfinished.clone_into(&mut self.last);
+                        }
                         let before = self.last.clone();
-                        if self.run_typed(&text).await? == Ending::Quit {
+                        if self.run_typed(typed).await? == Ending::Quit {
                             break;
                         }
-                        // What was written in an editor and not run waits to be finished.
-                        if is_edit(&text) && self.last != before && !input::is_complete(&self.last) {
-                            editor.run_edit_commands(&[EditCommand::InsertString(self.last.trim_end().to_owned())]);
+                        // What was written in an editor and not run waits to be finished, as does what a command was typed below.
+                        let is_left = |last: &str| (last != before || !unfinished.is_empty()) && !input::is_complete(last);
+                        let waits = match is_edit(typed) {
+                            true => Some(self.last.trim_end()).filter(|last| is_left(last)),
+                            false => Some(unfinished).filter(|unfinished| !unfinished.is_empty()),
+                        };
+                        if let Some(waits) = waits {
+                            editor.run_edit_commands(&[EditCommand::InsertString(waits.to_owned())]);
                         }
                     }
                 },
@@ -163,7 +172,7 @@ struct Semicolon;
 
 impl Validator for Semicolon {
     fn validate(&self, text: &str) -> ValidationResult {
-        if plain_word(text).is_some() || input::is_complete(text) {
+        if plain_word(text).is_some() || input::is_complete(text) || input::command_within(text).is_some() {
             ValidationResult::Complete
         } else {
             ValidationResult::Incomplete

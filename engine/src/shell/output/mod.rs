@@ -5,6 +5,7 @@ mod delimited;
 mod destination;
 mod json;
 mod markdown;
+mod readable;
 mod table;
 mod vertical;
 
@@ -67,7 +68,7 @@ impl Format {
 
     /// A writer of one result.
     pub(super) fn writer(self, schema: &SchemaRef, limits: TableLimits) -> Box<dyn RowWriter> {
-        match self {
+        let writer: Box<dyn RowWriter> = match self {
             Self::Table => Box::new(table::Table::new(schema, limits)),
             Self::Vertical => Box::new(vertical::Vertical::new(schema)),
             Self::Csv => Box::new(delimited::Delimited::csv(schema)),
@@ -75,7 +76,8 @@ impl Format {
             Self::Json => Box::new(json::Json::array()),
             Self::Ndjson => Box::new(json::Json::lines()),
             Self::Markdown => Box::new(markdown::Markdown::new(schema)),
-        }
+        };
+        Box::new(readable::Readable(writer))
     }
 }
 

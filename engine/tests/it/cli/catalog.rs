@@ -196,7 +196,7 @@ fn a_registered_table_of_files_is_read_as_it_is_registered() {
     }
     assert_eq!(csv(&bench, "SELECT max(year) AS y FROM toll WHERE month = 2"), "y\n2026\n");
     let described = csv(&bench, "DESCRIBE raw.toll");
-    assert!(described.contains("day,Date32,YES") && described.contains("month,Int64,YES"), "{described}");
+    assert!(described.contains("day,DATE,YES") && described.contains("month,BIGINT,YES"), "{described}");
     let listed = bench.good(&["shell", "-c", "\\dt raw.*"]);
     assert!(listed.contains("toll"), "{listed}");
     let columns = csv(&bench, "SELECT column_name FROM information_schema.columns WHERE table_name = 'toll' ORDER BY 1");

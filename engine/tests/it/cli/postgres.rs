@@ -179,3 +179,25 @@ fn appending_a_table_without_a_cursor_is_refused_with_what_would_work() {
     let ended = bench.engine(&["check", "p.sql"]);
     assert!(ended.code == 1 && ended.stderr.contains("'cursor'"), "{}{}", ended.stdout, ended.stderr);
 }
+
+#[test]
+fn a_warehouse_in_postgres_is_read_in_the_shell_and_its_sinks_are_listed() {
+    let Some((server, mut bench)) = shop() else { return };
+    bench.set("ENGINE_WAREHOUSE_URL", server.url("shop"));
+    bench.run(
+        "CREATE EXTERNAL TABLE posts STORED AS REDDIT LOCATION 'r/rust/new';
+         CREATE EXTERNAL TABLE w STORED AS WAREHOUSE LOCATION 'public.reddit_posts' OPTIONS ('key' 'id');
+         REPLACE INTO w SELECT id, title, score FROM posts;\n",
+    );
+    let rows = |query: &str| bench.good(&["shell", "--format", "csv", "-c", query]);
+    for name in ["warehouse.public.reddit_posts", "warehouse.reddit_posts", "reddit_posts"] {
+        assert_eq!(rows(&format!("SELECT count(*) AS n FROM {name}")), "n\n40\n", "{name}");
+    }
+    // Also what no pipeline has written.
+    assert_eq!(rows("SELECT name FROM warehouse.public.codes ORDER BY code LIMIT 1"), "name\nGermany\n");
+    assert!(rows("SHOW TABLES").contains("warehouse,public,reddit_posts"), "{}", rows("SHOW TABLES"));
+    let listed = bench.good(&["catalog", "list"]);
+    assert!(listed.contains("reddit_posts") && listed.contains("WAREHOUSE"), "{listed}");
+    let ended = bench.engine(&["shell", "-c", "SELECT 1 FROM warehouse.sales.order"]);
+    assert!(ended.code == 1 && ended.stderr.contains("there is no table 'sales.order'"), "{}", ended.stderr);
+}

@@ -85,8 +85,93 @@ fn a_pattern_may_have_wildcards_for_folders() {
     assert_eq!(rows("SELECT sum(id) AS s FROM 'data/*/a.csv'"), "s\n10\n");
     assert_eq!(rows("SELECT sum(id) AS s FROM 'data/**/*.csv'"), "s\n10\n");
     assert_eq!(rows("SELECT sum(id) AS s FROM 'data/dt=2026-11-21/*.csv'"), "s\n5\n");
-    let ended = bench.engine(&["shell", "-c", "SELECT 1 FROM 'data/*/part-*'"]);
-    assert!(ended.code == 1 && ended.stderr.contains("it may end in: .parquet"), "{}", ended.stderr);
+    bench.write("data/other/part-1", "id\n5\n");
+    for (pattern, part) in [
+        ("data/*/part-*", "other/part-1' is of no kind that is known by its ending; there are: .parquet"),
+        ("data/*/x-*", "there is no file at"),
+    ] {
+        let ended = bench.engine(&["shell", "-c", &format!("SELECT 1 FROM '{pattern}'")]);
+        assert!(ended.code == 1 && ended.stderr.contains(part), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn files_by_path_are_read_as_a_declared_table_reads_them() {
+    let bench = Bench::new();
+    let folder = |name: &str| std::fs::create_dir_all(bench.path(name)).unwrap();
+    ["lead", "semi", "latin", "ragged", "array", "joined", "mixed", "braces"].iter().for_each(|name| folder(name));
+    bench.write("lead/x.csv", "id,zip\n1,01234\n2,00012\n").write("semi/x.csv", "a;b\n1;2,5\n");
+    std::fs::write(bench.path("latin/x.csv"), b"id,name\n1,Caf\xe9\n").unwrap();
+    bench.write("array/x.json", "[\n {\"a\": 1},\n {\"a\": 2}\n]\n").write("joined/x.json", "{\"a\":\n1}{\"a\":2}");
+    bench.write("mixed/x.json", "{\"a\":1}\n{\"a\":\"x\"}\n").write("ragged/x.csv", "\u{feff}a,b\n1,2\n3,4\n");
+    bench.write("braces/f1.csv", "a\n1\n").write("braces/f2.csv", "a\n10\n").write("braces/f3.csv", "a\n100\n");
+    let rows = |query: &str| bench.good(&["shell", "--format", "tsv", "-c", query]).replace('\t', "|").replace('\n', " ");
+    for (format, file, expected) in [
+        ("CSV", "lead/x.csv", "id|zip 1|01234 2|00012 "),
+        ("CSV", "semi/x.csv", "a|b 1|2,5 "),
+        ("CSV", "latin/x.csv", "id|name 1|Café "),
+        ("CSV", "ragged/x.csv", "a|b 1|2 3|4 "),
+        ("JSON", "array/x.json", "a 1 2 "),
+        ("JSON", "joined/x.json", "a 1 2 "),
+        ("JSON", "mixed/x.json", "a 1 x "),
+    ] {
+        let (folder, _) = file.split_once('/').unwrap();
+        for place in [file.to_owned(), format!("{folder}/"), format!("./{folder}/*"), format!("**/{file}")] {
+            assert_eq!(rows(&format!("SELECT * FROM '{place}'")), expected, "{place}");
+        }
+        let declared = format!("CREATE EXTERNAL TABLE t STORED AS {format} LOCATION '{file}'; SELECT * FROM t");
+        assert_eq!(rows(&declared), expected, "{declared}");
+    }
+    assert_eq!(rows("SELECT sum(a) AS s FROM 'braces/{f1,f3}.csv'"), "s 101 ");
+    assert!(!bench.path("lake").join(".engine/sources/shell/files").exists(), "what is only looked at leaves nothing behind");
+
+    bench.write("braces/f4.csv", "a,b\n1,2\n3,4\n5,6\n7,8\n9\n");
+    let ended = bench.engine(&["shell", "-c", "SELECT count(*) FROM 'braces/f4.csv'"]);
+    assert!(ended.code == 1 && ended.stderr.contains("braces/f4.csv row 5 (line 6"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\n  |                      ^^^^^^^^^^^^^^^\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn columns_of_files_that_are_many_are_all_found() {
+    let bench = Bench::new();
+    std::fs::create_dir_all(bench.path("m")).unwrap();
+    (100..200)
+        .for_each(|file| drop(bench.write(&format!("m/f{file}.csv"), if file == 150 { "a,b,c\n1,2,3\n" } else { "a,b\n1,2\n" })));
+    let text = bench.good(&["shell", "--format", "csv", "-c", "SELECT count(*) AS n, sum(b) AS b, sum(c) AS c FROM 'm/'"]);
+    assert_eq!(text, "n,b,c\n100,200,3\n");
+}
+
+#[test]
+fn parquet_by_path_has_the_columns_of_a_declared_table_also_where_files_differ() {
+    let bench = Bench::new();
+    let copies = "COPY (SELECT 1 AS \"VendorID\", 'a' AS name) TO 'p/day=1/a.parquet'; COPY (SELECT 2 AS \"VendorID\", 'b' AS name) TO 'p/day=2/b.parquet'; \
+         COPY (SELECT 1 AS n) TO 'd/a.parquet'; COPY (SELECT 2.5 AS n) TO 'd/b.parquet'";
+    bench.good(&["shell", "-c", copies]);
+    let rows = |query: &str| bench.good(&["shell", "--format", "tsv", "-c", query]).replace('\t', "|").replace('\n', " ");
+    for place in ["p/", "p/*/*.parquet", "p/day=*/{a,b}.parquet"] {
+        let query =
+            format!("SELECT vendorid, name, CAST(day AS VARCHAR) AS day FROM '{place}' WHERE vendorid > 0 ORDER BY vendorid");
+        assert_eq!(rows(&query), "vendorid|name|day 1|a|1 2|b|2 ", "{place}");
+    }
+    assert_eq!(rows("SELECT count(*) AS n FROM 'p/'"), "n 2 ");
+    assert_eq!(rows("SELECT sum(n) AS n FROM 'd/*.parquet'"), "n 3.5 ");
+    let plan = bench.good(&["shell", "-c", "EXPLAIN SELECT vendorid FROM 'p/day=1/a.parquet'"]);
+    assert!(plan.contains("DataSourceExec"), "plain Parquet is read in parallel: {plan}");
+}
+
+#[test]
+fn bytes_that_are_text_are_shown_and_types_are_those_of_sql() {
+    let bench = Bench::new();
+    let query = "SELECT arrow_cast('1,é', 'Binary') AS raw, X'ff0a' AS other";
+    for format in ["csv", "json", "table", "vertical"] {
+        let text = bench.good(&["shell", "--format", format, "-c", query]);
+        assert!(text.contains("1,é") && text.contains("ff0a"), "{format}: {text}");
+    }
+    bench.write("x.csv", "at,n\n2026-01-02T03:04:05Z,x\n");
+    for command in ["DESCRIBE 'x.csv'", "\\d x.csv", "SUMMARIZE 'x.csv'"] {
+        let text = bench.good(&["shell", "-c", command]);
+        assert!(text.contains("WITH TIME ZONE") && text.contains("VARCHAR") && !text.contains("Utf8"), "{command}: {text}");
+    }
 }
 
 #[test]
