@@ -173,7 +173,7 @@ fn a_command_below_an_unfinished_statement_is_run_and_the_statement_waits() {
     shell.enters("SELECT title FROM orders");
     shell.sees("a line that goes on", |screen| screen.ends_with("->"));
     shell.enters("\\timing");
-    shell.sees("the statement again", |screen| screen.screen.matches("SELECT title FROM orders").count() == 2);
+    shell.sees("the statement again", |screen| screen.matches("SELECT title FROM orders").count() == 2);
     shell.enters("WHERE id = 2;").answers(&["| item 2 |", "(1 row"]);
 }
 
