@@ -155,7 +155,7 @@ fn a_table_that_is_not_reached_says_what_to_check() {
         "CREATE EXTERNAL TABLE s STORED AS POSTGRES LOCATION 'public.s' OPTIONS ('url' 'postgres://me@127.0.0.1:{port}/db');\nSELECT * FROM s;\n"
     );
     let warehouse = format!(
-        "{TABLES}CREATE EXTERNAL TABLE w STORED AS WAREHOUSE LOCATION 'public.w';\nINSERT INTO w SELECT id FROM posts;\n"
+        "{TABLES}CREATE EXTERNAL TABLE w STORED AS WAREHOUSE LOCATION 'public.w';\nINSERT INTO t SELECT id FROM posts;\nINSERT INTO w SELECT id FROM posts;\n"
     );
     bench.set("ENGINE_WAREHOUSE_URL", format!("postgres://me@127.0.0.1:{port}/db"));
     for (text, place, help) in [
