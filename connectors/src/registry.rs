@@ -61,6 +61,14 @@ pub trait Connector: Send + Sync + Debug {
         Ok(None)
     }
 
+    /// Where the table is kept: two tables with one address are one table.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a location or a setting that is wrong.
+    fn address(&self, table: &TableSpec, context: &Context) -> Result<String> {
+        Ok(context.locate(&table.location)?.url.to_string())
+    }
+
     /// Opens the table for incremental reading. Below `home`, which belongs to this table of one pipeline, the source may keep
     /// what its offsets refer to.
     ///

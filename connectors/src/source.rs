@@ -103,6 +103,15 @@ pub trait Source: Send + Sync + Debug {
         Ok(())
     }
 
+    /// That there is nothing at all to read where the table is, in words for a warning: its location may be misspelt. `None` when
+    /// something is there, when something was read by `offset`, and of a source that cannot tell.
+    ///
+    /// # Errors
+    /// When the source cannot be reached.
+    async fn absence(&self, _offset: Option<&Offset>) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// An offset in words, for `engine plan`: `"312 posts, newest 2026-11-20 23:10:02 UTC"`.
     fn describe(&self, offset: &Offset) -> String;
 

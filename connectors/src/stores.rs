@@ -340,7 +340,7 @@ fn unknown_scheme(url: &Url) -> Error {
     let (shown, scheme) = (without_secrets(url.as_str()), url.scheme());
     let message = match scheme {
         "http" | "https" => "a file on a web server can only be read, as a table STORED AS JSON, CSV or PARQUET".to_owned(),
-        _ => format!("unknown scheme '{scheme}'; there are lake://, s3://, file:// and plain paths"),
+        _ => format!("unknown scheme '{scheme}'; there are lake://, s3://, file://, https:// (to read a file) and plain paths"),
     };
     Error::config(format!("location '{shown}': {message}"))
 }

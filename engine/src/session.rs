@@ -8,7 +8,6 @@ use anyhow::{Context as _, Result};
 use connectors::clock::{Clock, SystemClock};
 use connectors::context::{Context, TableSpec};
 use connectors::reddit::RedditConfig;
-use connectors::secrets::without_secrets;
 use connectors::source::SliceLimits;
 use connectors::staging::StagingSizes;
 use connectors::stores::{Location, S3Config, Stores};
@@ -20,7 +19,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::config::{Settings, interpolate};
+use crate::config::{Settings, folder, interpolate};
 use crate::sql::settings::PipelineOptions;
 
 /// Rows of a batch: small, so that wide rows of text stay few megabytes.
@@ -61,7 +60,7 @@ impl Session {
     /// # Errors
     /// A setting that makes no sense.
     pub fn new(settings: Settings, environment: BTreeMap<String, String>, purpose: Purpose) -> Result<Self> {
-        let state_folder = state_folder(settings.required("state.url")?)?;
+        let state_folder = std::path::absolute(folder(settings.required("state.url")?))?;
         let memory = usize::try_from(settings.bytes("run.memory")?)?;
         let spill = match purpose {
             Purpose::Look => None,
@@ -160,16 +159,6 @@ impl Session {
             .build();
         SessionContext::new_with_state(state)
     }
-}
-
-/// `./.engine`, `file:///var/lib/engine` or a plain path.
-fn state_folder(url: &str) -> Result<PathBuf> {
-    let path = url.strip_prefix("file://").unwrap_or(url);
-    if let Some((scheme, _)) = path.split_once("://") {
-        let shown = without_secrets(url);
-        anyhow::bail!("setting state.url is '{shown}': {scheme}:// is not supported; expected a folder, as in './.engine'");
-    }
-    Ok(std::path::absolute(path)?)
 }
 
 /// A folder of this process for what DataFusion spills. It goes with the session.

@@ -175,7 +175,8 @@ impl Place {
         }
     }
 
-    fn local_folder(&self) -> Option<PathBuf> {
+    /// The file or folder on this machine's disks; of a pattern, the part before the first wildcard.
+    pub(super) fn local_folder(&self) -> Option<PathBuf> {
         self.is_local().then(|| self.root.url.to_file_path().ok()).flatten()
     }
 

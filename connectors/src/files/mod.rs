@@ -6,6 +6,7 @@
 //! covers just what they hold (`slice`). Of a record that is no row, what is kept (`origin`, `row_image`) is enough to make it
 //! one after a fix (`replay`).
 
+mod absence;
 pub mod columns;
 mod config;
 mod connector;

@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::logical_expr::Expr;
 
+use super::absence::absence;
 use super::config::FileTable;
 use super::ledger::{Ledger, Progress};
 use super::news::News;
@@ -117,6 +118,14 @@ impl Source for FileSource {
             }
             settled => settled.map(drop),
         }
+    }
+
+    async fn absence(&self, offset: Option<&Offset>) -> Result<Option<String>> {
+        let progress = Progress::load(offset)?;
+        if progress.files > 0 || progress.part.is_some() {
+            return Ok(None);
+        }
+        absence(&self.table.place).await
     }
 
     fn describe(&self, offset: &Offset) -> String {

@@ -83,6 +83,17 @@ impl Connector for Warehouse {
         })
     }
 
+    fn address(&self, table: &TableSpec, context: &Context) -> Result<String> {
+        let target = context.warehouse.target()?;
+        if let Target::Lake = target {
+            return Delta.address(&in_lake(table)?, context);
+        }
+        let TableName { schema, table: name } = TableName::parse(&table.location)?;
+        let name = format!("{} {schema:?}.{name:?}", self.place(table, context)?.unwrap_or_default());
+        // Redshift does not tell capitals from small letters.
+        Ok(if let Target::Redshift(_) = target { name.to_lowercase() } else { name })
+    }
+
     async fn sink(&self, table: &TableSpec, context: &Context) -> Result<Arc<dyn Sink>> {
         let options = check(table)?;
         let target = context.warehouse.target()?;

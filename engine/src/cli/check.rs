@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::Status;
+use super::plan::stored;
 use super::printer::Printer;
+use crate::flow::assign;
+use crate::run::absent::absences;
 use crate::session::Session;
 use crate::sql::{Diagnostic, Pipeline, script};
 
@@ -27,8 +30,9 @@ pub(super) async fn check(arguments: CheckArguments, session: &Session, printer:
     let mut status = Status::Done;
     for file in files(&arguments.paths)? {
         match Pipeline::load(&file, session).await {
-            Ok(Ok(pipeline)) => {
+            Ok(Ok(mut pipeline)) => {
                 printer.data(&describe(&file, &pipeline));
+                warn(&mut pipeline, session, printer).await?;
                 continue;
             }
             Ok(Err(errors)) => report(&file, &errors, printer)?,
@@ -38,6 +42,16 @@ pub(super) async fn check(arguments: CheckArguments, session: &Session, printer:
         status = Status::Failed;
     }
     Ok(status)
+}
+
+/// Warns of what may be meant, and probably is not.
+async fn warn(pipeline: &mut Pipeline, session: &Session, printer: &mut Printer) -> Result<()> {
+    let progress = stored(session, &pipeline.name).await?;
+    assign::assign(&mut pipeline.flows, &pipeline.name, &progress).await?;
+    for absence in absences(pipeline, &progress).await {
+        printer.warning(&absence);
+    }
+    Ok(())
 }
 
 fn describe(file: &Path, pipeline: &Pipeline) -> String {

@@ -25,15 +25,15 @@ use crate::session::Session;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  engine crawl s3://bucket/raw --plan > tables.sql   what is there, as SQL to review, keep and use in a pipeline
-  engine crawl s3://bucket/raw                       register it; the next crawl reads only what is new
+  engine crawl s3://bucket/raw --plan > tables.sql   what is there, as SQL for a pipeline
+  engine crawl s3://bucket/raw                       register it; the next crawl reads what is new
   engine crawl s3://bucket/raw --explain orders.age  why a column has its type
   engine crawl ./data --into shop --policy freeze    tables whose schemas never change by themselves
-  engine crawl 'postgres://me@db/shop/public/%'      tables and views of a database ($PGPASSWORD), % as in LIKE
-  engine crawl ./data --option t.on_error=quarantine what cannot be read of table t is put aside, and the rest is read
+  engine crawl 'postgres://me@db/shop/public/%'      tables of a database ($PGPASSWORD)
+  engine crawl ./data --option t.on_error=quarantine what cannot be read of t is put aside
 
-Of every Parquet file the footer is read, of text files the beginning, the middle and the end, small ones as a whole.
-Exits with 1 if a table could not follow its files: its policy, or values that no type but text holds.")]
+Of every Parquet file the footer is read, of text files the beginning, the middle and the end, small ones as a whole. \
+% stands for any letters in the name of a table, as in LIKE. Exits with 1 if a table could not follow its files: its policy, or values that no type but text holds.")]
 pub(super) struct CrawlArguments {
     /// A folder, a file, s3://bucket/prefix, or postgres://user@host/database/schema/table%
     location: String,

@@ -19,9 +19,9 @@ Examples:
   engine doctor queries/reddit.sql          with the tables and schemas that it writes
   engine doctor --json | jq '.findings[] | select(.level == \"problem\")'
 
-Looks at settings, state, lake and warehouse by using them: it writes and removes an object, and rolls a COPY of one row back; nothing
-stays. For Redshift: password, TLS, staging bucket, role, regions, rights, clocks, isolation level, slices, case of names. Each
-finding that is not ok has its fix. Exits with 1 if there is a problem; a warning is none.")]
+Looks at settings, state, lake and warehouse by using them: it writes and removes an object, and rolls a COPY of one \
+row back; nothing stays. For Redshift: password, TLS, staging bucket, role, regions, rights, clocks, isolation level, \
+slices, case of names. Each finding that is not ok has its fix. Exits with 1 if there is a problem; a warning is none.")]
 pub(super) struct DoctorArguments {
     /// Pipelines whose tables of the warehouse are examined too
     #[arg(value_name = "FILE.sql")]

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::cause::{is_ours, one_line};
-use crate::config::Settings;
+use crate::config::{Settings, unknown_variables};
 use crate::session::{Purpose, Session};
 use printer::Printer;
 
@@ -159,6 +159,9 @@ pub fn main() -> ExitCode {
 async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result<Status> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let settings = Settings::load(arguments.config.as_deref(), &environment)?;
+    for warning in unknown_variables(&environment) {
+        printer.warning(&warning);
+    }
     if let Command::Config(config) = &arguments.command {
         return config::config(config, &settings, printer);
     }

@@ -13,6 +13,7 @@ use super::check::report;
 use super::printer::Printer;
 use crate::epoch::quarantine;
 use crate::flow::{Class, Flow, assign};
+use crate::run::absent::absences;
 use crate::session::Session;
 use crate::sql::Pipeline;
 use crate::state::{Progress, SqliteStore, StateStore};
@@ -39,11 +40,14 @@ pub(super) async fn plan(arguments: PlanArguments, session: &Session, printer: &
     let progress = stored(session, &pipeline.name).await?;
     assign::assign(&mut pipeline.flows, &pipeline.name, &progress).await?;
     printer.data(&describe(session, &pipeline, &progress)?);
+    for absence in absences(&pipeline, &progress).await {
+        printer.warning(&absence);
+    }
     Ok(Status::Done)
 }
 
 /// Reads the state store if there is one; makes none.
-async fn stored(session: &Session, pipeline: &str) -> Result<Progress> {
+pub(super) async fn stored(session: &Session, pipeline: &str) -> Result<Progress> {
     match SqliteStore::open_existing(&session.state_folder).await? {
         Some(store) => Ok(store.progress(pipeline).await?),
         None => Ok(Progress::default()),

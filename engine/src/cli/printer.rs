@@ -34,6 +34,11 @@ impl Printer {
         self.aside("INFO", "", text);
     }
 
+    /// A warning.
+    pub(crate) fn warning(&mut self, text: &str) {
+        self.aside("WARN", "warning: ", text);
+    }
+
     /// An error, with `error:` in front unless it is there already.
     pub(crate) fn error(&mut self, text: &str) {
         let prefix = if text.starts_with("error") { "" } else { "error: " };

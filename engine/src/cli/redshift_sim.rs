@@ -19,11 +19,13 @@ Examples:
   engine redshift-sim                      and paste what it prints into engine.toml
   engine redshift-sim --s3-endpoint http://127.0.0.1:5500 --folder warehouse
 
-The stand-in is a proxy in front of a PostgreSQL (15 or later) of its own, which it finds in $PG_BIN, in PATH or where distributions
-put it, and which goes with it. It refuses what Redshift refuses. It is no Redshift: what passes here is not thereby tested on Redshift.
+The stand-in is a proxy in front of a PostgreSQL (15 or later) of its own, which it finds in $PG_BIN, in PATH or where \
+distributions put it, and which goes with it. It refuses what Redshift refuses. It is no Redshift: what passes here is \
+not thereby tested on Redshift.
 What it prints on standard output are the lines for engine.toml; it serves until Ctrl-C.
 
-COPY reads from S3, which is reached as [s3] of engine.toml and the AWS_... variables say. Without AWS, any server that speaks S3 does:
+COPY reads from S3, which is reached as [s3] of engine.toml and the AWS_... variables say. Without AWS, any server \
+that speaks S3 does:
   pip install 'moto[server,s3]' && moto_server -p 5500
   export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1
   curl -X PUT http://127.0.0.1:5500/staging                the bucket")]

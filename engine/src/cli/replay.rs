@@ -25,14 +25,14 @@ Examples:
   engine replay queries/toll.sql transactions --plan
   engine replay queries/toll.sql transactions
 
-Records that a run puts aside (OPTIONS ('on_error' 'quarantine')) wait in the Delta table
-lake://bad/<pipeline>/<table>. Repair the table in the pipeline file (another type, 'mode' 'lenient',
-'ragged' 'true', ...), then replay: what is a row now goes through the queries into the sinks that
-wait for it, once, and leaves the bad records in the same step; the rest stays, with what is wrong
-with it now. The files need not be there any more. Killed at any time, do it again.
+Records that a run puts aside (OPTIONS ('on_error' 'quarantine')) wait in the Delta table \
+lake://bad/<pipeline>/<table>. Repair the table in the pipeline file (another type, 'mode' 'lenient', 'ragged' 'true', \
+...), then replay: what is a row now goes through the queries into the sinks that wait for it, once, and leaves the \
+bad records in the same step; the rest stays, with what is wrong with it now. The files need not be there any more. \
+Killed at any time, do it again.
 
-A replayed row is the newest of its key to a table that REPLACE INTO writes. Records that 'on_error'
-'null' made rows with a NULL of are replaced in such tables, and left where rows are appended.")]
+A replayed row is the newest of its key to a table that REPLACE INTO writes. Records that 'on_error' 'null' made rows \
+with a NULL of are replaced in such tables, and left where rows are appended.")]
 pub(super) struct ReplayArguments {
     /// The pipeline
     #[arg(value_name = "FILE.sql")]

@@ -25,8 +25,8 @@ Examples:
   engine run queries/reddit.sql --follow
   engine run queries/reddit.sql --json | jq .sinks
 
-A run reads what is new since the run before, commits it, and exits; run it again as often as you like.
-Killed at any time, the next run goes on where it must: no row is lost, none is written twice.")]
+A run reads what is new since the run before, commits it, and exits; run it again as often as you \
+like. Killed at any time, the next run goes on where it must: no row is lost, none is written twice.")]
 pub(super) struct RunArguments {
     /// The pipeline
     #[arg(value_name = "FILE.sql")]

@@ -16,9 +16,10 @@ Examples:
   engine verify reddit --all
   engine verify reddit --json | jq '.sinks[].differences'
 
-Epoch by epoch: the rows that were read of the sources, that were staged, that the ledger in the warehouse (of a Delta table: its log)
-has, and that were in the table then; and at last how many are in the table now. In a database every row is counted, which costs it a scan;
-of a Delta table, what its log says of its files. Exits with 1 if anything differs. The pipeline's file is not read: what was written is known by the state.")]
+Epoch by epoch: the rows that were read of the sources, that were staged, that the ledger in the warehouse (of a Delta \
+table: its log) has, and that were in the table then; and at last how many are in the table now. In a database every \
+row is counted, which costs it a scan; of a Delta table, what its log says of its files. Exits with 1 if anything \
+differs. The pipeline's file is not read: what was written is known by the state.")]
 pub(super) struct VerifyArguments {
     /// The pipeline: its file, or its name
     #[arg(value_name = "PIPELINE")]

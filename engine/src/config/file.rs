@@ -40,6 +40,9 @@ fn parse(text: &str, shown: &str, environment: &BTreeMap<String, String>) -> Res
                 bail!("{shown}:{line}: {message}");
             };
             let text = scalar(value.get_ref()).ok_or_else(|| anyhow!("{shown}:{line}: {} takes a single value", key.path()))?;
+            if key.kind.is_text() && !matches!(value.get_ref(), DeValue::String(_)) {
+                bail!("{shown}:{line}: {} is {text}, expected {}, in quotes", key.path(), key.kind.expected());
+            }
             let text = interpolate(&text, environment).with_context(|| format!("{shown}:{line}: {}", key.path()))?;
             values.insert(key.path(), (text, Origin::File { path: shown.to_owned(), line }));
         }
@@ -75,6 +78,10 @@ mod tests {
     fn wrong_shapes_name_the_line() {
         assert_eq!(error("lake = 3\n"), "engine.toml:1: 'lake' is a section: write [lake] on a line of its own");
         assert_eq!(error("[lake]\nurl = ['a']\n"), "engine.toml:2: lake.url takes a single value");
+        assert_eq!(
+            error("[lake]\nurl = 3\n"),
+            "engine.toml:2: lake.url is 3, expected a folder or s3://bucket/prefix, in quotes"
+        );
         assert!(error("[lake]\nurl = \n").starts_with("engine.toml:2: "));
     }
 

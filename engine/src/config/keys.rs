@@ -13,11 +13,20 @@ pub enum Kind {
     Flag,
     /// `15m`.
     Duration,
+    /// A folder, or `s3://bucket/prefix`.
+    Place,
+    /// A folder.
+    Folder,
     /// `postgres://user@host/db`; a password in it is masked where it is shown.
     Url,
 }
 
 impl Kind {
+    /// Whether a bare number or `true` is none: it has to stand in quotes.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Place | Self::Folder | Self::Url)
+    }
+
     pub(super) fn expected(self) -> &'static str {
         match self {
             Self::Text => "a text",
@@ -25,6 +34,8 @@ impl Kind {
             Self::Number => "a whole number above zero",
             Self::Flag => "true or false",
             Self::Duration => "a time span, as in '30s'",
+            Self::Place => "a folder or s3://bucket/prefix",
+            Self::Folder => "a folder, as in './.engine'",
             Self::Url => "a URL, as in 'postgres://user@host:5432/db'",
         }
     }
@@ -84,7 +95,7 @@ const fn sized(section: &'static str, name: &'static str, kind: Kind, default: O
 
 /// Every setting.
 pub const KEYS: &[Key] = &[
-    text("lake", "url", Some("./lake"), "where tables live: a folder or s3://bucket/prefix"),
+    sized("lake", "url", Kind::Place, Some("./lake"), "where tables live: a folder or s3://bucket/prefix"),
     url(
         "warehouse",
         "url",
@@ -94,7 +105,7 @@ pub const KEYS: &[Key] = &[
     text("warehouse", "staging", None, "Redshift: where files wait for COPY, as in s3://bucket/prefix"),
     text("warehouse", "iam_role", None, "Redshift: the ARN of the role that COPY reads S3 with, or 'default'"),
     text("warehouse", "endpoint", None, "Redshift: where temporary credentials are asked for; AWS's own when not set"),
-    text("state", "url", Some("./.engine"), "the folder of the state store (SQLite) and of temporary files"),
+    sized("state", "url", Kind::Folder, Some("./.engine"), "the folder of the state store (SQLite) and of temporary files"),
     sized(
         "run",
         "memory",

@@ -6,15 +6,20 @@ mod file;
 mod interpolate;
 mod keys;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use connectors::options::{parse_bytes, parse_duration};
+use connectors::options::{nearest, parse_bytes, parse_duration};
 use connectors::secrets::without_secrets;
 
 pub use interpolate::interpolate;
 pub use keys::{KEYS, Key};
+
+/// What the environment variables of settings begin with.
+const PREFIX: &str = "ENGINE_";
+/// Schemes of places for tables.
+const PLACES: [&str; 3] = ["file", "s3", "s3a"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +171,41 @@ fn effective(
     }
 }
 
+/// Whether tables can be kept there.
+fn is_place(url: &str) -> bool {
+    match url.split_once("://") {
+        Some((scheme, rest)) => PLACES.contains(&scheme) && !rest.is_empty(),
+        None => !url.is_empty(),
+    }
+}
+
+/// The path of a folder that may be given as a URL.
+pub(crate) fn folder(url: &str) -> &str {
+    url.strip_prefix("file://").unwrap_or(url)
+}
+
+/// The variables of `environment` that read like settings and are none, each with the setting that was probably meant.
+pub fn unknown_variables(environment: &BTreeMap<String, String>) -> Vec<String> {
+    let known: BTreeSet<String> = KEYS.iter().flat_map(Key::environment).collect();
+    let mut warnings = Vec::new();
+    for name in environment.keys().filter(|name| !known.contains(*name)) {
+        let of_section = |key: &&Key| name.starts_with(&format!("{PREFIX}{}_", key.section.to_uppercase()));
+        let Some(section) = KEYS.iter().find(of_section).map(|key| key.section) else { continue };
+        let given = &name[PREFIX.len() + section.len() + 1..];
+        let near = nearest(given, KEYS.iter().filter(|key| key.section == section).map(|key| key.name));
+        warnings.push(match near {
+            Some(near) => {
+                let near = format!("{PREFIX}{section}_{near}").to_uppercase();
+                format!("environment variable {name} is no setting and has no effect; did you mean {near}?")
+            }
+            None => format!(
+                "environment variable {name} is no setting and has no effect; `engine config --help-keys` lists those that there are"
+            ),
+        });
+    }
+    warnings
+}
+
 fn check(setting: &Setting) -> Result<()> {
     let Some(value) = &setting.value else { return Ok(()) };
     let good = match setting.key.kind {
@@ -175,6 +215,8 @@ fn check(setting: &Setting) -> Result<()> {
         keys::Kind::Flag => value.parse::<bool>().is_ok(),
         keys::Kind::Duration => parse_duration(value).is_some(),
         keys::Kind::Url => value.contains("://"),
+        keys::Kind::Place => is_place(value),
+        keys::Kind::Folder => !folder(value).is_empty() && !folder(value).contains("://"),
     };
     if !good {
         bail!("{}: {} is '{}', expected {}", setting.origin, setting.key.path(), setting.shown(), setting.key.kind.expected());
@@ -198,5 +240,25 @@ mod tests {
         ] {
             assert_eq!(masked(url), shown);
         }
+    }
+    #[test]
+    fn variables_that_read_like_settings_and_are_none_are_told_with_the_nearest_setting() {
+        let names = [
+            "ENGINE_LAKE_URLL",
+            "ENGINE_RUN_COLOUR",
+            "ENGINE_LAKE_URL",
+            "ENGINE_REDDIT_REPLAY_POSTS",
+            "ENGINE_TEST_PEERS",
+            "REDDIT_X",
+        ];
+        let environment = names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+        assert_eq!(
+            unknown_variables(&environment),
+            [
+                "environment variable ENGINE_LAKE_URLL is no setting and has no effect; did you mean ENGINE_LAKE_URL?",
+                "environment variable ENGINE_RUN_COLOUR is no setting and has no effect; `engine config --help-keys` lists those that \
+                 there are",
+            ]
+        );
     }
 }

@@ -91,7 +91,7 @@ pub async fn slice(
         async move {
             let source = scope.pipeline.source(name).with_context(|| format!("source '{name}' is not in the pipeline"))?;
             let slice = read(scope, name, source, offset.as_ref(), &request, place).await;
-            anyhow::Ok((name.clone(), slice.with_context(|| format!("source '{name}'"))?))
+            anyhow::Ok((name.clone(), slice.with_context(|| scope.pipeline.place_of(name))?))
         }
     });
     let by_source = futures::future::try_join_all(reads).await?.into_iter().collect();

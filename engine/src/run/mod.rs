@@ -1,5 +1,6 @@
 //! A run: epochs of one pipeline until nothing is new, or until it is told to stop.
 
+pub mod absent;
 mod group;
 pub mod metrics;
 mod observer;
@@ -32,7 +33,7 @@ use crate::flow::{Class, Flow, assign, plan};
 use crate::memory;
 use crate::session::Session;
 use crate::sql::Pipeline;
-use crate::state::{FlowProgress, Progress, StateStore};
+use crate::state::{FlowProgress, Page, Progress, StateStore};
 
 /// How a run behaves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -110,8 +111,12 @@ async fn drive(
         let scope = Scope { pipeline, session, store, lease: held.lease(), observer, registrar: &registrar, stop };
         recover::discard(scope, &progress).await?;
     }
+    let mut is_first = true;
     loop {
         drain_and_adapt(pipeline, session, store, held, options, (observer, &registrar), stop).await?;
+        if std::mem::take(&mut is_first) {
+            warn_of_absences(pipeline, store).await?;
+        }
         if !options.follow || stop.is_cancelled() {
             break;
         }
@@ -123,9 +128,36 @@ async fn drive(
     }
     let scope = Scope { pipeline, session, store, lease: held.lease(), observer, registrar: &registrar, stop };
     let results = if options.follow || stop.is_cancelled() { Vec::new() } else { queries::run(scope).await? };
-    let last_epoch = store.progress(&pipeline.name).await?.next_epoch.saturating_sub(1);
-    let summary = Summary { file: pipeline.path.display().to_string(), ..observer.summary(&pipeline.name, last_epoch) };
+    let progress = store.progress(&pipeline.name).await?;
+    let last_epoch = progress.next_epoch.saturating_sub(1);
+    let summary = Summary {
+        file: pipeline.path.display().to_string(),
+        had_nothing: had_nothing(store, &pipeline.name, &progress).await?,
+        ..observer.summary(&pipeline.name, last_epoch)
+    };
     Ok(Outcome { summary, results })
+}
+
+async fn warn_of_absences(pipeline: &Pipeline, store: &dyn StateStore) -> Result<()> {
+    for absence in absent::absences(pipeline, &store.progress(&pipeline.name).await?).await {
+        tracing::warn!("{absence}");
+    }
+    Ok(())
+}
+
+/// Epochs without a row that a pipeline may have and be as good as new.
+const EMPTY_EPOCHS: u32 = 100;
+
+/// Whether no epoch has brought a row yet: the first of a source in which there is nothing only says where that begins.
+async fn had_nothing(store: &dyn StateStore, pipeline: &str, progress: &Progress) -> Result<bool> {
+    if progress.next_epoch > u64::from(EMPTY_EPOCHS) {
+        return Ok(false);
+    }
+    let page = Page { pipeline: Some(pipeline.to_owned()), before: None, limit: EMPTY_EPOCHS };
+    let epochs = store.epochs(&page).await?;
+    let mut own = epochs.iter().filter(|epoch| epoch.incarnation == progress.incarnation);
+    // What an epoch brought is not known of one that an earlier version recorded.
+    Ok(own.all(|epoch| epoch.totals.is_some_and(|totals| totals.rows_in + totals.rows_written + totals.bad_rows == 0)))
 }
 
 /// Times in a row that a pipeline is planned anew because a source had new columns. Each time there is at least one more.

@@ -202,6 +202,7 @@ impl Observer {
             pipeline: pipeline.to_owned(),
             file: format!("{pipeline}.sql"),
             last_epoch,
+            had_nothing: false,
             sinks: seen.sinks.clone(),
             bad: seen.bad.clone(),
             seconds: self.started.elapsed().as_secs_f64(),

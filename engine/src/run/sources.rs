@@ -28,7 +28,7 @@ fn sources(pipeline: &Pipeline) -> impl Iterator<Item = (&String, &Arc<dyn Sourc
 /// Names the source that cannot be listened to.
 pub(super) async fn listen(pipeline: &Pipeline) -> Result<()> {
     for (name, source) in sources(pipeline) {
-        source.listen().await.with_context(|| format!("source '{name}'"))?;
+        source.listen().await.with_context(|| pipeline.place_of(name))?;
     }
     Ok(())
 }
@@ -39,7 +39,7 @@ pub(super) async fn listen(pipeline: &Pipeline) -> Result<()> {
 /// Names the source that will not be told any more.
 pub(super) async fn changed(pipeline: &Pipeline) -> Result<()> {
     let mut waits: FuturesUnordered<_> = sources(pipeline)
-        .map(|(name, source)| async move { source.changed().await.with_context(|| format!("source '{name}'")) })
+        .map(|(name, source)| async move { source.changed().await.with_context(|| pipeline.place_of(name)) })
         .collect();
     match waits.next().await {
         Some(first) => first,
@@ -63,7 +63,7 @@ pub(super) async fn committed(scope: Scope<'_>) -> Result<()> {
     }
     for (name, source) in sources(scope.pipeline) {
         if let Some(live) = reached(scope.pipeline, &progress, name, source) {
-            source.committed(&live).await.with_context(|| format!("source '{name}'"))?;
+            source.committed(&live).await.with_context(|| scope.pipeline.place_of(name))?;
         }
     }
     Ok(())
@@ -89,7 +89,7 @@ pub(super) async fn forget_offsets(scope: Scope<'_>) -> Result<()> {
     for (name, source) in sources(scope.pipeline) {
         let identity = source.identity();
         let live: Vec<&Offset> = progress.flows.values().filter_map(|flow| flow.offset(name, &identity)).collect();
-        source.retain(&live).await.with_context(|| format!("source '{name}'"))?;
+        source.retain(&live).await.with_context(|| scope.pipeline.place_of(name))?;
     }
     Ok(())
 }

@@ -59,6 +59,9 @@ pub struct Summary {
     pub file: String,
     /// The newest committed epoch, of this run or an earlier one; 0: none.
     pub last_epoch: u64,
+    /// No epoch has brought a row yet.
+    #[serde(skip)]
+    pub had_nothing: bool,
     /// By sink.
     pub sinks: BTreeMap<String, SinkSummary>,
     /// Bad records that were put aside, by table.
@@ -80,11 +83,12 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let memory = self.peak_memory_bytes.map_or_else(|| "unknown".to_owned(), |bytes| HumanBytes(bytes).to_string());
         if !self.is_new() {
-            return writeln!(
-                f,
-                "{}: nothing new since epoch {} ({:.2} s, peak memory {memory})",
-                self.pipeline, self.last_epoch, self.seconds
-            );
+            let what = match self.last_epoch {
+                _ if self.sinks.is_empty() => "nothing to write".to_owned(),
+                _ if self.had_nothing => "nothing yet: no source has had a row".to_owned(),
+                last => format!("nothing new since epoch {last}"),
+            };
+            return writeln!(f, "{}: {what} ({:.2} s, peak memory {memory})", self.pipeline, self.seconds);
         }
         let width = self.sinks.keys().map(String::len).max().unwrap_or(0).max("sink".len());
         writeln!(

@@ -63,7 +63,10 @@ pub(super) async fn prepare(workspace: &Workspace, text: &str, span: &Range<usiz
     let told = |error: DataFusionError| async move { mistake::of_datafusion(workspace, text, span, &error).await };
     match execute(workspace, text, span, parsed).await {
         Ok(prepared) => Ok(prepared),
-        Err(error) => Err(settings::explain(text, span, told(error).await)),
+        Err(error) => {
+            let known = workspace.context.state().config_options().entries();
+            Err(settings::explain(text, span, told(error).await, &known))
+        }
     }
 }
 

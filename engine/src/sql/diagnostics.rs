@@ -9,6 +9,7 @@ use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
 use super::script::{find_word, offset, word_at};
+use super::types;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +52,8 @@ impl Diagnostic {
             None => {
                 let message = plain(error);
                 let function = message.strip_prefix("function '").and_then(|rest| rest.split('(').next());
-                let span = function.and_then(|name| find_word(text, statement, name));
+                let value = || message.split('\'').nth(1).filter(|_| matches!(root(error), DataFusionError::ArrowError(..)));
+                let span = function.or_else(value).and_then(|word| find_word(text, statement, word));
                 Self::new(message, span)
             }
         };
@@ -65,6 +67,10 @@ impl Diagnostic {
         if result.message == "expressions have incompatible types" {
             // Its notes are a type each, and do not say of what.
             (result.message, result.helps) = (plain(error), Vec::new());
+        }
+        if let Some(given) = types::unknown_type(&result.message).map(str::to_owned) {
+            result.span = find_word(text, statement, &given);
+            (result.message, result.helps) = (format!("there is no type '{given}'"), vec![types::hint(&given)]);
         }
         result.helps.dedup();
         if let DataFusionError::SchemaError(schema_error, _) = root(error)
@@ -86,13 +92,27 @@ impl Diagnostic {
     /// A connector's error in the statement at `statement`: at the option or column it names.
     pub fn from_connector(text: &str, statement: &Range<usize>, error: &connectors::Error) -> Self {
         let span = error.subject().and_then(|subject| find_word(text, statement, subject));
-        let diagnostic = Self::new(error.to_string(), span.or_else(|| Some(first_line(text, statement))));
-        match error {
-            connectors::Error::Transient { .. } | connectors::Error::Auth { .. } | connectors::Error::Storage { .. } => diagnostic.help(
-                "the table could not be looked at: check the network and what `engine config` shows under [lake], [s3] and [reddit]",
-            ),
-            _ => diagnostic,
-        }
+        Self::new(error.to_string(), span.or_else(|| Some(first_line(text, statement))))
+    }
+
+    /// With what to check, if `error` is that the table could not be reached, which is STORED AS `connector` at `location`.
+    #[must_use]
+    pub fn reaching(self, connector: &str, location: &str, error: &connectors::Error) -> Self {
+        let is_of_the_lake = location.starts_with("lake://");
+        let help = match error {
+            connectors::Error::Transient { .. } | connectors::Error::Auth { .. } => match connector {
+                "REDDIT" => "check the network and what `engine config` shows under [reddit]",
+                "WAREHOUSE" => "check the network and what `engine config` shows under [warehouse]",
+                "POSTGRES" => "check the network, and 'url' and 'password' in the table's OPTIONS",
+                _ if is_of_the_lake => "check the network and what `engine config` shows under [lake] and [s3]",
+                _ if location.starts_with("http") => "check the network and the address that is the table's LOCATION",
+                _ => "check the table's LOCATION, the network and what `engine config` shows under [s3]",
+            },
+            connectors::Error::Storage { .. } if is_of_the_lake => "check the folder that `engine config` shows under [lake]",
+            connectors::Error::Storage { .. } => "check the table's LOCATION, and that this user may read what is there",
+            _ => return self,
+        };
+        self.help(help)
     }
 
     /// As text: message, `file:line:column`, the line, a caret, what to try.
@@ -144,6 +164,18 @@ fn root(error: &DataFusionError) -> &DataFusionError {
     error.find_root()
 }
 
+/// The kinds of error that DataFusion and arrow put in front of what happened.
+const PREFIXES: [&str; 8] = [
+    "Error during planning: ",
+    "Schema error: ",
+    "Execution error: ",
+    "External error: ",
+    "Invalid or Unsupported Configuration: ",
+    "Arrow error: ",
+    "Cast error: ",
+    "Parser error: ",
+];
+
 /// DataFusion's message without its prefixes and back trace.
 pub fn plain(error: &DataFusionError) -> String {
     let text = root(error).strip_backtrace();
@@ -157,16 +189,9 @@ pub fn plain(error: &DataFusionError) -> String {
             candidates.replace("\tCandidate", "candidate").replace("\n\t", "\n  ")
         );
     }
-    for prefix in [
-        "Error during planning: ",
-        "Schema error: ",
-        "Execution error: ",
-        "External error: ",
-        "Invalid or Unsupported Configuration: ",
-    ] {
-        if let Some(rest) = text.strip_prefix(prefix) {
-            return rest.to_owned();
-        }
+    let mut text = text;
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
     }
     text.to_owned()
 }

@@ -38,7 +38,8 @@ pub(super) async fn flow(
     let from_connector = |error: connectors::Error| {
         let in_table = error.subject().filter(|subject| find_word(text, span, subject).is_none());
         let at = in_table.and_then(|subject| find_word(text, &table.span, subject));
-        at.map_or_else(|| Diagnostic::from_connector(text, span, &error), |at| Diagnostic::new(error.to_string(), Some(at)))
+        let told = tables::not_reached(text, span, &table.spec, session, &error);
+        Diagnostic { span: at.or(told.span.clone()), ..told }
     };
     let TableKind::Lake(connector) = &table.kind else {
         let at = find_word(text, span, &name);
@@ -58,7 +59,9 @@ pub(super) async fn flow(
     let sink = connector.sink(&resolved, &session.context).await.map_err(from_connector)?;
     let sink_plan = sink.plan(&plan::query_schema(&query), mode).await.map_err(from_connector)?;
     let rows = if mode == WriteMode::Upsert { plan::Rows::LastOfKey { and_without: false } } else { plan::Rows::All };
-    plan::staged(query.clone(), &sink_plan, rows).map_err(from_datafusion)?;
+    // What the optimizer computes beforehand may fail: better here, with the place, than when rows were read.
+    let staged = plan::staged(query.clone(), &sink_plan, rows).map_err(from_datafusion)?;
+    pipeline.context.state().optimize(&staged).map_err(from_datafusion)?;
     if sink_plan.changes.contains(&Change::Create) {
         let lookup = pipeline.catalog.index.catalog();
         let other = taken::other(lookup, session, &pipeline.name, &table.spec).await.map_err(from_connector)?;

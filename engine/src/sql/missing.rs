@@ -78,14 +78,10 @@ impl Pipeline {
     }
 }
 
-/// Whether `error` says that one of `names` is not there.
-pub(super) fn is_missing<'a>(error: &Diagnostic, names: impl IntoIterator<Item = &'a str>) -> bool {
-    let key = |name: &str| match name.contains('.') {
-        true => table_key(&TableReference::parse_str(name)),
-        false => name.to_owned(),
-    };
-    let missing = missing_table(&error.message).map(key);
-    missing.is_some_and(|missing| names.into_iter().any(|name| name == missing))
+/// The table that `error` says is not there, as tables are called that the file makes.
+pub(super) fn missing_key(error: &Diagnostic) -> Option<String> {
+    let missing = missing_table(&error.message)?;
+    Some(if missing.contains('.') { table_key(&TableReference::parse_str(missing)) } else { missing.to_owned() })
 }
 
 /// The table that a message says is not there, as the query names it.

@@ -7,10 +7,13 @@ pub mod diagnostics;
 mod flows;
 mod missing;
 mod pipeline;
+mod places;
 mod registered;
 pub mod script;
 pub mod settings;
+mod settle;
 mod tables;
+mod types;
 
 pub use diagnostics::Diagnostic;
 pub use pipeline::{Pipeline, Query, Table, TableKind};

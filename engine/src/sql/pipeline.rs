@@ -15,14 +15,14 @@ use connectors::registry::{Connector, connector};
 use connectors::source::Source;
 use datafusion::common::TableReference;
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CreateExternalTable, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{Insert, Statement as SqlStatement, TableObject};
 
-use super::missing::is_missing;
+use super::missing::missing_key;
 use super::script::{self, Statement, find_word};
 use super::settings::{PipelineOptions, pipeline_options};
+use super::settle::Waiting;
 use super::{Diagnostic, flows, settings, tables};
 use crate::catalog::PipelineCatalog;
 use crate::catalog::names::table_key;
@@ -126,6 +126,12 @@ impl Pipeline {
         }
     }
 
+    /// Where the file declares `table`, for errors of it while it is read: `p.sql:3: source 'posts'`.
+    pub fn place_of(&self, table: &str) -> String {
+        let line = self.tables.get(table).map_or_else(String::new, |table| format!(":{}", self.line(&table.span)));
+        format!("{}{line}: source '{table}'", self.path.display())
+    }
+
     /// The flow against the tables as DataFusion sees them now.
     ///
     /// # Errors
@@ -168,24 +174,17 @@ pub(super) fn quoted(name: &str) -> TableReference {
     TableReference::bare(name.to_owned())
 }
 
-/// A view or flow that waits for the tables it reads.
-struct Waiting {
-    span: Range<usize>,
-    statement: Parsed,
-    error: Option<Diagnostic>,
-}
-
 /// A pipeline that is being made.
 pub(super) struct Builder<'a> {
     pub(super) pipeline: Pipeline,
-    session: &'a Session,
+    pub(super) session: &'a Session,
     pub(super) errors: Vec<Diagnostic>,
-    targets: BTreeSet<String>,
+    pub(super) targets: BTreeSet<String>,
     /// Tables whose own statement is wrong: what uses them is not reported as well.
     pub(super) broken: BTreeSet<String>,
-    waiting: Vec<Waiting>,
-    /// Some statements could not be parsed, so it is not known which tables are written.
-    unparsed: bool,
+    pub(super) waiting: Vec<Waiting>,
+    /// It is not known which tables are written: some statements could not be parsed, or write one that is not declared.
+    unsure: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -205,34 +204,34 @@ impl<'a> Builder<'a> {
             context,
         };
         let (targets, broken) = (BTreeSet::new(), BTreeSet::new());
-        Self { pipeline, session, errors: Vec::new(), targets, broken, waiting: Vec::new(), unparsed: false }
+        Self { pipeline, session, errors: Vec::new(), targets, broken, waiting: Vec::new(), unsure: false }
     }
 
     async fn build(mut self) -> std::result::Result<Pipeline, Vec<Diagnostic>> {
         let script = script::parse(&self.pipeline.text);
-        self.unparsed = !script.errors.is_empty();
+        self.unsure = !script.errors.is_empty();
         self.errors.extend(script.errors);
         if script.statements.is_empty() && self.errors.is_empty() {
             let help = "an example is queries/reddit.sql: tables, and an INSERT INTO from one into the other";
             return Err(vec![Diagnostic::new("there is no statement in this file", None).help(help)]);
         }
         self.targets = script.statements.iter().filter_map(|statement| insert_target(&statement.parsed)).collect();
+        let known: BTreeSet<String> = script.statements.iter().filter_map(|statement| declared(&statement.parsed)).collect();
+        self.unsure |= self.targets.iter().any(|name| !name.contains('.') && !known.contains(name));
         let (first, second): (Vec<Statement>, Vec<Statement>) = script
             .statements
             .into_iter()
             .partition(|statement| matches!(statement.parsed, Parsed::CreateExternalTable(_)) || is_set(&statement.parsed));
         self.open_registered(&second).await;
         for statement in first.into_iter().chain(second) {
-            let table = match &statement.parsed {
-                Parsed::CreateExternalTable(table) => Some(tables::table_name(&table.name.to_string())),
-                _ => None,
-            };
+            let table = declared(&statement.parsed);
             if let Err(error) = self.add(statement).await {
                 self.errors.push(error);
                 self.broken.extend(table);
             }
         }
         self.settle().await;
+        self.check_places();
         self.check_queries().await;
         self.pipeline.options = pipeline_options(self.pipeline.context.state().config_options());
         self.check_schedule();
@@ -291,7 +290,8 @@ impl<'a> Builder<'a> {
             Ok(_) => Ok(()),
             Err(error) => {
                 let diagnostic = self.pipeline.planning_error(span, &error);
-                Err(settings::explain(text, span, diagnostic))
+                let known = self.pipeline.context.state().config_options().entries();
+                Err(settings::explain(text, span, diagnostic, &known))
             }
         }
     }
@@ -322,7 +322,7 @@ impl<'a> Builder<'a> {
 
     pub(super) async fn open(&self, spec: &TableSpec, span: &Range<usize>) -> std::result::Result<TableKind, Diagnostic> {
         let text = &self.pipeline.text;
-        let from_connector = |error: connectors::Error| Diagnostic::from_connector(text, span, &error);
+        let from_connector = |error: connectors::Error| tables::not_reached(text, span, spec, self.session, &error);
         let from_datafusion = |error| Diagnostic::from_datafusion(text, span, &error);
         let resolved = self.session.resolve(spec).map_err(from_connector)?;
         let is_target = self.targets.contains(&spec.name);
@@ -351,7 +351,7 @@ impl<'a> Builder<'a> {
             Some(table) => {
                 self.pipeline.show(&spec.name, table.provider).map_err(from_datafusion)?;
             }
-            None if is_target || self.unparsed => {}
+            None if is_target || self.unsure => {}
             None => {
                 let at = find_word(text, span, &spec.location);
                 let message = format!("table '{}': there is no {} table at '{}'", spec.name, connector.name(), spec.location);
@@ -368,7 +368,7 @@ impl<'a> Builder<'a> {
         span: &Range<usize>,
     ) -> std::result::Result<TableKind, Diagnostic> {
         let text = &self.pipeline.text;
-        let from_connector = |error: connectors::Error| Diagnostic::from_connector(text, span, &error);
+        let from_connector = |error: connectors::Error| tables::not_reached(text, span, resolved, self.session, &error);
         let home = self.session.source_folder(&self.pipeline.name, &resolved.name).map_err(from_connector)?;
         let source = connector.source(resolved, home, &self.session.context).await.map_err(from_connector)?;
         let table = SourceTable::new(resolved.name.clone(), Arc::clone(&source));
@@ -377,47 +377,12 @@ impl<'a> Builder<'a> {
         Ok(TableKind::Source(source))
     }
 
-    /// Plans views and flows until nothing more becomes possible; what is left is wrong.
-    async fn settle(&mut self) {
-        loop {
-            let waiting = std::mem::take(&mut self.waiting);
-            let before = waiting.len();
-            for mut item in waiting {
-                if let Err(error) = self.plan(&item).await {
-                    item.error = Some(error);
-                    self.waiting.push(item);
-                }
-            }
-            if self.waiting.is_empty() || self.waiting.len() == before {
-                break;
-            }
-        }
-        self.pipeline.flows.sort_by_key(|flow| flow.span.start);
-        let failed = std::mem::take(&mut self.waiting);
-        for item in &failed {
-            if let Parsed::Statement(sql) = &item.statement {
-                self.broken.extend(created(sql));
-            }
-        }
-        // A declared table that a failed flow would have made is missing for that reason; not for that flow itself.
-        let targets: Vec<_> = failed
-            .iter()
-            .map(|item| insert_target(&item.statement).filter(|name| self.pipeline.tables.contains_key(name)))
-            .collect();
-        for (index, item) in failed.into_iter().enumerate() {
-            let others = targets.iter().enumerate().filter(|(other, _)| *other != index).filter_map(|(_, name)| name.as_deref());
-            let follows = item.error.as_ref().is_some_and(|error| self.follows_from_broken(error) || is_missing(error, others));
-            self.errors.extend(item.error.filter(|_| !follows));
-        }
-        self.broken.extend(targets.into_iter().flatten());
-    }
-
     /// Whether `error` is only that a table is missing whose own statement is reported already.
-    fn follows_from_broken(&self, error: &Diagnostic) -> bool {
-        is_missing(error, self.broken.iter().map(String::as_str))
+    pub(super) fn follows_from_broken(&self, error: &Diagnostic) -> bool {
+        missing_key(error).is_some_and(|missing| self.broken.contains(&missing))
     }
 
-    async fn plan(&mut self, item: &Waiting) -> std::result::Result<(), Diagnostic> {
+    pub(super) async fn plan(&mut self, item: &Waiting) -> std::result::Result<(), Diagnostic> {
         let Parsed::Statement(sql) = &item.statement else { return Ok(()) };
         let SqlStatement::Insert(insert) = sql.as_ref() else {
             self.execute(&item.span, item.statement.clone()).await?;
@@ -439,9 +404,9 @@ impl<'a> Builder<'a> {
 
     async fn check_queries(&mut self) {
         for query in &self.pipeline.queries {
-            let planned: datafusion::error::Result<LogicalPlan> =
-                self.pipeline.context.state().statement_to_plan(query.statement.clone()).await;
-            if let Err(error) = planned {
+            let state = self.pipeline.context.state();
+            let planned = state.statement_to_plan(query.statement.clone()).await;
+            if let Err(error) = planned.and_then(|plan| state.optimize(&plan)) {
                 let error = self.pipeline.planning_error(&query.span, &error);
                 if !self.follows_from_broken(&error) {
                     self.errors.push(error);
@@ -466,8 +431,16 @@ fn is_set(statement: &Parsed) -> bool {
     matches!(statement, Parsed::Statement(sql) if matches!(sql.as_ref(), SqlStatement::Set(_)))
 }
 
+/// The external table that the statement declares.
+fn declared(statement: &Parsed) -> Option<String> {
+    match statement {
+        Parsed::CreateExternalTable(table) => Some(tables::table_name(&table.name.to_string())),
+        _ => None,
+    }
+}
+
 /// The name that the statement gives to what it creates.
-fn created(statement: &SqlStatement) -> Option<String> {
+pub(super) fn created(statement: &SqlStatement) -> Option<String> {
     match statement {
         SqlStatement::CreateView(view) => Some(tables::table_name(&view.name.to_string())),
         SqlStatement::CreateTable(table) => Some(tables::table_name(&table.name.to_string())),
@@ -475,7 +448,7 @@ fn created(statement: &SqlStatement) -> Option<String> {
     }
 }
 
-fn insert_target(statement: &Parsed) -> Option<String> {
+pub(super) fn insert_target(statement: &Parsed) -> Option<String> {
     match statement {
         Parsed::Statement(sql) => match sql.as_ref() {
             SqlStatement::Insert(insert) => target(insert),

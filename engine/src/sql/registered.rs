@@ -24,7 +24,7 @@ impl Builder<'_> {
                 && let Err(error) = self.pipeline.catalog.index.tables().await
             {
                 // Its tables are made from names that DataFusion asks for without waiting.
-                self.errors.push(Diagnostic::from_connector(&self.pipeline.text, span, &error));
+                self.errors.push(self.of_the_catalog(span, &error));
             }
             for name in references.iter().filter_map(lake_name) {
                 let key = lake_reference(&name);
@@ -48,6 +48,11 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// The catalog is kept in the lake, as the tables are that it knows of.
+    fn of_the_catalog(&self, span: &Range<usize>, error: &connectors::Error) -> Diagnostic {
+        Diagnostic::from_connector(&self.pipeline.text, span, error).reaching("DELTA", "lake://", error)
+    }
+
     /// What the catalog says of the table, else what its folder in the lake does.
     async fn spec_of(
         &self,
@@ -55,7 +60,7 @@ impl Builder<'_> {
         key: &str,
         span: &Range<usize>,
     ) -> std::result::Result<Option<TableSpec>, Diagnostic> {
-        let wrong = |error: connectors::Error| Diagnostic::from_connector(&self.pipeline.text, span, &error);
+        let wrong = |error: connectors::Error| self.of_the_catalog(span, &error);
         let index = &self.pipeline.catalog.index;
         if let Some(table) = index.catalog().find(name).await {
             registered::connector_of(&table).map_err(wrong)?;

@@ -1,14 +1,19 @@
 //! `CREATE EXTERNAL TABLE`: from the statement to a [`TableSpec`].
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use connectors::context::TableSpec;
+use connectors::registry::connector;
 use datafusion::error::Result;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CreateExternalTable, Statement};
 use datafusion::sql::sqlparser::ast::{Expr, TableConstraint, Value};
+
+use super::Diagnostic;
+use crate::session::Session;
 
 /// What the statement says, `${...}` unresolved.
 ///
@@ -28,6 +33,19 @@ pub(super) async fn spec(statement: &CreateExternalTable, context: &SessionConte
         primary_key: primary_key(statement),
         options: statement.options.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
     })
+}
+
+/// What `error` says of `table` in the statement at `span`, with what to check if the table could not be reached.
+pub(super) fn not_reached(
+    text: &str,
+    span: &Range<usize>,
+    table: &TableSpec,
+    session: &Session,
+    error: &connectors::Error,
+) -> Diagnostic {
+    let stands_for = connector(&table.connector).and_then(|connector| connector.stands_for(table, &session.context));
+    let TableSpec { connector, location, .. } = stands_for.ok().flatten().unwrap_or_else(|| table.clone());
+    Diagnostic::from_connector(text, span, error).reaching(&connector, &location, error)
 }
 
 /// The declared columns, as DataFusion's planner reads them.

@@ -23,13 +23,13 @@ pub(super) enum Target {
     #[command(after_help = "\
 Examples:
   engine catalog export glue --plan                       what would be written
-  engine catalog export glue                              every table, a Glue database for each of ours
+  engine catalog export glue                              every table, by the databases they are in
   engine catalog export glue reddit.posts raw.toll --database analytics
 
-Credentials and region are those of [s3]; [glue] endpoint is for another Glue than AWS' own. They need the rights
-glue:GetDatabase, CreateDatabase, GetTable, CreateTable, UpdateTable, GetPartitions, BatchCreatePartition and
-BatchUpdatePartition. Tables that are not on S3, and CSV files that Athena would read otherwise than they are, are left
-out, and said. A table that cannot be exported does not keep others from it; the exit code is 1 then.")]
+Credentials and region are those of [s3]; [glue] endpoint is for another Glue than AWS' own. They need the rights \
+glue:GetDatabase, CreateDatabase, GetTable, CreateTable, UpdateTable, GetPartitions, BatchCreatePartition and \
+BatchUpdatePartition. Tables that are not on S3, and CSV files that Athena would read otherwise than they are, are \
+left out, and said. A table that cannot be exported does not keep others from it; the exit code is 1 then.")]
     Glue(GlueArguments),
 }
 

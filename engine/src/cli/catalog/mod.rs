@@ -33,8 +33,8 @@ Examples:
   engine catalog forget raw.toll            takes it out; its data stays
   engine catalog export glue --plan         what Athena's users would see change
 
-Tables get into the catalog by `engine crawl`, and when a pipeline writes them. The shell shows the same
-as system.tables, system.columns and system.schema_changes.")]
+Tables get into the catalog by `engine crawl`, and when a pipeline writes them. The shell shows the same as \
+system.tables, system.columns and system.schema_changes.")]
 pub(super) struct CatalogArguments {
     #[command(subcommand)]
     command: CatalogCommand,
@@ -83,8 +83,8 @@ enum CatalogCommand {
 Examples:
   engine catalog forget raw.toll
 
-What a pipeline writes, and what a crawl finds, is registered again by the next run or crawl: forget a table whose data is gone, or
-whose name another table is to have.")]
+What a pipeline writes, and what a crawl finds, is registered again by the next run or crawl: forget a table whose \
+data is gone, or whose name another table is to have.")]
     Forget {
         /// The table, as in raw.toll
         table: String,

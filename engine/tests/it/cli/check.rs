@@ -27,6 +27,16 @@ fn unknown_names_come_with_the_nearest_one() {
     let texts = [
         ("table", after_tables("INSERT INTO t SELECT id FROM post;")),
         ("target", after_tables("INSERT INTO tt SELECT id FROM posts; INSERT INTO t SELECT id FROM posts;")),
+        ("target_misspelt", after_tables("INSERT INTO tt SELECT id FROM posts;")),
+        ("type", after_tables("INSERT INTO t SELECT CAST(id AS VACHAR) AS id FROM posts;")),
+        ("declared_type", "CREATE EXTERNAL TABLE s (id BIGNT, at DATETIME) STORED AS JSON LOCATION 'in/';\nSELECT 1;\n".to_owned()),
+        (
+            "datafusion_setting",
+            "SET datafusion.execution.batch_sizee = 3;\nSET datafusion.execution.batch_size = many;\nSET tmezone = 'UTC';\nSELECT 1;\n"
+                .to_owned(),
+        ),
+        ("no_rows", "SET pipeline.epoch_rows = 0;\nSET pipeline.epoch_bytes = '0';\nSELECT 1;\n".to_owned()),
+        ("source_scheme", "CREATE EXTERNAL TABLE s (id BIGINT) STORED AS JSON LOCATION 'ftp://h/x';\nSELECT 1;\n".to_owned()),
         (
             "schema",
             after_tables(
@@ -81,6 +91,86 @@ fn queries_that_cannot_be_streamed_are_refused_with_what_would_work() {
 }
 
 #[test]
+fn what_the_optimizer_finds_is_told_with_its_place_by_check_plan_and_run() {
+    let bench = Bench::new();
+    bench.write("in.ndjson", "{\"id\": 1, \"at\": \"2026-01-02\"}\n");
+    let tables = "CREATE EXTERNAL TABLE s (id BIGINT, at DATE) STORED AS JSON LOCATION 'in.ndjson';\n\
+                  CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://t';\n";
+    bench.write(
+        "p.sql",
+        format!("{tables}INSERT INTO t\nSELECT id FROM s\nWHERE at > 'hello';\nSELECT id FROM s WHERE at = 'bye';\n"),
+    );
+    for command in ["check", "plan", "run"] {
+        let ended = bench.engine(&[command, "p.sql"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{command}: {ended:?}");
+        for part in ["Cannot cast string 'hello' to value of Date32 type\n", "p.sql:5:12\n", "'bye'", "p.sql:6:29\n", "2 errors"]
+        {
+            assert!(ended.stderr.contains(part), "{command}: {part} is not in: {}", ended.stderr);
+        }
+        assert!(!ended.stderr.contains("Optimizer rule"), "{}", ended.stderr);
+    }
+    assert!(bench.listing("lake").is_empty());
+}
+
+#[test]
+fn a_location_without_a_file_is_warned_of_until_something_was_read() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("toll")).unwrap();
+    let text = |location: &str| {
+        format!(
+            "-- tolls\nCREATE EXTERNAL TABLE s (id BIGINT) STORED AS JSON LOCATION '{location}';\n\
+             CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://t';\nINSERT INTO t SELECT id FROM s;\n"
+        )
+    };
+    for (location, told) in [
+        ("tol/2026/", "there is no file at '[dir]/tol/2026': the folder '[dir]' has no 'tol'; did you mean 'toll'?"),
+        ("tol/*.json", "there is no file at '[dir]/tol/*.json': the folder '[dir]' has no 'tol'; did you mean 'toll'?"),
+        ("toll", "there is no file at '[dir]/toll', in a folder that is there"),
+        ("nosuch.csv", "there is no file at '[dir]/nosuch.csv': the folder '[dir]' has no 'nosuch.csv'"),
+    ] {
+        bench.write("p.sql", text(location));
+        for command in ["check", "plan", "run", "run"] {
+            let ended = bench.engine(&[command, "p.sql"]);
+            let shown = bench.shown(&ended);
+            assert_eq!(ended.code, 0, "{ended:?}");
+            assert!(shown.contains(&format!("p.sql:2: source 's': {told}\n")), "{command}: {shown}");
+            assert_eq!(shown.contains("p: nothing yet: no source has had a row"), command == "run", "{shown}");
+        }
+    }
+    bench.write("toll/1.json", "{\"id\": 1}").write("p.sql", text("toll/"));
+    bench.good(&["run", "p.sql"]);
+    std::fs::remove_file(bench.path("toll/1.json")).unwrap();
+    for command in ["check", "plan", "run"] {
+        let ended = bench.engine(&[command, "p.sql"]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{command}: what was read may go: {ended:?}");
+    }
+    assert!(bench.good(&["run", "p.sql"]).contains("p: nothing new since epoch "));
+}
+
+#[test]
+fn a_table_that_is_not_reached_says_what_to_check() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut bench = Bench::new();
+    let postgres = format!(
+        "CREATE EXTERNAL TABLE s STORED AS POSTGRES LOCATION 'public.s' OPTIONS ('url' 'postgres://me@127.0.0.1:{port}/db');\nSELECT * FROM s;\n"
+    );
+    let warehouse = format!(
+        "{TABLES}CREATE EXTERNAL TABLE w STORED AS WAREHOUSE LOCATION 'public.w';\nINSERT INTO t SELECT id FROM posts;\nINSERT INTO w SELECT id FROM posts;\n"
+    );
+    bench.set("ENGINE_WAREHOUSE_URL", format!("postgres://me@127.0.0.1:{port}/db"));
+    for (text, place, help) in [
+        (postgres, "p.sql:1:", "check the network, and 'url' and 'password' in the table's OPTIONS"),
+        (warehouse, "p.sql:3:", "check the network and what `engine config` shows under [warehouse]"),
+    ] {
+        bench.write("p.sql", text);
+        let ended = bench.engine(&["check", "p.sql"]);
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(ended.stderr.contains(help) && ended.stderr.contains(place), "{}", ended.stderr);
+        assert_eq!(ended.stderr.matches("help:").count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn what_does_not_fit_the_sink_names_the_column() {
     let bench = Bench::new();
     bench.run(&after_tables("INSERT INTO t SELECT id, score FROM posts;"));
@@ -117,6 +207,32 @@ fn statements_that_are_wrong_are_all_reported() {
         ("not_a_pipeline", "DROP TABLE t;\nDELETE FROM t;\nUPDATE t SET a = 1;\nCREATE SCHEMA x;\n".to_owned()),
         ("misspelt", after_tables("INSRT INTO t SELECT id FROM posts;")),
         ("reads_what_it_makes", after_tables("INSERT INTO t SELECT id FROM t;")),
+        ("view_of_itself", after_tables("CREATE VIEW v AS SELECT * FROM v WHERE id > 1;\nINSERT INTO t SELECT id FROM v;")),
+        ("table_of_itself", after_tables("CREATE TABLE l AS SELECT * FROM l;\nINSERT INTO t SELECT id FROM posts;")),
+        (
+            "views_in_a_circle",
+            after_tables(
+                "CREATE VIEW d AS SELECT * FROM b;\nCREATE VIEW a AS SELECT * FROM b;\nCREATE VIEW b AS SELECT * FROM c;\n\
+                 CREATE VIEW c AS SELECT * FROM a;\nINSERT INTO t SELECT id FROM d;",
+            ),
+        ),
+        (
+            "flows_in_a_circle",
+            after_tables(
+                "CREATE EXTERNAL TABLE u STORED AS DELTA LOCATION 'lake://u';\nCREATE VIEW v AS SELECT id FROM u;\n\
+                 INSERT OVERWRITE t SELECT id FROM v;\nINSERT OVERWRITE u SELECT id FROM t;",
+            ),
+        ),
+        (
+            "one_place_for_two",
+            after_tables(
+                "CREATE EXTERNAL TABLE u STORED AS PARQUET LOCATION './lake/t/';\n\
+                 CREATE EXTERNAL TABLE w STORED AS WAREHOUSE LOCATION 'mart.w';\n\
+                 CREATE EXTERNAL TABLE x STORED AS WAREHOUSE LOCATION '\"mart\".W' OPTIONS ('key' 'id');\n\
+                 INSERT INTO t SELECT id FROM posts;\nINSERT INTO u SELECT id FROM posts;\n\
+                 INSERT INTO w SELECT id FROM posts;\nREPLACE INTO x SELECT id FROM posts;",
+            ),
+        ),
         ("two_mistakes", after_tables("INSERT INTO t SELECT idd FROM posts;\nSELECT nothing FROM t;")),
     ];
     snapshot!("check_statements", mistakes(&bench, &texts));

@@ -20,11 +20,20 @@ fn settings_are_shown_with_their_origin_and_without_secrets() {
 
 #[test]
 fn mistakes_in_the_settings_name_the_line() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
+    bench.secret("hush");
     let mut all = String::new();
-    for text in
-        ["[lake]\nulr = 'x'\n", "[laek]\nurl = 'x'\n", "[run]\n\nmemory = 'much'\n", "[lake]\nurl = '${NOWHERE}'\n", "[lake\n"]
-    {
+    for text in [
+        "[lake]\nulr = 'x'\n",
+        "[laek]\nurl = 'x'\n",
+        "[run]\n\nmemory = 'much'\n",
+        "[lake]\nurl = '${NOWHERE}'\n",
+        "[lake\n",
+        "[lake]\nurl = ''\n",
+        "[lake]\nurl = 'ftp://x'\n",
+        "[lake]\nurl = 3\n",
+        "[state]\nurl = 'postgres://me:hush@h/db'\n",
+    ] {
         bench.write("engine.toml", text).write("p.sql", "SELECT 1;");
         for command in [&["config"] as &[&str], &["run", "p.sql"]] {
             let ended = bench.engine(command);
@@ -37,6 +46,11 @@ fn mistakes_in_the_settings_name_the_line() {
     }
     snapshot!("config_mistakes", all);
     let mut other = Bench::new();
+    other.set("ENGINE_LAKE_URLL", "x");
+    let ended = other.engine(&["config"]);
+    let warning =
+        "warning: environment variable ENGINE_LAKE_URLL is no setting and has no effect; did you mean ENGINE_LAKE_URL?\n";
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, warning));
     other.set("ENGINE_LAKE_URL", "gs://b/lake").write("p.sql", "SELECT 1;");
     let ended = other.engine(&["run", "p.sql"]);
     assert_eq!(ended.code, 1, "{ended:?}");
