@@ -1,5 +1,6 @@
 //! Step 1: the right to write for a pipeline, kept alive while the run lasts.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +34,8 @@ impl HeldLease {
     ///
     /// # Errors
     /// When another run holds it: says which, and until when.
-    pub async fn acquire(store: Arc<dyn StateStore>, pipeline: &str, clock: Arc<dyn Clock>) -> Result<Self> {
-        let lease = match store.acquire(pipeline, &Holder::current(), clock.now(), TTL).await? {
+    pub async fn acquire(store: Arc<dyn StateStore>, pipeline: &str, file: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        let lease = match store.acquire(pipeline, &Holder::running(file), clock.now(), TTL).await? {
             Acquired::Granted(lease) => lease,
             Acquired::Held { holder, until } => bail!(
                 "pipeline '{pipeline}' is being run by {holder} (its lease lasts until {}, unless it is renewed); wait for that run, or stop it and try again",
@@ -68,17 +69,17 @@ impl HeldLease {
     }
 }
 
-/// Does `work` under the lease of `pipeline`, which is given back whatever comes of it.
+/// Does `work` under the lease of a pipeline, by its name and its file, which is given back whatever comes of it.
 ///
 /// # Errors
 /// Those of `work`; when another run holds the lease, or takes it over meanwhile.
 pub async fn under_lease<T>(
     store: Arc<dyn StateStore>,
-    pipeline: &str,
+    (pipeline, file): (&str, &Path),
     clock: &Arc<dyn Clock>,
     work: impl AsyncFnOnce(&HeldLease) -> Result<T>,
 ) -> Result<T> {
-    let held = HeldLease::acquire(store, pipeline, Arc::clone(clock)).await?;
+    let held = HeldLease::acquire(store, pipeline, file, Arc::clone(clock)).await?;
     let result = tokio::select! {
         result = work(&held) => result,
         () = held.lost().cancelled() => bail!("the lease of pipeline '{pipeline}' was lost: another run has taken over"),

@@ -8,6 +8,7 @@ mod queries;
 pub mod replay;
 pub mod replay_summary;
 mod retry;
+mod same_name;
 mod sources;
 pub mod summary;
 
@@ -72,8 +73,11 @@ pub async fn run(
     observer: &Observer,
     stop: &CancellationToken,
 ) -> Result<Outcome> {
-    let name = pipeline.name.clone();
-    under_lease(Arc::clone(&store), &name, &session.context.clock, async |held: &HeldLease| {
+    let (name, file) = (pipeline.name.clone(), pipeline.path.clone());
+    if let Some(warning) = same_name::warning(store.as_ref(), &name, &file, session.context.clock.now()).await? {
+        tracing::warn!("{warning}");
+    }
+    under_lease(Arc::clone(&store), (&name, &file), &session.context.clock, async |held: &HeldLease| {
         Box::pin(drive(&mut pipeline, session, store.as_ref(), held, options, observer, stop)).await
     })
     .await

@@ -38,8 +38,8 @@ pub async fn replay(
     observer: &Observer,
     stop: &CancellationToken,
 ) -> Result<ReplaySummary> {
-    let name = pipeline.name.clone();
-    under_lease(Arc::clone(&store), &name, &session.context.clock, async |held: &HeldLease| {
+    let (name, file) = (pipeline.name.clone(), pipeline.path.clone());
+    under_lease(Arc::clone(&store), (&name, &file), &session.context.clock, async |held: &HeldLease| {
         Box::pin(drive(&mut pipeline, source, session, store.as_ref(), held, observer, stop)).await
     })
     .await

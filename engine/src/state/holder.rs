@@ -1,6 +1,7 @@
 //! Who holds a lease: enough to tell a person, and to know that it is dead when it ran on this machine.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,9 @@ pub struct Holder {
     pub pid: u32,
     /// When the process started, in the machine's ticks; tells a process from a later one with the same number.
     pub started: String,
+    /// The pipeline's file; not known of processes of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 impl fmt::Display for Holder {
@@ -33,7 +37,14 @@ impl Holder {
             boot: read("/proc/sys/kernel/random/boot_id"),
             pid,
             started: start_of(pid).unwrap_or_default(),
+            file: None,
         }
+    }
+
+    /// This process, which runs the pipeline in `file`.
+    pub fn running(file: &Path) -> Self {
+        let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        Self { file: Some(whole.display().to_string()), ..Self::current() }
     }
 
     /// Whether this holder certainly runs no more, as seen from `here`: it ran on the same boot of the same machine and
@@ -78,7 +89,7 @@ mod tests {
     #[test]
     fn a_holder_elsewhere_is_not_known_to_be_dead() {
         let me = Holder::current();
-        let elsewhere = Holder { host: "elsewhere".into(), boot: "other".into(), pid: 1, started: "1".into() };
+        let elsewhere = Holder { host: "elsewhere".into(), boot: "other".into(), pid: 1, started: "1".into(), file: None };
         assert!(!elsewhere.is_dead(&me));
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn wait_for(child: &mut Child, first: &str, second: &str) {
 }
 
 fn elsewhere() -> Holder {
-    Holder { host: "elsewhere".into(), boot: "another".into(), pid: 4711, started: "1".into() }
+    Holder { host: "elsewhere".into(), boot: "another".into(), pid: 4711, started: "1".into(), file: None }
 }
 
 async fn store(lab: &Lab) -> SqliteStore {

@@ -95,3 +95,26 @@ fn statements_stand_in_any_order_and_queries_come_last() {
     assert!(shown.contains("| 40 |") && shown.contains("logical_plan") && shown.contains("pipeline.retries"), "{shown}");
     assert_eq!(std::fs::read_to_string(bench.path("out.csv")).unwrap().lines().count(), 41);
 }
+
+#[test]
+fn another_file_of_the_same_name_is_warned_of_and_a_copy_or_a_moved_one_is_not() {
+    let bench = Bench::new();
+    for folder in ["a", "b", "c"] {
+        std::fs::create_dir(bench.path(folder)).unwrap();
+    }
+    let text = format!("{TABLES}INSERT INTO t SELECT id FROM posts;\n");
+    bench.write("a/q.sql", &text).write("b/q.sql", text.replace("lake://t", "lake://other")).write("c/q.sql", &text);
+    for (file, other) in
+        [("a/q.sql", None), ("c/q.sql", None), ("b/q.sql", Some("c/q.sql")), ("b/q.sql", None), ("a/q.sql", Some("b/q.sql"))]
+    {
+        let ended = bench.engine(&["run", file]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        let warned = "WARN engine::run: pipeline 'q' was last run from ";
+        match other {
+            Some(other) => assert!(bench.shown(&ended).contains(&format!("{warned}[dir]/{other}: ")), "{file}: {ended:?}"),
+            None => assert!(!ended.stderr.contains("was last run from"), "{file}: {ended:?}"),
+        }
+    }
+    std::fs::rename(bench.path("a/q.sql"), bench.path("a/moved")).unwrap();
+    assert!(!bench.engine(&["run", "b/q.sql"]).stderr.contains("was last run from"));
+}
