@@ -7,7 +7,7 @@ use object_store::path::Path;
 
 use super::lake::{PUBLIC, list_folder};
 use super::register::name_of;
-use super::{Lookup, registered};
+use super::{Lookup, registered, warehouse};
 use crate::session::Session;
 
 /// The table that the catalog has under the name that the sink `spec` of `pipeline` would have, if that is another one.
@@ -18,6 +18,11 @@ pub(crate) async fn other(lookup: &Lookup, session: &Session, pipeline: &str, sp
     let spec = session.resolve(spec)?;
     let name = name_of(session, pipeline, &spec).map_err(|error| Error::config(format!("{error:#}")))?;
     let Some(known) = lookup.find(&name).await else { return Ok(None) };
+    // The warehouse has its names to itself, wherever it is or was.
+    let is_database = warehouse::name_of(session, &spec.connector, &spec.location).is_some();
+    if is_database || known.registration.connector.eq_ignore_ascii_case("WAREHOUSE") {
+        return Ok(None);
+    }
     // Who registered a table may move it.
     let is_ours = || known.registration.registered_by == format!("pipeline {pipeline}");
     let is_same =
