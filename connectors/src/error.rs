@@ -175,6 +175,13 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Without the web page that a server sent with the error, which nobody reads in a terminal.
+fn without_page(text: &str) -> &str {
+    let lower = text.to_ascii_lowercase();
+    let page = ["<!doctype html", "<html"].iter().filter_map(|tag| lower.find(tag)).min();
+    page.map_or(text, |page| text[..page].trim_end_matches([':', ' ', '\n']))
+}
+
 /// The operating system's error anywhere in the chain of causes.
 fn io_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a std::io::Error> {
     let mut cause = Some(error);
@@ -212,8 +219,9 @@ impl From<catalog::Error> for Error {
 
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
-        let shown = chain(&error);
-        let message = without_secrets(&shown);
+        let all = chain(&error);
+        let shown = without_page(&all);
+        let message = without_secrets(shown);
         let is_secret = message != shown;
         if let Some(hint) = io_cause(&error).and_then(storage_hint) {
             return Self::Storage { message: format!("{message} ({hint})"), source: Some(Box::new(error)) };
@@ -322,6 +330,14 @@ mod tests {
             let shared = DataFusionError::Shared(Arc::new(DataFusionError::External(Box::new(error))));
             assert_eq!(format!("{:?}", Error::from(shared)), shown);
         }
+    }
+
+    #[test]
+    fn a_web_page_is_not_part_of_an_error() {
+        let said = "GET http://h/x.csv: 404 Not Found:\n<!DOCTYPE HTML><html><head></head></html>";
+        assert_eq!(without_page(said), "GET http://h/x.csv: 404 Not Found");
+        let said = "403: <?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>";
+        assert_eq!(without_page(said), said);
     }
 
     #[test]

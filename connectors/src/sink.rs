@@ -1,7 +1,7 @@
 //! What is written: the [`Sink`] trait and the batch of staged files that it commits.
 //!
-//! A sink never sees rows on their way: it is handed Parquet files that nobody else can see, and makes all of them
-//! visible at once. The id of a batch is the same each time the batch is tried, so that a commit can be repeated.
+//! A sink is handed Parquet files that nobody else can see, and makes all of them visible at once. The id of a batch is the same each time the
+//! batch is tried, so that a commit can be repeated. One that is slow to take rows may begin with them while they are staged: [`Preload`].
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -173,6 +173,29 @@ pub struct Passed {
     pub refused: Vec<BadRecord>,
 }
 
+/// Rows on their way into a table while they are staged: the work of a commit, begun early and seen by nobody. It may fail at any time, and
+/// is dropped then: what is staged is what counts, and [`Sink::commit`] does without.
+#[async_trait]
+pub trait Preload: Send + Sync + Debug {
+    /// Takes rows, as they are staged.
+    async fn write(&mut self, rows: RecordBatch);
+
+    /// There are no more rows.
+    async fn end(&mut self);
+
+    /// Waits until the rows are taken.
+    ///
+    /// # Errors
+    /// When the table will never take them: that is found before anything is recorded.
+    async fn taken(&mut self) -> Result<()>;
+
+    /// Makes the batch visible, unless it is already; `None` when that is left to [`Sink::commit`].
+    async fn commit(self: Box<Self>, batch: &Batch) -> Option<Receipt>;
+
+    /// Gives the rows up, and waits until that is done.
+    async fn abandon(self: Box<Self>);
+}
+
 /// What a table, and the ledger that is written with its rows, say of what was written to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Audit {
@@ -237,6 +260,13 @@ pub trait Sink: Send + Sync + Debug {
     async fn gate(&self, plan: &SinkPlan) -> Result<Option<Arc<dyn Gate>>> {
         let _ = plan;
         Ok(None)
+    }
+
+    /// Begins to take the rows of an epoch while they are staged; `None` where nothing is won by that. Once it is begun, nothing else is asked of the
+    /// table's database until it is committed or given up: the pool of its connections may have a single one.
+    fn preload(&self, plan: &SinkPlan, mode: WriteMode) -> Option<Box<dyn Preload>> {
+        let _ = (plan, mode);
+        None
     }
 
     /// Whether the batch is in the table already, or a later one of its writer: asked for epoch 0, whether the table has anything of it.

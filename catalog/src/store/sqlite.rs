@@ -132,6 +132,7 @@ impl CatalogStore for SqliteCatalog {
             }
             Alteration::Policy(policy) => altered.policy = *policy,
             Alteration::Comment(comment) => altered.comment.clone_from(comment),
+            Alteration::Connector(connector) => altered.connector.clone_from(connector),
             Alteration::Location(location) => altered.location.clone_from(location),
             Alteration::Options(options) => altered.options.clone_from(options),
             Alteration::Partitioning(partitioning) => altered.partitioning.clone_from(partitioning),

@@ -139,7 +139,7 @@ pub(super) async fn comment_column(
 pub(super) async fn update(connection: &mut SqliteConnection, table: &Registration, now: DateTime<Utc>) -> Result<()> {
     sqlx::query(
         "UPDATE tables SET location = ?3, options = ?4, partitioning = ?5, key_columns = ?6, policy = ?7, comment = ?8,
-                updated_at = ?9
+                updated_at = ?9, connector = ?10
           WHERE database = ?1 AND name = ?2",
     )
     .bind(&table.name.database)
@@ -151,6 +151,7 @@ pub(super) async fn update(connection: &mut SqliteConnection, table: &Registrati
     .bind(table.policy.to_string())
     .bind(&table.comment)
     .bind(now.timestamp_millis())
+    .bind(&table.connector)
     .execute(connection)
     .await?;
     Ok(())

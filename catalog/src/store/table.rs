@@ -162,6 +162,8 @@ pub enum Alteration {
         /// Its comment; nothing takes it away.
         comment: Option<String>,
     },
+    /// What reads it.
+    Connector(String),
     /// Where it is.
     Location(String),
     /// How it is read.

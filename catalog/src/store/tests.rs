@@ -131,6 +131,7 @@ async fn everything_but_the_schema_can_be_altered() {
     for alteration in [
         Alteration::Policy(Policy::Freeze),
         Alteration::Comment(None),
+        Alteration::Connector("DELTA".into()),
         Alteration::Location("s3://other/".into()),
         Alteration::Options(TableOptions::default()),
         Alteration::Partitioning(Partitioning::default()),
@@ -143,6 +144,7 @@ async fn everything_but_the_schema_can_be_altered() {
     }
     let table = catalog.get(&name).await.unwrap();
     let expected = Registration {
+        connector: "DELTA".into(),
         location: "s3://other/".into(),
         options: TableOptions::default(),
         partitioning: Partitioning::default(),

@@ -174,17 +174,7 @@ impl Files<'_> {
         let first =
             decode_head(decoder.as_mut(), &mut reader, &address, &columns, Head { rows: usize::MAX, bytes: HEAD }).await?;
         let Some(first) = first else { return Ok(None) };
-        let help = match self.text {
-            Text::Json { lenient: false } if self.reads_leniently(object).await => "; 'mode' 'lenient' reads what Python prints",
-            _ => "",
-        };
-        Ok(Some(format!("row {} (line {}): {}{help}", first.row, first.line, first.reason)))
-    }
-
-    async fn reads_leniently(&self, object: &Object) -> bool {
-        let lenient = Files { text: &Text::Json { lenient: true }, ..self.clone() };
-        // Of a file that was just looked at.
-        Box::pin(lenient.observe(object, HEAD, &[])).await.is_ok_and(|observed| !observed.columns.is_empty())
+        Ok(Some(format!("row {} (line {}): {}", first.row, first.line, first.reason)))
     }
 
     fn agreeing(&self, observed: ObservedSchema) -> Result<ObservedSchema> {

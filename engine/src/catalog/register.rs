@@ -18,7 +18,8 @@ use connectors::registry::{TableFacts, connector};
 use tokio::sync::OnceCell;
 
 use super::lake::PUBLIC;
-use super::warehouse;
+use super::registered::spec_of;
+use super::{taken, warehouse};
 use crate::cause::one_line;
 use crate::epoch::Scope;
 use crate::session::Session;
@@ -140,7 +141,7 @@ impl Registrar {
     /// The columns that the catalog has for the sink now; none when the sink is not there.
     async fn register(&self, scope: Scope<'_>, sink: &Sink<'_>) -> Result<Option<BTreeSet<String>>> {
         let spec = self.session.resolve(sink.spec)?;
-        let meant = connector(&spec.connector)?.stands_for(&spec, &self.session.context)?;
+        let meant = taken::meant(&self.session, &spec)?;
         let Some(facts) = connector(&spec.connector)?.facts(&spec, &self.session.context).await? else { return Ok(None) };
         // A table of the warehouse is in the catalog as what it is.
         let meant = meant.map(|meant| TableSpec { options: sink.spec.options.clone(), ..meant });
@@ -150,7 +151,8 @@ impl Registrar {
         let registration = registration(name, &scope.pipeline.name, sink, &facts)?;
         let statistics = Statistics { rows: facts.rows, bytes: facts.bytes, files: facts.files };
         let store = self.store.get_or_try_init(|| super::open(&self.session)).await?;
-        let update = Update { registrar: self, store: store.as_ref(), registration, statistics, why: &sink.why };
+        let is_warehouse = taken::is_warehouse(&spec);
+        let update = Update { registrar: self, store: store.as_ref(), registration, statistics, is_warehouse, why: &sink.why };
         let mut attempt = 1;
         while let Err(error) = update.run(said.as_ref().unwrap_or(&Comments::default())).await {
             let is_race = matches!(error.downcast_ref(), Some(catalog::Error::Conflict { .. }));
@@ -169,6 +171,7 @@ struct Update<'a> {
     store: &'a dyn CatalogStore,
     registration: Registration,
     statistics: Statistics,
+    is_warehouse: bool,
     why: &'a str,
 }
 
@@ -200,14 +203,8 @@ impl Update<'_> {
     /// Refuses to describe another table under its name.
     fn check_same(&self, table: &Table) -> Result<()> {
         let (known, ours) = (&table.registration, &self.registration);
-        let place = |registration: &Registration| -> Result<_> {
-            let spec = super::registered::spec(table, "");
-            let spec = self.registrar.session.resolve(&TableSpec { location: registration.location.clone(), ..spec })?;
-            Ok(self.registrar.session.context.locate(&spec.location)?.url)
-        };
-        // Who registered a table may move it.
-        let is_ours = || known.registered_by == ours.registered_by;
-        if known.connector.eq_ignore_ascii_case(&ours.connector) && (is_ours() || place(known)? == place(ours)?) {
+        let session = &self.registrar.session;
+        if self.is_warehouse || taken::is_same(session, table, &session.resolve(&spec_of(ours, ""))?, &ours.registered_by)? {
             return Ok(());
         }
         bail!(
@@ -227,6 +224,9 @@ impl Update<'_> {
     fn alterations(&self, table: &Table, said: &Comments) -> Vec<Alteration> {
         let (known, ours) = (&table.registration, &self.registration);
         let mut alterations = Vec::new();
+        if !known.connector.eq_ignore_ascii_case(&ours.connector) {
+            alterations.push(Alteration::Connector(ours.connector.clone()));
+        }
         if known.location != ours.location {
             alterations.push(Alteration::Location(ours.location.clone()));
         }
@@ -280,8 +280,13 @@ fn registration(name: TableName, pipeline: &str, sink: &Sink<'_>, facts: &TableF
         key,
         policy: Policy::Evolve,
         comment: None,
-        registered_by: format!("pipeline {pipeline}"),
+        registered_by: registered_by(pipeline),
     })
+}
+
+/// How the catalog names a pipeline that registers tables.
+pub(super) fn registered_by(pipeline: &str) -> String {
+    format!("pipeline {pipeline}")
 }
 
 /// A table below the lake is called as its folders are; one elsewhere as its pipeline calls it.

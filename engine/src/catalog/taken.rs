@@ -2,12 +2,13 @@
 
 use catalog::store::Table;
 use connectors::context::TableSpec;
+use connectors::registry::connector;
 use connectors::{Error, Result};
 use object_store::path::Path;
 
 use super::lake::{PUBLIC, list_folder};
-use super::register::name_of;
-use super::{Lookup, registered, warehouse};
+use super::register::{name_of, registered_by};
+use super::{Lookup, registered};
 use crate::session::Session;
 
 /// The table that the catalog has under the name that the sink `spec` of `pipeline` would have, if that is another one.
@@ -16,23 +17,35 @@ use crate::session::Session;
 /// [`Error::Config`] for a location that makes no sense.
 pub(crate) async fn other(lookup: &Lookup, session: &Session, pipeline: &str, spec: &TableSpec) -> Result<Option<Table>> {
     let spec = session.resolve(spec)?;
-    let name = name_of(session, pipeline, &spec).map_err(|error| Error::config(format!("{error:#}")))?;
+    let meant = meant(session, &spec)?;
+    let meant = meant.as_ref().unwrap_or(&spec);
+    let name = name_of(session, pipeline, meant).map_err(|error| Error::config(format!("{error:#}")))?;
     let Some(known) = lookup.find(&name).await else { return Ok(None) };
-    // The warehouse has its names to itself, wherever it is or was.
-    let is_database = warehouse::name_of(session, &spec.connector, &spec.location).is_some();
-    if is_database || known.registration.connector.eq_ignore_ascii_case("WAREHOUSE") {
-        return Ok(None);
-    }
-    // Who registered a table may move it.
-    let is_ours = || known.registration.registered_by == format!("pipeline {pipeline}");
-    let is_same =
-        known.registration.connector.eq_ignore_ascii_case(&spec.connector) && (is_ours() || is_at(session, &known, &spec)?);
+    let is_same = is_warehouse(&spec) || is_same(session, &known, meant, &registered_by(pipeline))?;
     Ok(Some(known).filter(|_| !is_same))
 }
 
-fn is_at(session: &Session, known: &Table, spec: &TableSpec) -> Result<bool> {
+/// What a table is in the catalog, where its connector stands for another: one of the warehouse is what it is there.
+pub(super) fn meant(session: &Session, spec: &TableSpec) -> Result<Option<TableSpec>> {
+    connector(&spec.connector)?.stands_for(spec, &session.context)
+}
+
+/// The warehouse has its names to itself, and moves between the lake and databases.
+pub(super) fn is_warehouse(spec: &TableSpec) -> bool {
+    spec.connector.eq_ignore_ascii_case("WAREHOUSE")
+}
+
+/// Whether `ours`, which `registered_by` is about to register, is the table that is known under its name.
+pub(super) fn is_same(session: &Session, known: &Table, ours: &TableSpec, registered_by: &str) -> Result<bool> {
+    if !known.registration.connector.eq_ignore_ascii_case(&ours.connector) {
+        return Ok(false);
+    }
+    // Who registered a table may move it.
+    if known.registration.registered_by == registered_by {
+        return Ok(true);
+    }
     let known = session.resolve(&registered::spec(known, ""))?;
-    Ok(session.context.locate(&known.location)?.url == session.context.locate(&spec.location)?.url)
+    Ok(session.context.locate(&known.location)?.url == session.context.locate(&ours.location)?.url)
 }
 
 /// The folders of the lake that the tables of `database` are in, by the names of these: what a pipeline writes there is asked for by

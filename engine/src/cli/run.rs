@@ -12,6 +12,8 @@ use super::Status;
 use super::check::report;
 use super::printer::Printer;
 use super::signals::Interrupts;
+use crate::cause::one_line;
+use crate::run::summary::Summary;
 use crate::run::{self, Observer, Outcome, RunOptions};
 use crate::session::Session;
 use crate::sql::Pipeline;
@@ -36,7 +38,7 @@ pub(super) struct RunArguments {
     #[arg(long)]
     follow: bool,
 
-    /// Print one JSON object about the run on standard output instead of a table
+    /// Print one JSON object about the run on standard output instead of a table; of one that failed, with its error
     #[arg(long)]
     json: bool,
 
@@ -68,6 +70,10 @@ pub(super) async fn run(arguments: RunArguments, session: &Session, printer: &mu
         Ok(pipeline) => pipeline,
         Err(errors) => {
             report(&arguments.file, &errors, printer)?;
+            if arguments.json {
+                let error = format!("{} has errors; nothing was run", arguments.file.display());
+                printer.data(&format!("{}\n", serde_json::json!({ "error": error })));
+            }
             return Ok(Status::Failed);
         }
     };
@@ -85,7 +91,8 @@ pub(super) async fn run(arguments: RunArguments, session: &Session, printer: &mu
     let interrupts = Interrupts::default();
     let options =
         RunOptions { follow: arguments.follow, from_scratch: arguments.from_scratch, discard_epoch: arguments.discard_epoch };
-    let work = run::run(pipeline, session, store, options, &observer, &interrupts.stop);
+    let name = pipeline.name.clone();
+    let work = run::run(pipeline, session, Arc::clone(&store), options, &observer, &interrupts.stop);
     let outcome = tokio::select! {
         outcome = work => outcome,
         () = interrupts.abort.cancelled() => {
@@ -97,6 +104,13 @@ pub(super) async fn run(arguments: RunArguments, session: &Session, printer: &mu
     observer.close();
     if let Some(path) = &arguments.metrics {
         std::fs::write(path, observer.metrics().text()?).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if let Err(error) = &outcome
+        && arguments.json
+    {
+        let last_epoch = store.progress(&name).await.map_or(0, |progress| progress.next_epoch.saturating_sub(1));
+        let summary = Summary { error: Some(one_line(error)), ..observer.summary(&name, last_epoch) };
+        printer.data(&format!("{}\n", serde_json::to_string(&summary)?));
     }
     show(&outcome?, arguments.json, printer)?;
     Ok(Status::Done)

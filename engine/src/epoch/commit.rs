@@ -7,17 +7,18 @@ use anyhow::{Context as _, Result};
 use connectors::context::TableSpec;
 use connectors::faults::point;
 use connectors::registry::connector;
-use connectors::sink::{Receipt, Sink, WriteMode};
+use connectors::sink::{Batch, Receipt, Sink, WriteMode};
 
 use super::Scope;
+use super::preload::Preloads;
 use crate::session::Session;
-use crate::state::Checkpoint;
+use crate::state::{Checkpoint, FlowCheckpoint};
 
 /// Commits the flows of `checkpoint`, in their order; a flow that is committed already stays as it is.
 ///
 /// # Errors
 /// Names the sink; what was committed stays so, and the rest is committed by the next run.
-pub async fn commit(scope: Scope<'_>, checkpoint: &Checkpoint) -> Result<Vec<(String, Receipt)>> {
+pub async fn commit(scope: Scope<'_>, checkpoint: &Checkpoint, mut preloads: Preloads) -> Result<Vec<(String, Receipt)>> {
     let mut receipts = Vec::new();
     for flow in &checkpoint.flows {
         point("commit-before");
@@ -25,12 +26,12 @@ pub async fn commit(scope: Scope<'_>, checkpoint: &Checkpoint) -> Result<Vec<(St
         let batch = checkpoint.batch(flow)?;
         // Nothing to add: the epoch only moves offsets. An overwrite by nothing empties its table.
         if batch.files.is_empty() && batch.mode != WriteMode::Overwrite {
+            preloads.abandon(&flow.flow).await;
             continue;
         }
-        let sink = open(scope.session, &flow.sink).await?;
-        let receipt = match &flow.replaces {
-            Some(files) => sink.commit_in_place_of(&batch, files).await,
-            None => sink.commit(&batch).await,
+        let receipt = match preloads.commit(&flow.flow, &batch).await {
+            Some(receipt) => Ok(receipt),
+            None => by_sink(scope.session, flow, &batch).await,
         };
         let receipt = receipt.with_context(|| format!("committing epoch {} to '{}'", checkpoint.epoch, flow.sink.name))?;
         point("commit-after");
@@ -38,6 +39,14 @@ pub async fn commit(scope: Scope<'_>, checkpoint: &Checkpoint) -> Result<Vec<(St
         receipts.push((flow.flow.clone(), receipt));
     }
     Ok(receipts)
+}
+
+async fn by_sink(session: &Session, flow: &FlowCheckpoint, batch: &Batch) -> Result<Receipt> {
+    let sink = open(session, &flow.sink).await?;
+    Ok(match &flow.replaces {
+        Some(files) => sink.commit_in_place_of(batch, files).await?,
+        None => sink.commit(batch).await?,
+    })
 }
 
 /// The sink that is `table`, as a checkpoint says, whatever the file says now.

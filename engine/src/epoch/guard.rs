@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::Scope;
 use super::quarantine::{BadRows, BadTable};
+use super::stage::Share;
 use crate::flow::Flow;
 
 /// Parts the rows of one flow.
@@ -77,12 +78,15 @@ impl Guard {
         Ok(rows)
     }
 
-    /// What was refused, however much of the rows it is if `any_share`.
+    /// What was refused.
     ///
     /// # Errors
-    /// When it is more than the sink allows.
-    pub(super) async fn finish(self, any_share: bool) -> Result<Option<Refused>> {
-        let ratio = if any_share { 1.0 } else { self.gate.max_bad_ratio().unwrap_or_default() };
+    /// When it is more than `allowed`.
+    pub(super) async fn finish(self, allowed: Share) -> Result<Option<Refused>> {
+        let ratio = match allowed {
+            Share::OfAnInput => self.gate.max_bad_ratio().unwrap_or_default(),
+            Share::Any => 1.0,
+        };
         let rows = self.bad.finish(self.rows, ratio).await?;
         Ok(rows.map(|rows| Refused { flow: self.flow, table: self.table, rows, _folder: self.folder }))
     }

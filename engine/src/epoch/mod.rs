@@ -2,7 +2,7 @@
 //!
 //! [`lease`] → [`slice`](mod@slice) → [`stage`] → [`record`] → [`commit`] → [`advance`]; [`recover`] finishes what a killed process left
 //! between `record` and `advance`. A crash before `record` leaves nothing visible, and the epoch is done again; after it, the
-//! sources are not read again. Beside them, [`quarantine`] takes the records of a source that are no rows along,
+//! sources are not read again. A [`preload`] begins the work of a commit while rows are staged. Beside them, [`quarantine`] takes the records of a source that are no rows along,
 //! [`whole`] those of tables that are read whole, and [`replay`](mod@replay) makes an epoch of those that are rows after a fix.
 
 pub mod advance;
@@ -10,6 +10,7 @@ mod bad_table;
 pub mod commit;
 mod guard;
 pub mod lease;
+pub mod preload;
 pub mod quarantine;
 pub mod record;
 pub mod recover;
@@ -23,6 +24,7 @@ use anyhow::Result;
 use connectors::stores::Location;
 use tokio_util::sync::CancellationToken;
 
+use self::preload::Preloads;
 use crate::catalog::register::Registrar;
 use crate::memory;
 use crate::run::Observer;
@@ -53,9 +55,9 @@ pub struct Scope<'a> {
 ///
 /// # Errors
 /// See [`commit::commit`] and [`advance::advance`].
-pub async fn finish(scope: Scope<'_>, checkpoint: &Checkpoint) -> Result<()> {
+pub async fn finish(scope: Scope<'_>, checkpoint: &Checkpoint, preloads: Preloads) -> Result<()> {
     memory::give_back();
-    commit::commit(scope, checkpoint).await?;
+    commit::commit(scope, checkpoint, preloads).await?;
     advance::advance(scope, checkpoint).await?;
     scope.registrar.committed(scope, checkpoint).await;
     memory::give_back();

@@ -39,9 +39,6 @@ pub async fn record(
     flows: Vec<FlowRecord<'_>>,
     quarantined: Vec<FlowCheckpoint>,
 ) -> Result<Checkpoint> {
-    for record in &flows {
-        check_newest(scope, progress, record.flow).await?;
-    }
     let refused = std::mem::take(&mut staged.refused);
     let flows = flows
         .into_iter()
@@ -81,22 +78,27 @@ pub async fn record(
 
 /// An epoch is committed once: a table that has one of this number, or a later one, would pass these rows over. Only a state that is older than
 /// the table comes to that, as a backup that was restored, or a copy that another machine ran on.
-async fn check_newest(scope: Scope<'_>, progress: &Progress, flow: &Flow) -> Result<()> {
-    let id = BatchId {
-        pipeline: scope.pipeline.name.clone(),
-        incarnation: progress.incarnation.clone(),
-        flow: flow.id.clone(),
-        epoch: progress.next_epoch,
-    };
-    if !flow.sink.committed(&id).await? {
-        return Ok(());
+///
+/// # Errors
+/// When a table of `flows` has; when it cannot be asked.
+pub async fn check_newest<'a>(scope: Scope<'_>, progress: &Progress, flows: impl IntoIterator<Item = &'a Flow>) -> Result<()> {
+    for flow in flows {
+        let id = BatchId {
+            pipeline: scope.pipeline.name.clone(),
+            incarnation: progress.incarnation.clone(),
+            flow: flow.id.clone(),
+            epoch: progress.next_epoch,
+        };
+        if flow.sink.committed(&id).await? {
+            bail!(
+                "table '{}' has epoch {} of pipeline '{}' already, or a later one, of which this state knows nothing: the state is an older \
+                 copy of the one that the table was written with. Nothing was written. Go on with the newer state; if it is lost, empty the \
+                 tables that the pipeline appends to and run with --from-scratch",
+                flow.table.name,
+                progress.next_epoch,
+                scope.pipeline.name
+            )
+        }
     }
-    bail!(
-        "table '{}' has epoch {} of pipeline '{}' already, or a later one, of which this state knows nothing: the state is an older copy of the \
-         one that the table was written with. Nothing was written. Go on with the newer state; if it is lost, empty the tables that the \
-         pipeline appends to and run with --from-scratch",
-        flow.table.name,
-        progress.next_epoch,
-        scope.pipeline.name
-    )
+    Ok(())
 }

@@ -2,14 +2,17 @@
 //!
 //! Facts are read, a pure function decides, and only then is anything done.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result, bail};
 use connectors::faults::point;
 use connectors::registry::connector;
-use connectors::sink::BatchId;
+use connectors::sink::{BatchId, Sink};
 use connectors::stores::Location;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+use super::preload::Preloads;
 use super::{Scope, commit, finish, staging_folder};
 use crate::state::{Checkpoint, FlowCheckpoint, Progress};
 
@@ -63,7 +66,7 @@ pub async fn recover(scope: Scope<'_>, progress: &Progress) -> Result<bool> {
     match decide(&facts(scope, checkpoint, &folder).await?) {
         Decision::Finish => {
             point("recover-decided");
-            finish(scope, checkpoint).await.with_context(|| {
+            finish(scope, checkpoint, Preloads::default()).await.with_context(|| {
                 format!(
                     "epoch {} is staged and waits to be committed; what is wrong with its rows no new query changes: should it never go in, \
                      `engine run {} --discard-epoch` drops it and reads them again",
@@ -94,9 +97,7 @@ pub async fn discard(scope: Scope<'_>, progress: &Progress) -> Result<()> {
     let mut kept = checkpoint.clone();
     kept.flows.clear();
     for flow in &checkpoint.flows {
-        let sink = commit::open(scope.session, &flow.sink).await?;
-        let committed = sink.committed(&checkpoint.batch_id(&flow.flow)).await;
-        if committed.with_context(|| format!("whether '{}' has epoch {}", flow.sink.name, checkpoint.epoch))? {
+        if ask(scope, checkpoint, flow).await?.1 {
             kept.flows.push(flow.clone());
         }
     }
@@ -111,11 +112,18 @@ pub async fn discard(scope: Scope<'_>, progress: &Progress) -> Result<()> {
     Ok(scope.store.drop_pending(scope.lease, kept).await?)
 }
 
+/// The sink of a flow, and whether it has its rows of the epoch.
+async fn ask(scope: Scope<'_>, checkpoint: &Checkpoint, flow: &FlowCheckpoint) -> Result<(Arc<dyn Sink>, bool)> {
+    let sink = commit::open(scope.session, &flow.sink).await?;
+    let committed = sink.committed(&checkpoint.batch_id(&flow.flow)).await;
+    let committed = committed.with_context(|| format!("whether '{}' has epoch {}", flow.sink.name, checkpoint.epoch))?;
+    Ok((sink, committed))
+}
+
 async fn facts(scope: Scope<'_>, checkpoint: &Checkpoint, folder: &Location) -> Result<Vec<FlowFact>> {
     let mut facts = Vec::new();
     for flow in &checkpoint.flows {
-        let sink = commit::open(scope.session, &flow.sink).await?;
-        let committed = sink.committed(&checkpoint.batch_id(&flow.flow)).await?;
+        let (sink, committed) = ask(scope, checkpoint, flow).await?;
         // Any batch of the flow: the place has it, under whatever name.
         if !committed && !sink.committed(&BatchId { epoch: 0, ..checkpoint.batch_id(&flow.flow) }).await? {
             check_place(scope, checkpoint, flow)?;

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use arrow::array::{Array, RecordBatch};
 use connectors::faults::point;
-use connectors::sink::{Gate, SinkPlan, WriteMode};
+use connectors::sink::{Gate, Preload, SinkPlan, WriteMode};
 use connectors::staging::{StagingWriter, WriteBehind};
 use connectors::stores::Location;
 use datafusion::catalog::TableProvider;
@@ -21,6 +21,7 @@ use datafusion::prelude::SessionConfig;
 use futures::TryStreamExt;
 
 use super::guard::{Guard, Refused};
+use super::preload::Preloads;
 use super::unique::KeyWatch;
 use super::whole::{Found, WholeReads};
 use super::{Scope, quarantine};
@@ -50,6 +51,15 @@ impl Staged {
     }
 }
 
+/// How many of their rows sinks may refuse, and put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// Up to their `max_bad_ratio`.
+    OfAnInput,
+    /// Any: a few rows that were bad before say nothing of the share of an input.
+    Any,
+}
+
 /// Runs the queries of `flows` over `tables` and stages their rows below `folder`.
 ///
 /// # Errors
@@ -59,41 +69,23 @@ pub async fn stage(
     flows: &[&Flow],
     tables: &BTreeMap<String, Arc<dyn TableProvider>>,
     folder: &Location,
-) -> Result<Staged> {
-    stage_refusing(scope, flows, tables, folder, false).await
-}
-
-/// The same of rows of which sinks may refuse any share, and put it aside: a few that were bad before say nothing of the share of an input.
-///
-/// # Errors
-/// As [`stage`].
-pub async fn stage_again(
-    scope: Scope<'_>,
-    flows: &[&Flow],
-    tables: &BTreeMap<String, Arc<dyn TableProvider>>,
-    folder: &Location,
-) -> Result<Staged> {
-    stage_refusing(scope, flows, tables, folder, true).await
-}
-
-async fn stage_refusing(
-    scope: Scope<'_>,
-    flows: &[&Flow],
-    tables: &BTreeMap<String, Arc<dyn TableProvider>>,
-    folder: &Location,
-    any_share: bool,
+    allowed: Share,
+    preloads: &mut Preloads,
 ) -> Result<Staged> {
     let mut staged = Staged::default();
-    let (mut known, mut refused) = (Vec::new(), Vec::new());
+    let (mut known, mut refused, mut gates) = (Vec::new(), Vec::new(), Vec::new());
+    // All of them before the first load is begun.
     for flow in flows {
-        let gate = flow.sink.gate(&flow.sink_plan).await?;
+        gates.push(flow.sink.gate(&flow.sink_plan).await?);
+    }
+    for (flow, gate) in flows.iter().zip(gates) {
         // What one sink refuses, another may take.
         let key = (flow.stage_key(), gate.is_some().then(|| flow.id.clone()));
         let index = match known.iter().position(|other| *other == key) {
             Some(index) => index,
             None => {
                 let place = folder.join(&format!("stage-{}", staged.stages.len()));
-                let stage = Box::pin(stage_one(scope, flow, tables, place, gate, any_share)).await;
+                let stage = Box::pin(stage_one(scope, flow, tables, place, gate, allowed, preloads)).await;
                 let stage = stage.with_context(|| {
                     format!("{}:{}: {}", scope.pipeline.path.display(), scope.pipeline.line(&flow.span), flow.table.name)
                 })?;
@@ -111,6 +103,7 @@ async fn stage_refusing(
         Box::pin(quarantine::stage_refused(scope, &refused, folder, &mut staged)).await?;
         staged.refused_rows.insert(refused.flow, refused.rows.1);
     }
+    preloads.taken().await?;
     point("staged");
     Ok(staged)
 }
@@ -128,7 +121,8 @@ async fn stage_one(
     tables: &BTreeMap<String, Arc<dyn TableProvider>>,
     place: Location,
     gate: Option<Arc<dyn Gate>>,
-    any_share: bool,
+    allowed: Share,
+    preloads: &mut Preloads,
 ) -> Result<Stage> {
     let started = Instant::now();
     let sink = &flow.sink_plan;
@@ -138,7 +132,7 @@ async fn stage_one(
     let pool = &scope.session.context.runtime.memory_pool;
     let keys = is_upsert.then(|| KeyWatch::new(&sink.schema, &sink.key, gate.is_some(), pool));
     let filled = if is_upsert && gate.is_none() { sink.key.clone() } else { Vec::new() };
-    let mut watches = Watches { filled: filled.clone(), keys: keys.transpose()?, guard: guard()? };
+    let mut watches = Watches { filled: filled.clone(), keys: keys.transpose()?, guard: guard()?, preload: preloads.begin(flow) };
     let (query, mut reads) = reading(scope, flow, tables)?;
     let written = |rows| scope.observer.staging(&flow.id, rows);
     let plain = plan::staged(query, sink, Rows::All)?;
@@ -146,15 +140,17 @@ async fn stage_one(
     let mut rows = write(scope, state, plain, sink, place.clone(), &mut watches, written).await?;
     if rows.is_none() && is_upsert {
         place.clear(None).await?;
+        watches.give_up().await;
         let query;
         (query, reads) = reading(scope, flow, tables)?;
         let last_rows = plan::staged(query, sink, Rows::LastOfKey { and_without: gate.is_some() })?;
-        watches = Watches { filled, keys: None, guard: guard()? };
+        watches = Watches { filled, keys: None, guard: guard()?, preload: preloads.begin(flow) };
         rows = write(scope, session_state(scope, true), last_rows, sink, place, &mut watches, written).await?;
     }
     let found = reads.end().await?;
+    preloads.keep(flow, watches.preload);
     let refused = match watches.guard {
-        Some(guard) => guard.finish(any_share).await?,
+        Some(guard) => guard.finish(allowed).await?,
         None => None,
     };
     scope.observer.staged(&flow.id, started.elapsed());
@@ -192,6 +188,8 @@ struct Watches {
     filled: Vec<String>,
     keys: Option<KeyWatch>,
     guard: Option<Guard>,
+    /// Takes the rows too.
+    preload: Option<Box<dyn Preload>>,
 }
 
 /// Bytes of rows that a gate looks at at a time: it keeps those that it refuses.
@@ -229,10 +227,27 @@ impl Watches {
         {
             return Ok(None);
         }
-        Ok(Some(match &mut self.guard {
+        let rows = match &mut self.guard {
             Some(guard) => guard.pass(rows).await?,
             None => rows,
-        }))
+        };
+        if let Some(preload) = &mut self.preload {
+            preload.write(rows.clone()).await;
+        }
+        Ok(Some(rows))
+    }
+
+    async fn end(&mut self) {
+        if let Some(preload) = &mut self.preload {
+            preload.end().await;
+        }
+    }
+
+    /// The rows were not the right ones.
+    async fn give_up(&mut self) {
+        if let Some(preload) = self.preload.take() {
+            preload.abandon().await;
+        }
     }
 }
 
@@ -269,6 +284,7 @@ async fn write(
         written(writer.rows());
         point("stage-batch");
     }
+    watches.end().await;
     let files = writer.finish().await?;
     Ok(Some(StageCheckpoint::new(schema, sink_plan.partition_by.clone(), files)))
 }

@@ -27,9 +27,11 @@ use summary::Summary;
 
 use crate::catalog::register::Registrar;
 use crate::epoch::lease::{HeldLease, under_lease};
+use crate::epoch::preload::Preloads;
 use crate::epoch::record::FlowRecord;
+use crate::epoch::stage::{self, Share};
 use crate::epoch::whole::settle;
-use crate::epoch::{Scope, finish, quarantine, record, recover, slice, stage, staging_folder};
+use crate::epoch::{Scope, finish, quarantine, record, recover, slice, staging_folder};
 use crate::flow::{Class, Flow, assign, plan};
 use crate::memory;
 use crate::session::Session;
@@ -272,7 +274,9 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
     }
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
-    let mut staged = stage::stage(scope, &group.flows, &slices.tables(), &folder).await?;
+    record::check_newest(scope, &progress, group.flows.iter().copied()).await?;
+    let mut preloads = Preloads::of(scope, &group.flows);
+    let mut staged = stage::stage(scope, &group.flows, &slices.tables(), &folder, Share::OfAnInput, &mut preloads).await?;
     let settled = settle(scope, &progress, &folder, &mut staged).await?;
     let quarantined = quarantine::stage(scope, &slices, &group.flows, &progress, &folder, &mut staged).await?;
     let records = group.flows.iter().map(|flow| {
@@ -288,7 +292,7 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
     let records = records.collect();
     let aside = settled.flows.into_iter().chain(quarantined).collect();
     let checkpoint = record::record(scope, &progress, &folder_name, staged, records, aside).await?;
-    finish(scope, &checkpoint).await?;
+    finish(scope, &checkpoint, preloads).await?;
     Ok(slices.more())
 }
 
@@ -368,12 +372,14 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     let current = scope.pipeline.plan_again(flow, scope.session).await?;
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
-    let mut staged = stage::stage(scope, &[&current], &BTreeMap::new(), &folder).await?;
+    record::check_newest(scope, &progress, [&current]).await?;
+    let mut preloads = Preloads::of(scope, &[&current]);
+    let mut staged = stage::stage(scope, &[&current], &BTreeMap::new(), &folder, Share::OfAnInput, &mut preloads).await?;
     let rows_in = staged.stages.iter().map(crate::state::StageCheckpoint::rows).sum();
     let settled = settle(scope, &progress, &folder, &mut staged).await?;
     let bad_rows = settled.put_aside(&current.id);
     let record = FlowRecord { flow: &current, rows_in, bad_rows, offsets: now.offsets, identities: now.identities };
     let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record], settled.flows).await?;
-    finish(scope, &checkpoint).await?;
+    finish(scope, &checkpoint, preloads).await?;
     Ok(true)
 }

@@ -207,6 +207,7 @@ impl Observer {
             bad: seen.bad.clone(),
             seconds: self.started.elapsed().as_secs_f64(),
             peak_memory_bytes: peak_memory_bytes(),
+            error: None,
         }
     }
 

@@ -70,6 +70,9 @@ pub struct Summary {
     pub seconds: f64,
     /// The most memory the process had resident; `None` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
+    /// Why it ended before its end; what was committed by then stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 impl Summary {

@@ -182,25 +182,57 @@ fn rows_that_postgres_cannot_hold_are_put_aside_in_the_same_commit() {
     assert_eq!(bad[0]["raw"], r#"{"n":"2","v":"too long","must":"b"}"#);
 }
 
-#[test]
-fn an_epoch_that_the_server_refuses_is_dropped_when_it_is_told_so_and_read_again() {
-    let Some(server) = server() else { return };
-    sql(&server, "CREATE TABLE checked (n BIGINT, v BIGINT CHECK (v < 100))");
+/// Three rows in a file, of which a table may not like the second.
+fn checked(server: &Postgres) -> Bench {
     let mut bench = Bench::new();
     bench.set("ENGINE_WAREHOUSE_URL", server.url(DATABASE));
     bench.write("rows.csv", "n,v\n1,10\n2,200\n3,30\n");
-    let pipeline = |filter: &str| {
-        format!(
-            "CREATE EXTERNAL TABLE rows (n BIGINT, v BIGINT) STORED AS CSV LOCATION 'rows.csv';
-             CREATE EXTERNAL TABLE kept STORED AS DELTA LOCATION 'lake://kept';
-             CREATE EXTERNAL TABLE checked STORED AS WAREHOUSE LOCATION 'public.checked';
-             INSERT INTO kept SELECT * FROM rows;
-             INSERT INTO checked SELECT * FROM rows {filter};"
-        )
-    };
-    bench.write("p.sql", pipeline(""));
+    bench
+}
+
+fn checked_pipeline(filter: &str) -> String {
+    format!(
+        "CREATE EXTERNAL TABLE rows (n BIGINT, v BIGINT) STORED AS CSV LOCATION 'rows.csv';
+         CREATE EXTERNAL TABLE kept STORED AS DELTA LOCATION 'lake://kept';
+         CREATE EXTERNAL TABLE checked STORED AS WAREHOUSE LOCATION 'public.checked';
+         INSERT INTO kept SELECT * FROM rows;
+         INSERT INTO checked SELECT * FROM rows {filter};"
+    )
+}
+
+#[test]
+fn rows_that_the_server_refuses_end_the_run_before_anything_is_recorded() {
+    let Some(server) = server() else { return };
+    sql(&server, "CREATE TABLE checked (n BIGINT, v BIGINT CHECK (v < 100))");
+    let bench = checked(&server);
+    bench.write("p.sql", checked_pipeline(""));
+    let refused = bench.engine(&["run", "p.sql", "--json"]);
+    assert!(refused.code == 1 && refused.stderr.contains("checked_v_check"), "{refused:?}");
+    assert!(refused.stderr.contains("nothing of the epoch was recorded"), "{refused:?}");
+    let summary: serde_json::Value = serde_json::from_str(&refused.stdout).unwrap();
+    assert_eq!((&summary["pipeline"], &summary["last_epoch"]), (&"p".into(), &0.into()));
+    assert!(summary["error"].as_str().unwrap().contains("checked_v_check"), "{summary}");
+    bench.write("p.sql", checked_pipeline("WHERE v < 100"));
+    bench.good(&["run", "p.sql"]);
+    assert_eq!(sql(&server, "SELECT n, v FROM checked ORDER BY n"), "1|10\n3|30");
+    assert_eq!(bench.good(&["shell", "--format", "csv", "-c", "SELECT count(*) AS n FROM 'lake://kept'"]), "n\n3\n");
+}
+
+#[test]
+fn an_epoch_that_the_server_refuses_is_dropped_when_it_is_told_so_and_read_again() {
+    let Some(server) = server() else { return };
+    // Which is looked at when the transaction ends.
+    let reference = "BIGINT REFERENCES known DEFERRABLE INITIALLY DEFERRED";
+    sql(
+        &server,
+        &format!(
+            "CREATE TABLE known AS SELECT 10::bigint AS v UNION SELECT 30; ALTER TABLE known ADD PRIMARY KEY (v); CREATE TABLE checked (n BIGINT, v {reference})"
+        ),
+    );
+    let bench = checked(&server);
+    bench.write("p.sql", checked_pipeline(""));
     assert_eq!(bench.engine(&["run", "p.sql"]).code, 1);
-    bench.write("p.sql", pipeline("WHERE v < 100"));
+    bench.write("p.sql", checked_pipeline("WHERE v < 100"));
     let stuck = bench.engine(&["run", "p.sql"]);
     assert!(stuck.code == 1 && stuck.stderr.contains("`engine run p.sql --discard-epoch`"), "{stuck:?}");
     bench.good(&["run", "p.sql", "--discard-epoch"]);

@@ -21,7 +21,7 @@ const TARGETS: &str = "_engine_targets";
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// The ledger of one target.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ledger {
     schema: String,
     target: String,
@@ -146,7 +146,29 @@ impl Ledger {
     /// # Errors
     /// When the connection is lost.
     pub(super) async fn begin(&self, transaction: &Transaction<'_>) -> Result<i64> {
-        lock(transaction, &format!("{}.{}", quoted(&self.schema), quoted(&self.target))).await?;
+        lock(transaction, &self.queue()).await?;
+        self.loads(transaction).await
+    }
+
+    /// The same without waiting.
+    ///
+    /// # Errors
+    /// [`Error::Transient`] when somebody else loads the target.
+    pub(super) async fn try_begin(&self, transaction: &Transaction<'_>) -> Result<i64> {
+        let ask = "SELECT pg_catalog.pg_try_advisory_xact_lock($1)";
+        let rows = transaction.query_typed(ask, &[(&lock_key(&self.queue()), Type::INT8)]).await.map_err(error)?;
+        if rows.first().is_some_and(|row| row.get(0)) {
+            return self.loads(transaction).await;
+        }
+        Err(Error::transient(format!("somebody else loads '{}'", self.target)))
+    }
+
+    /// What loads of the target wait for.
+    fn queue(&self) -> String {
+        format!("{}.{}", quoted(&self.schema), quoted(&self.target))
+    }
+
+    async fn loads(&self, transaction: &Transaction<'_>) -> Result<i64> {
         let count = format!("SELECT loads FROM {} WHERE target = $1", self.targets);
         let rows = transaction.query_typed(&count, &[(&self.target, Type::TEXT)]).await.map_err(error)?;
         let row =
@@ -197,10 +219,14 @@ pub(super) async fn begin(client: &mut Client) -> Result<Transaction<'_>> {
 
 /// Waits for a lock that ends with the transaction.
 pub(super) async fn lock(transaction: &Transaction<'_>, what: &str) -> Result<()> {
+    let ask = "SELECT pg_catalog.pg_advisory_xact_lock($1)";
+    transaction.query_typed(ask, &[(&lock_key(what), Type::INT8)]).await.map_err(error)?;
+    Ok(())
+}
+
+fn lock_key(what: &str) -> i64 {
     let digest = Sha256::digest(format!("engine {what}"));
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);
-    let key = i64::from_be_bytes(first);
-    transaction.query_typed("SELECT pg_catalog.pg_advisory_xact_lock($1)", &[(&key, Type::INT8)]).await.map_err(error)?;
-    Ok(())
+    i64::from_be_bytes(first)
 }

@@ -7,8 +7,10 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use futures::{SinkExt, TryStreamExt};
+use futures::{SinkExt, Stream, StreamExt, TryStreamExt, stream};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use tokio_postgres::{Client, Transaction};
 
@@ -22,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::faults::{AFTER_TABLE_COMMIT, BEFORE_TABLE_COMMIT, FILES_COPIED, point};
 use crate::parquet_object::ObjectReader;
 use crate::sink::{Batch, WriteMode};
+use crate::staging::StagedFile;
 use crate::stores::Location;
 use crate::warehouse::TableName;
 
@@ -34,36 +37,61 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// A change of columns waits so long for those who read the table; meanwhile all who come later wait behind it.
 const ALTER_PATIENCE: &str = "SET LOCAL lock_timeout = '5s'";
 
-/// A batch on its way into a table.
+/// Rows on their way into a table.
 #[derive(Debug)]
 pub(super) struct Load<'a> {
     pub(super) name: &'a TableName,
     pub(super) ledger: &'a Ledger,
-    /// Where the staged files are.
-    pub(super) lake: &'a Location,
-    pub(super) batch: &'a Batch,
+    /// Columns of the rows as staged.
+    pub(super) schema: &'a SchemaRef,
+    /// The key of an upsert.
+    pub(super) key: &'a [String],
+    pub(super) mode: WriteMode,
+}
+
+/// Rows that a transaction has taken.
+#[derive(Debug)]
+pub(super) struct Taken {
+    rows: u64,
+    /// What is still to be done with them.
+    rest: Vec<String>,
 }
 
 impl Load<'_> {
-    /// One try against the database as it is now: the batch is in it afterwards, whoever brought it.
+    /// One try against the database as it is now: the batch, whose files are in `lake`, is in it afterwards, whoever brought it.
     ///
     /// # Errors
     /// [`Error::Transient`] when another try may succeed; the table has then all of the batch, or nothing of it.
-    pub(super) async fn run(&self, client: &mut Client) -> Result<()> {
-        self.ledger.prepare(client).await?;
-        self.grow(client).await?;
+    pub(super) async fn run(&self, client: &mut Client, lake: &Location, batch: &Batch) -> Result<()> {
+        self.prepare(client).await?;
         let transaction = begin(client).await?;
         let loads = self.ledger.begin(&transaction).await?;
-        if self.ledger.holds_batch(&transaction, self.batch).await? {
+        if self.ledger.holds_batch(&transaction, batch).await? {
             return transaction.rollback().await.map_err(error);
         }
-        let rows = self.write(&transaction).await?;
-        let receipt = self.batch.receipt();
-        if rows != receipt.rows {
-            return Err(Error::internal(format!("{} rows were staged and {rows} loaded", receipt.rows)));
+        let mut taken = self.take(&transaction, staged(lake, &batch.files)).await?;
+        taken.settle(&transaction).await?;
+        self.commit(transaction, &taken, batch, loads).await
+    }
+
+    /// The ledger, and columns that are new or wider.
+    ///
+    /// # Errors
+    /// When the role may not.
+    pub(super) async fn prepare(&self, client: &mut Client) -> Result<()> {
+        self.ledger.prepare(client).await?;
+        self.grow(client).await
+    }
+
+    /// # Errors
+    /// As [`Self::run`].
+    pub(super) async fn commit(&self, transaction: Transaction<'_>, taken: &Taken, batch: &Batch, loads: i64) -> Result<()> {
+        let receipt = batch.receipt();
+        if taken.rows != receipt.rows {
+            return Err(Error::internal(format!("{} rows were staged and {} loaded", receipt.rows, taken.rows)));
         }
         point(FILES_COPIED);
-        self.ledger.record(&transaction, self.batch, &receipt, loads).await?;
+        self.ledger.record(&transaction, batch, &receipt, loads).await?;
         point(BEFORE_TABLE_COMMIT);
         let committed = transaction.commit().await;
         point(AFTER_TABLE_COMMIT);
@@ -71,7 +99,7 @@ impl Load<'_> {
     }
 
     fn meeting(&self, target: Option<&Target>) -> Result<Meeting> {
-        meet(self.name, target, &self.batch.schema, &self.batch.key)
+        meet(self.name, target, self.schema, self.key)
     }
 
     /// Adds and widens columns, in a transaction of its own: changing a table shuts its readers out, and a load is long.
@@ -94,51 +122,55 @@ impl Load<'_> {
         transaction.commit().await.map_err(error)
     }
 
-    /// Writes the rows as the batch's mode says, and counts them.
-    async fn write(&self, transaction: &Transaction<'_>) -> Result<u64> {
+    /// Takes rows as the mode says, and counts them. Those of an upsert are put beside the table.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(super) async fn take(
+        &self,
+        transaction: &Transaction<'_>,
+        rows: impl Stream<Item = Result<RecordBatch>>,
+    ) -> Result<Taken> {
         let target = Target::find(transaction, self.name).await?;
         let meeting = self.meeting(target.as_ref())?;
         if !meeting.alterations.is_empty() {
             return Err(Error::transient(format!("columns of {} were changed by somebody else meanwhile", qualified(self.name))));
         }
-        let columns = &meeting.columns;
-        match (target, self.batch.mode) {
-            (None, mode) => self.fill_new(transaction, columns, mode).await,
-            (Some(_), WriteMode::Append) => self.copy(transaction, &qualified(self.name), columns).await,
-            (Some(_), WriteMode::Overwrite) => {
-                let delete = format!("DELETE FROM {}", qualified(self.name));
-                transaction.batch_execute(&delete).await.map_err(error)?;
-                self.copy(transaction, &qualified(self.name), columns).await
-            }
-            (Some(target), WriteMode::Upsert) => self.upsert(transaction, &target, columns).await,
-        }
-    }
-
-    async fn fill_new(&self, transaction: &Transaction<'_>, columns: &[Column], mode: WriteMode) -> Result<u64> {
-        transaction.batch_execute(&create(self.name, columns)).await.map_err(error)?;
-        let rows = self.copy(transaction, &qualified(self.name), columns).await?;
-        if mode == WriteMode::Upsert {
-            transaction.batch_execute(&add_key(self.name, &self.batch.key)).await.map_err(error)?;
-        }
-        Ok(rows)
-    }
-
-    async fn upsert(&self, transaction: &Transaction<'_>, target: &Target, columns: &[Column]) -> Result<u64> {
-        if self.batch.key.is_empty() {
+        let (columns, table) = (&meeting.columns, qualified(self.name));
+        let is_upsert = self.mode == WriteMode::Upsert;
+        if is_upsert && self.key.is_empty() {
             return Err(Error::internal("an upsert without a key"));
         }
-        transaction.batch_execute(&create_stage(self.name, columns)).await.map_err(error)?;
-        let rows = self.copy(transaction, STAGE, columns).await?;
-        let is_unique = target.is_unique_by(transaction, &self.batch.key).await?;
-        for statement in merge(self.name, target, columns, &self.batch.key, is_unique) {
-            transaction.batch_execute(&statement).await.map_err(error)?;
-        }
-        Ok(rows)
+        let (into, rest) = match &target {
+            None => {
+                transaction.batch_execute(&create(self.name, columns)).await.map_err(error)?;
+                (table, if is_upsert { vec![add_key(self.name, self.key)] } else { Vec::new() })
+            }
+            Some(target) if is_upsert => {
+                transaction.batch_execute(&create_stage(self.name, columns)).await.map_err(error)?;
+                let is_unique = target.is_unique_by(transaction, self.key).await?;
+                (STAGE.to_owned(), merge(self.name, target, columns, self.key, is_unique))
+            }
+            Some(_) => {
+                if self.mode == WriteMode::Overwrite {
+                    transaction.batch_execute(&format!("DELETE FROM {table}")).await.map_err(error)?;
+                }
+                (table, Vec::new())
+            }
+        };
+        Ok(Taken { rows: self.copy(transaction, &into, columns, rows).await?, rest })
     }
 
-    /// Streams the staged files into a table.
-    async fn copy(&self, transaction: &Transaction<'_>, into: &str, columns: &[Column]) -> Result<u64> {
-        if self.batch.files.is_empty() {
+    async fn copy(
+        &self,
+        transaction: &Transaction<'_>,
+        into: &str,
+        columns: &[Column],
+        rows: impl Stream<Item = Result<RecordBatch>>,
+    ) -> Result<u64> {
+        let mut rows = pin!(rows.peekable());
+        // COPY without rows would say as much, a round trip later.
+        if rows.as_mut().peek().await.is_none() {
             return Ok(0);
         }
         let names = list(columns.iter().map(|column| &column.name));
@@ -146,17 +178,10 @@ impl Load<'_> {
         let mut server = pin!(transaction.copy_in::<str, Bytes>(&statement).await.map_err(error)?);
         let shown = qualified(self.name);
         let mut encoder = Encoder::new(&shown, columns);
-        for file in &self.batch.files {
-            let path = object_store::path::Path::parse(&file.path)
-                .map_err(|error| Error::internal(format!("staged file '{}': {error}", file.path)))?;
-            let reader = ObjectReader::new(Arc::clone(&self.lake.store), path, file.bytes);
-            let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
-            let mut batches = builder.with_batch_size(BATCH_ROWS).build()?;
-            while let Some(batch) = batches.try_next().await? {
-                encoder.encode(&cast_to(&batch, columns)?)?;
-                if encoder.len() >= CHUNK_BYTES {
-                    server.send(encoder.take()).await.map_err(error)?;
-                }
+        while let Some(batch) = rows.try_next().await? {
+            encoder.encode(&cast_to(&batch, columns)?)?;
+            if encoder.len() >= CHUNK_BYTES {
+                server.send(encoder.take()).await.map_err(error)?;
             }
         }
         let encoded = encoder.rows();
@@ -167,4 +192,29 @@ impl Load<'_> {
         }
         Ok(rows)
     }
+}
+
+impl Taken {
+    /// Rows that were put beside the table are taken into it.
+    ///
+    /// # Errors
+    /// As [`Load::run`].
+    pub(super) async fn settle(&mut self, transaction: &Transaction<'_>) -> Result<()> {
+        for statement in self.rest.drain(..) {
+            transaction.batch_execute(&statement).await.map_err(error)?;
+        }
+        Ok(())
+    }
+}
+
+/// The rows of staged files.
+fn staged<'a>(lake: &'a Location, files: &'a [StagedFile]) -> impl Stream<Item = Result<RecordBatch>> + 'a {
+    let open = |file: &'a StagedFile| async move {
+        let path = object_store::path::Path::parse(&file.path)
+            .map_err(|error| Error::internal(format!("staged file '{}': {error}", file.path)))?;
+        let reader = ObjectReader::new(Arc::clone(&lake.store), path, file.bytes);
+        let batches = ParquetRecordBatchStreamBuilder::new(reader).await?.with_batch_size(BATCH_ROWS).build()?;
+        Ok::<_, Error>(batches.map_err(Error::from))
+    };
+    stream::iter(files).then(open).try_flatten()
 }

@@ -11,6 +11,7 @@ use super::ddl::{self, check_name, meet, resolve};
 use super::gate::GateColumns;
 use super::ledger::Ledger;
 use super::load::Load;
+use super::preload::{Order, PostgresPreload};
 use super::target::Target;
 use crate::clock::Clock;
 use crate::context::{Context, TableSpec};
@@ -19,7 +20,7 @@ use crate::on_error::OnError;
 use crate::options::Options;
 use crate::postgres::{Client, ConnectionConfig};
 use crate::registry::Connector;
-use crate::sink::{Audit, Batch, BatchId, Change, Gate, Receipt, Sink, SinkPlan, WriteMode};
+use crate::sink::{Audit, Batch, BatchId, Change, Gate, Preload, Receipt, Sink, SinkPlan, WriteMode};
 use crate::stores::Location;
 use crate::warehouse::gate::ColumnGate;
 use crate::warehouse::{TableName, Warehouse};
@@ -75,8 +76,9 @@ impl PostgresSink {
 
     async fn attempt(&self, batch: &Batch) -> Result<()> {
         let mut client = Client::connect(&self.config).await?;
-        let load = Load { name: &self.name, ledger: &self.ledger, lake: &self.lake, batch };
-        let loaded = load.run(client.driver()).await;
+        let (name, ledger) = (&self.name, &self.ledger);
+        let load = Load { name, ledger, schema: &batch.schema, key: &batch.key, mode: batch.mode };
+        let loaded = load.run(client.driver(), &self.lake, batch).await;
         loaded.map_err(|error| error.context(format!("table '{}' in {}", self.table, self.config.shown())))
     }
 
@@ -126,6 +128,12 @@ impl Sink for PostgresSink {
         };
         let columns = meet(&self.name, target.as_ref(), &plan.schema, &plan.key)?.columns;
         Ok(Some(Arc::new(ColumnGate { columns: GateColumns(columns), on_error, max_bad_ratio })))
+    }
+
+    fn preload(&self, plan: &SinkPlan, mode: WriteMode) -> Option<Box<dyn Preload>> {
+        let (table, name, ledger) = (self.table.clone(), self.name.clone(), self.ledger.clone());
+        let order = Order { table, name, ledger, config: self.config.clone(), plan: plan.clone(), mode };
+        Some(Box::new(PostgresPreload::begin(order)))
     }
 
     async fn committed(&self, batch: &BatchId) -> Result<bool> {

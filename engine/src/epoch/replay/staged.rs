@@ -10,7 +10,8 @@ use datafusion::datasource::empty::EmptyTable;
 
 use super::pass::{Passed, Request};
 use crate::epoch::bad_table::{self, Contents};
-use crate::epoch::stage::{self, Staged};
+use crate::epoch::preload::Preloads;
+use crate::epoch::stage::{self, Share, Staged};
 use crate::epoch::{Scope, quarantine};
 use crate::flow::{Class, Flow};
 use crate::state::{FlowCheckpoint, Progress};
@@ -44,7 +45,7 @@ pub async fn stage(
         let mut tables: BTreeMap<String, Arc<dyn TableProvider>> =
             empty.map(|(name, schema)| (name, Arc::new(EmptyTable::new(schema)) as Arc<dyn TableProvider>)).collect();
         tables.insert(request.source.to_owned(), Arc::clone(&passed.rows));
-        staged = stage::stage_again(scope, &takers, &tables, folder).await?;
+        staged = stage::stage(scope, &takers, &tables, folder, Share::Any, &mut Preloads::default()).await?;
     }
     let (Some((_, chunk)), Some(stays)) = (request.work.next(), &passed.stays) else {
         bail!("a pass that only looks has nothing to stage")

@@ -6,5 +6,6 @@ mod cuts;
 mod drift;
 mod encoding;
 mod pool;
+mod preload;
 mod readers;
 mod verbs;
