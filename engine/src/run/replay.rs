@@ -15,6 +15,7 @@ use super::{MOST_REPLANS, clean_temporary, complete_flows, folder_name, limits, 
 use super::{Observer, Watch, retry};
 use crate::catalog::register::Registrar;
 use crate::epoch::lease::{HeldLease, under_lease};
+use crate::epoch::preload::Preloads;
 use crate::epoch::record::FlowRecord;
 use crate::epoch::replay::{Passed, Replacement, Request, Work, bad_parts, pass, stage, takers};
 use crate::epoch::whole::settle;
@@ -134,7 +135,7 @@ async fn drain(scope: Scope<'_>, source: &str, work: &mut Option<Work>, summary:
         let Some(Prepared { passed, epoch }) = prepared else { break };
         match &epoch {
             Some((checkpoint, replacement)) => {
-                let receipts = retry::retrying(scope, || commit::commit(scope, checkpoint)).await?;
+                let receipts = retry::retrying(scope, || commit::commit(scope, checkpoint, Preloads::default())).await?;
                 retry::retrying(scope, || advance::advance(scope, checkpoint)).await?;
                 written(summary, checkpoint, &receipts);
                 let parts = retry::retrying(scope, || bad_parts(scope, source)).await?;

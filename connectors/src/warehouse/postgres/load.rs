@@ -209,7 +209,7 @@ impl Taken {
 
 /// The rows of staged files.
 fn staged<'a>(lake: &'a Location, files: &'a [StagedFile]) -> impl Stream<Item = Result<RecordBatch>> + 'a {
-    let open = |file: &'a StagedFile| async move {
+    let open = move |file: &'a StagedFile| async move {
         let path = object_store::path::Path::parse(&file.path)
             .map_err(|error| Error::internal(format!("staged file '{}': {error}", file.path)))?;
         let reader = ObjectReader::new(Arc::clone(&lake.store), path, file.bytes);

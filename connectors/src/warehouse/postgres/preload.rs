@@ -110,9 +110,9 @@ impl Preload for PostgresPreload {
     }
 
     async fn commit(mut self: Box<Self>, batch: &Batch) -> Option<Receipt> {
-        self.batch.take()?.send(batch.clone()).ok()?;
+        let is_told = self.batch.take().is_some_and(|told| told.send(batch.clone()).is_ok());
         match self.end_of_task().await {
-            Ok(()) => Some(batch.receipt()),
+            Ok(()) => is_told.then(|| batch.receipt()),
             Err(error) => {
                 tracing::debug!(%error, "the load is done over from the staged files");
                 None
@@ -148,9 +148,8 @@ impl Order {
         let took = timeout(LONGEST, load.take(&transaction, received(rows))).await;
         let mut took = took.map_err(|_| Error::transient(format!("{} s were not enough", LONGEST.as_secs())))??;
         took.settle(&transaction).await?;
-        // Nobody who listens, nobody who commits.
-        drop(taken.send(()));
-        let Ok(Ok(batch)) = timeout(LONGEST, batch).await else { return Err(Error::transient("the rows were given up")) };
+        taken.send(()).map_err(|()| given_up())?;
+        let batch = timeout(LONGEST, batch).await.ok().and_then(std::result::Result::ok).ok_or_else(given_up)?;
         if self.ledger.holds_batch(&transaction, &batch).await? {
             return transaction.rollback().await.map_err(error);
         }
@@ -158,11 +157,15 @@ impl Order {
     }
 }
 
+fn given_up() -> Error {
+    Error::transient("the rows were given up")
+}
+
 /// Rows until the end of them; without an end they are not all.
 fn received(rows: mpsc::Receiver<Message>) -> impl Stream<Item = Result<RecordBatch>> {
     stream::try_unfold(rows, async |mut rows| match rows.recv().await {
         Some(Message::Rows(batch)) => Ok(Some((batch, rows))),
         Some(Message::End) => Ok(None),
-        None => Err(Error::transient("the rows were given up")),
+        None => Err(given_up()),
     })
 }
