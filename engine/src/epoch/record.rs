@@ -7,8 +7,8 @@ use connectors::faults::point;
 use connectors::sink::BatchId;
 use connectors::source::Offset;
 
-use super::Scope;
 use super::stage::Staged;
+use super::{Scope, gone};
 use crate::flow::Flow;
 use crate::state::{Checkpoint, FlowCheckpoint, FlowProgress, Progress};
 
@@ -40,6 +40,7 @@ pub async fn record(
     quarantined: Vec<FlowCheckpoint>,
 ) -> Result<Checkpoint> {
     for record in &flows {
+        gone::check(scope.store, &scope.pipeline.name, progress, record.flow).await?;
         check_newest(scope, progress, record.flow).await?;
     }
     let refused = std::mem::take(&mut staged.refused);

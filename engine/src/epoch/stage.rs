@@ -109,7 +109,7 @@ async fn stage_refusing(
     }
     for refused in refused {
         Box::pin(quarantine::stage_refused(scope, &refused, folder, &mut staged)).await?;
-        staged.refused_rows.insert(refused.flow, refused.rows.1);
+        staged.refused_rows.insert(refused.flow, refused.rows.left_out());
     }
     point("staged");
     Ok(staged)

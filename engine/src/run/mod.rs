@@ -1,7 +1,7 @@
 //! A run: epochs of one pipeline until nothing is new, or until it is told to stop.
 
 pub mod absent;
-mod group;
+pub(crate) mod group;
 pub mod metrics;
 mod observer;
 mod queries;
@@ -29,7 +29,7 @@ use crate::catalog::register::Registrar;
 use crate::epoch::lease::{HeldLease, under_lease};
 use crate::epoch::record::FlowRecord;
 use crate::epoch::whole::settle;
-use crate::epoch::{Scope, finish, quarantine, record, recover, slice, stage, staging_folder};
+use crate::epoch::{Scope, finish, gone, quarantine, record, recover, slice, stage, staging_folder};
 use crate::flow::{Class, Flow, assign, plan};
 use crate::memory;
 use crate::session::Session;
@@ -115,6 +115,7 @@ async fn drive(
         let scope = Scope { pipeline, session, store, lease: held.lease(), observer, registrar: &registrar, stop };
         recover::discard(scope, &progress).await?;
     }
+    gone::check_all(pipeline, store, &progress).await?;
     let mut is_first = true;
     loop {
         drain_and_adapt(pipeline, session, store, held, options, (observer, &registrar), stop).await?;
@@ -260,8 +261,8 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
         recover::recover(scope, &progress).await?;
         return Ok(true);
     }
-    let columns = plan::columns_of(&group.flows, &scope.pipeline.context.state())?;
-    let slices = slice::slice(scope, &group.offsets, &columns, limits(scope)?).await?;
+    let wanted = plan::wanted(&group.flows, &scope.pipeline.context.state())?;
+    let slices = slice::slice(scope, &group.offsets, &wanted, limits(scope)?).await?;
     let moved = slices
         .by_source
         .iter()
@@ -361,7 +362,8 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
         offsets: offsets.collect(),
         identities: declarations(scope.pipeline, flow),
     };
-    if progress.flows.get(&flow.id) == Some(&now) {
+    let is_due = gone::is_due(scope.store, &scope.pipeline.name, &progress, flow).await?;
+    if progress.flows.get(&flow.id) == Some(&now) && !is_due {
         return Ok(false);
     }
     // The tables may have other types than when the file was read: some did not exist then.

@@ -1,12 +1,14 @@
 //! The warehouse in a PostgreSQL database, 13 or later.
 //!
 //! A batch is loaded in one transaction: the staged files stream through `encode` into a binary COPY, into the table itself or, for an
-//! upsert, into a temporary one (`load`, `upsert`); the same transaction has the batch's row in the `ledger`. What a table's columns
+//! upsert, into a temporary one (`load`, `upsert`), with columns of types that have no form here as texts (`texts`); the same transaction has the batch's row in the `ledger`. What a table's columns
 //! are, and how they grow, is in `target`, `types` and `ddl`. All that a load leaves in its session ends with its transaction, so that a pool
 //! of connections (PgBouncer in transaction mode) may stand between.
 
+mod array;
 mod audit;
 mod ddl;
+mod digits;
 mod encode;
 mod error;
 mod examine;
@@ -18,6 +20,7 @@ mod table;
 mod target;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod types;
 mod upsert;
 
