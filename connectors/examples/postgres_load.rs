@@ -13,7 +13,7 @@ use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use connectors::clock::SystemClock;
-use connectors::context::{Context, TableSpec};
+use connectors::context::{Context, TableComments, TableSpec};
 use connectors::reddit::RedditConfig;
 use connectors::registry::Connector;
 use connectors::sink::{Batch, BatchId, WriteMode};
@@ -135,6 +135,7 @@ async fn load(context: &Context, table: &str, epoch: u64, mode: WriteMode, files
         columns: None,
         primary_key: vec!["id".to_owned()],
         options: Vec::new(),
+        comments: TableComments::default(),
     };
     let sink = Warehouse.sink(&table, context).await?;
     let plan = sink.plan(&schema(), mode).await?;

@@ -1,8 +1,9 @@
 //! What every connector is given: the stores, the settings, the clock and the memory it may use.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,48 @@ pub struct TableSpec {
     pub primary_key: Vec<String>,
     /// `OPTIONS`, in the order of the file.
     pub options: Vec<(String, String)>,
+    /// What a table that is made, and columns that are added, are said to be.
+    #[serde(default, skip_serializing_if = "TableComments::is_empty")]
+    pub comments: TableComments,
+}
+
+/// What a column's comment is called among its metadata, and a table's among those of its columns: as Delta's protocol has it.
+pub(crate) const COMMENT: &str = "comment";
+
+/// What somebody says of a table and of its columns.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableComments {
+    /// Of the table.
+    #[serde(default)]
+    pub table: Option<String>,
+    /// By column.
+    #[serde(default)]
+    pub columns: BTreeMap<String, String>,
+}
+
+impl TableComments {
+    /// The same columns, each with its comment.
+    pub(crate) fn on(&self, schema: &Schema) -> SchemaRef {
+        let said = |comment: Option<&str>| comment.map(|comment| (COMMENT.to_owned(), comment.to_owned()));
+        let field = |field: &FieldRef| {
+            let metadata = field.metadata().clone().into_iter().chain(said(self.column(field.name()))).collect();
+            field.as_ref().clone().with_metadata(metadata)
+        };
+        let metadata = schema.metadata().clone().into_iter().chain(said(self.table.as_deref())).collect();
+        Arc::new(Schema::new_with_metadata(schema.fields().iter().map(field).collect::<Vec<_>>(), metadata))
+    }
+
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_none() && self.columns.is_empty()
+    }
+
+    /// What is said of a column, by its name in any case; the exact one first.
+    pub fn column(&self, name: &str) -> Option<&str> {
+        let exact = self.columns.get(name);
+        let any = || self.columns.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)).map(|(_, comment)| comment);
+        exact.or_else(any).map(String::as_str)
+    }
 }
 
 impl std::fmt::Debug for TableSpec {

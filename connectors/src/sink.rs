@@ -169,8 +169,10 @@ pub trait Gate: Send + Sync + Debug {
 pub struct Passed {
     /// The rows that the table takes, in their order.
     pub rows: RecordBatch,
-    /// What it refuses; `row` counts from 1 among the rows that were given.
+    /// What it refuses, one record a row; `row` counts from 1 among the rows that were given. Those that are `kept` are among the rows.
     pub refused: Vec<BadRecord>,
+    /// Rows that are among the rows with a text that was cut, as its user wants it: noted, and no reason to fail.
+    pub cut: Vec<BadRecord>,
 }
 
 /// Rows on their way into a table while they are staged: the work of a commit, begun early and seen by nobody. It may fail at any time, and
@@ -274,6 +276,14 @@ pub trait Sink: Send + Sync + Debug {
     /// # Errors
     /// When the table cannot be read.
     async fn committed(&self, batch: &BatchId) -> Result<bool>;
+
+    /// Whether the table is there; `None` from a sink that tells no table from an empty one.
+    ///
+    /// # Errors
+    /// When it cannot be looked for.
+    async fn exists(&self) -> Result<Option<bool>> {
+        Ok(None)
+    }
 
     /// The ledger beside the table's count, as of one moment; `None` from a sink that keeps no ledger.
     ///

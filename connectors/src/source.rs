@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use datafusion::logical_expr::Expr;
 use serde::{Deserialize, Serialize};
 
+use crate::context::TableComments;
 use crate::error::{Error, Result};
 use crate::replay::{Replay, ReplayRequest};
 
@@ -37,6 +38,18 @@ pub struct SliceRequest {
     pub limits: SliceLimits,
     /// The columns of [`Source::schema`] that any flow uses, ascending; the batches hold just these. `None`: all.
     pub columns: Option<Vec<usize>>,
+    /// What is true of every row that anybody uses. A source may pass over rows of which one of these is not true; the offset covers them
+    /// as if they had been returned. Whoever asks filters once more.
+    pub filters: Vec<Expr>,
+    /// Of [`Source::read_whole`]: so many rows are enough. A source may stop after them.
+    pub enough: Option<u64>,
+}
+
+impl SliceRequest {
+    /// All rows up to `limits`.
+    pub fn new(limits: SliceLimits, columns: Option<Vec<usize>>) -> Self {
+        Self { limits, columns, filters: Vec::new(), enough: None }
+    }
 }
 
 /// A table that is read incrementally.
@@ -65,6 +78,11 @@ pub trait Source: Send + Sync + Debug {
     /// 0 where a bad record is an error of [`SliceRead::next_batch`].
     fn max_bad_ratio(&self) -> f64 {
         0.0
+    }
+
+    /// What its owner says of the table and of its columns.
+    fn comments(&self) -> TableComments {
+        TableComments::default()
     }
 
     /// How long `--follow` waits before it asks again, after there was nothing more.
@@ -137,17 +155,21 @@ pub trait Source: Send + Sync + Debug {
         false
     }
 
-    /// The columns by whose values [`Self::read_whole`] may pass over parts of the source.
-    fn partition_columns(&self) -> &[String] {
-        &[]
+    /// Whether a read passes over rows of which `filter` is not true ([`SliceRequest::filters`]): some read, some of the rows.
+    fn uses_filter(&self, _filter: &Expr) -> bool {
+        false
     }
 
-    /// Opens all of the source, without an offset and without need of what the `filters` rule out, which are over
-    /// [`Self::partition_columns`] and hold all of them: rows that they do not rule out are there, others may be.
+    /// What comes of a request of so many columns with these filters, in words for `engine plan`; `None` where all is read anyway.
+    fn describe_request(&self, _columns: usize, _filters: &[Expr]) -> Option<String> {
+        None
+    }
+
+    /// Opens all of the source, without an offset.
     ///
     /// # Errors
     /// As [`Self::read`].
-    async fn read_whole(&self, request: &SliceRequest, _filters: &[Expr]) -> Result<Box<dyn SliceRead>> {
+    async fn read_whole(&self, request: &SliceRequest) -> Result<Box<dyn SliceRead>> {
         self.read(None, request).await
     }
 

@@ -18,7 +18,7 @@ use super::news::News;
 use super::object::{Format, Object};
 use super::pattern::WILDCARDS;
 use super::source::{FileSource, Parking};
-use crate::context::{Context, TableSpec};
+use crate::context::{Context, TableComments, TableSpec};
 use crate::error::{Error, Result};
 use crate::source::Source;
 use crate::staging::NULL_FOLDER;
@@ -193,6 +193,7 @@ impl Glance {
             columns: None,
             primary_key: Vec::new(),
             options: Vec::new(),
+            comments: TableComments::default(),
         };
         let home = nowhere()?;
         let table = FileTable::open(&spec, &home, context, format, options_of(format), Findings::Dropped).await?;

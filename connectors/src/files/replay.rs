@@ -45,7 +45,7 @@ pub(super) struct FileReplay {
 impl FileReplay {
     pub(super) fn new(table: Arc<FileTable>, request: &ReplayRequest) -> Result<Self> {
         let limits = SliceLimits { rows: u64::MAX, bytes: u64::MAX };
-        let projection = Projection::new(&table.layout, &SliceRequest { limits, columns: request.columns.clone() });
+        let projection = Projection::new(&table.layout, &SliceRequest::new(limits, request.columns.clone()));
         let columns = projection.columns()?;
         let (rows, segments, numbers) = Default::default();
         Ok(Self { table, projection, purpose: request.purpose, columns, rows, segments, numbers, seen: None })

@@ -70,12 +70,16 @@ impl Source for FileSource {
         Ok(Box::new(Slice::new(self, progress, pass, runs, request)?))
     }
 
-    fn partition_columns(&self) -> &[String] {
-        &self.table.layout.partitions
+    /// Of a read of all files, folders are passed over.
+    fn uses_filter(&self, filter: &Expr) -> bool {
+        let columns = filter.column_refs();
+        !columns.is_empty()
+            && !filter.is_volatile()
+            && columns.iter().all(|column| self.table.layout.partitions.contains(&column.name))
     }
 
-    async fn read_whole(&self, request: &SliceRequest, filters: &[Expr]) -> Result<Box<dyn SliceRead>> {
-        let Some(pruning) = Pruning::new(&self.table, filters) else { return self.read(None, request).await };
+    async fn read_whole(&self, request: &SliceRequest) -> Result<Box<dyn SliceRead>> {
+        let Some(pruning) = Pruning::new(&self.table, &request.filters) else { return self.read(None, request).await };
         let pass = Pass::whole(&self.table, &self.ledger, &self.news, pruning).await?;
         Ok(Box::new(Slice::new(self, Progress::default(), pass, Vec::new(), request)?))
     }

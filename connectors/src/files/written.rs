@@ -74,6 +74,7 @@ mod tests {
     use arrow::datatypes::{DataType, Field};
 
     use super::*;
+    use crate::context::TableComments;
     use crate::stores::S3Config;
 
     #[tokio::test]
@@ -93,6 +94,7 @@ mod tests {
             columns: Some(columns.into()),
             primary_key: Vec::new(),
             options: options.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            comments: TableComments::default(),
         };
         let stores = Stores::new(folder.path().join("lake").to_str().unwrap(), S3Config::default()).unwrap();
         let written = Written::of(&spec, &stores).await.unwrap();

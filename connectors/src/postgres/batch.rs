@@ -84,13 +84,16 @@ impl Batch {
         }
         unfit.sort();
         let mut is_good = vec![true; rows];
-        for (row, column, reason) in unfit {
-            is_good[row] = false;
+        for of_row in unfit.chunk_by(|a, b| a.0 == b.0) {
+            let Some(((row, column, reason), others)) = of_row.split_first() else { continue };
+            is_good[*row] = false;
+            let others =
+                others.iter().map(|(_, column, reason)| format!("; beside it column '{}': {reason}", self.names[*column]));
             bad.push(BadRecord {
-                raw: shown(self.names.iter().map(String::as_str), &found, row),
+                raw: shown(self.names.iter().map(String::as_str), &found, *row),
                 file: self.table.clone(),
-                column: Some(self.names[column].clone()),
-                reason,
+                column: Some(self.names[*column].clone()),
+                reason: std::iter::once(reason.clone()).chain(others).collect(),
                 kept: self.on_error == OnError::Null,
                 ..BadRecord::default()
             });

@@ -131,6 +131,7 @@ impl Connector for Postgres {
             takes_all: table.columns.is_none(),
             columns,
             schema: arrow,
+            comments: found.comments(),
             overlap,
             on_error,
             max_bad_ratio,

@@ -11,6 +11,7 @@ use super::client::{Client, TextRow};
 use super::literal;
 use super::query::Asked;
 use super::types::{CatalogType, ColumnType, column_type};
+use crate::context::TableComments;
 use crate::error::{Error, Result};
 
 /// Which tables are asked for.
@@ -68,6 +69,7 @@ pub struct ColumnDescription {
     /// Whether it may be NULL.
     pub nullable: bool,
     pub(super) read_as: ColumnType,
+    folds: bool,
 }
 
 impl TableDescription {
@@ -85,7 +87,14 @@ impl TableDescription {
             read_as: column.read_as.clone(),
             sql_type: column.sql_type.clone(),
             nullable: column.nullable,
+            folds: column.folds,
         })
+    }
+
+    /// What is said of it, and of its columns.
+    pub(super) fn comments(&self) -> TableComments {
+        let columns = self.columns.iter().filter_map(|column| Some((column.name.clone(), column.comment.clone()?)));
+        TableComments { table: self.comment.clone(), columns: columns.collect() }
     }
 
     fn column(&self, name: &str) -> Option<&ColumnDescription> {
@@ -115,10 +124,12 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND ";
 /// Schemas of the server's own.
 const NO_SYSTEM: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
 
-/// Columns of tables, in their order: table, name, type, modifier, type in words, whether it is never NULL, comment.
+/// Columns of tables, in their order: table, name, type, modifier, type in words, whether it is never NULL, comment, whether its collation
+/// takes texts for equal that differ.
 const COLUMNS: &str = "\
 SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       col_description(a.attrelid, a.attnum)
+       col_description(a.attrelid, a.attnum),
+       EXISTS (SELECT FROM pg_collation l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic)
 FROM pg_attribute a WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = ANY ('{TABLES}'::oid[]) ORDER BY a.attrelid, a.attnum";
 
 /// Columns of primary keys, in the key's order.
@@ -213,6 +224,7 @@ fn column(row: &TextRow, types: &BTreeMap<u32, CatalogType>) -> Result<ColumnDes
         comment: row.get(6).cloned().flatten(),
         nullable: cell(row, 5)? != "t",
         read_as: column_type(number(row, 2)?, modifier, &|oid| types.get(&oid)),
+        folds: cell(row, 7)? == "t",
     })
 }
 

@@ -17,6 +17,7 @@ mod input;
 mod literal;
 mod numeric;
 mod offset;
+mod pushdown;
 mod query;
 mod slice;
 mod source;

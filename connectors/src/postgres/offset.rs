@@ -73,6 +73,11 @@ impl Progress {
         text.map(Offset).map_err(|error| Error::internal(format!("an offset cannot be written: {error}")))
     }
 
+    /// What offsets have in common that stand at one place, however many rows came before.
+    pub(super) fn mark(self) -> Result<String> {
+        Self { rows: 0, ..self }.offset().map(|offset| offset.0)
+    }
+
     /// Keeps what is to be remembered: in itself, or in a file of `home`.
     pub(super) async fn remember(&mut self, seen: &Seen, home: &Location) -> Result<()> {
         let mut rows: Vec<(i128, Identity)> = seen.iter().map(|(identity, rank)| (*rank, *identity)).collect();

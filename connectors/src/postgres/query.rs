@@ -16,6 +16,20 @@ pub(super) struct Asked {
     /// The type as the server writes it, for values of it.
     pub(super) sql_type: String,
     pub(super) nullable: bool,
+    /// Texts that differ may be equal by its collation.
+    pub(super) folds: bool,
+}
+
+/// Which rows a statement asks for, and how.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) progress: &'a Progress,
+    /// Of rows that nobody wants, those that need not come at all.
+    pub(super) filter: Option<String>,
+    /// At most so many.
+    pub(super) limit: Option<u64>,
+    /// By position: a read of all rows needs no order.
+    pub(super) in_order: bool,
 }
 
 /// What is read: a table, and which of its rows, in which order.
@@ -34,20 +48,20 @@ impl Query {
         self.position.first()
     }
 
-    /// `COPY` of these columns and of what follows from `progress`, `limit` rows at most.
-    pub(super) fn copy(&self, columns: &[Asked], progress: &Progress, limit: Option<u64>) -> String {
+    /// `COPY` of these columns of the rows that are wanted.
+    pub(super) fn copy(&self, columns: &[Asked], wanted: &Wanted<'_>) -> String {
         let columns: Vec<String> = columns.iter().map(expression).collect();
         let mut select = format!("SELECT {} FROM {}", columns.join(", "), self.table);
-        let conditions: Vec<String> =
-            self.filter.iter().map(|filter| format!("({filter})")).chain(self.after(progress)).collect();
+        let own = self.filter.iter().map(|filter| format!("({filter})"));
+        let conditions: Vec<String> = own.chain(self.after(wanted.progress)).chain(wanted.filter.clone()).collect();
         if !conditions.is_empty() {
             select.push_str(&format!(" WHERE {}", conditions.join(" AND ")));
         }
-        if !self.position.is_empty() {
+        if wanted.in_order && !self.position.is_empty() {
             select.push_str(&format!(" ORDER BY {}", self.names().join(", ")));
-            if let Some(limit) = limit {
-                select.push_str(&format!(" LIMIT {limit}"));
-            }
+        }
+        if let Some(limit) = wanted.limit {
+            select.push_str(&format!(" LIMIT {limit}"));
         }
         format!("COPY ({select}) TO STDOUT (FORMAT binary)")
     }
@@ -91,6 +105,20 @@ impl Query {
         let conditions: Vec<String> = self.filter.iter().map(|filter| format!("({filter})")).chain(finite).collect();
         let condition = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
         Some(format!("COPY (SELECT max({name}) FROM {}{condition}) TO STDOUT (FORMAT binary)", self.table))
+    }
+
+    /// The condition of a row that lies so near the end that it is remembered ([`super::window`]): from `floor` on, or where cursors have
+    /// no distances, with the greatest cursor.
+    pub(super) fn is_near(&self, floor: Option<i128>) -> Option<String> {
+        let cursor = self.cursor()?;
+        let name = literal::name(&cursor.name);
+        if is_ranked(&cursor.read_as.wire) {
+            let lowest = literal::of_rank(&cursor.read_as.wire, floor?)?;
+            return Some(format!("{name} >= {}::{}", literal::text(&lowest), cursor.sql_type));
+        }
+        let own = self.filter.as_ref().map_or_else(String::new, |filter| format!("({filter}) AND "));
+        let greatest = format!("SELECT {name} FROM {} WHERE {own}{name} IS NOT NULL ORDER BY {name} DESC LIMIT 1", self.table);
+        Some(format!("{name} >= ({greatest})"))
     }
 
     /// `SELECT` of how many rows have no position, `most` at most; `None` when none can be without.
@@ -150,10 +178,16 @@ pub(super) fn meant(given: &str, kind: &str, known: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::types::Equality;
     use super::*;
 
+    fn wanted(progress: &Progress, limit: Option<u64>) -> Wanted<'_> {
+        Wanted { progress, filter: None, limit, in_order: true }
+    }
+
     fn asked(name: &str, wire: Wire, sql_type: &str, nullable: bool) -> Asked {
-        Asked { name: name.into(), read_as: ColumnType { wire, cast: None }, sql_type: sql_type.into(), nullable }
+        let read_as = ColumnType { wire, cast: None, equality: Equality::default() };
+        Asked { name: name.into(), read_as, sql_type: sql_type.into(), nullable, folds: false }
     }
 
     fn query() -> Query {
@@ -168,14 +202,14 @@ mod tests {
         progress.at = vec!["2026-01-01 00:00:00+00".into(), "7".into()];
         let columns = [query().position[1].clone()];
         assert_eq!(
-            query().copy(&columns, &progress, Some(10)),
+            query().copy(&columns, &wanted(&progress, Some(10))),
             "COPY (SELECT \"Id\" FROM \"public\".\"t\" WHERE (kind = 1 OR kind = 2) AND (\"at\", \"Id\") > \
              ('2026-01-01 00:00:00+00'::timestamp with time zone, '7'::bigint) AND \"at\" IS NOT NULL AND isfinite(\"at\") \
              ORDER BY \"at\", \"Id\" LIMIT 10) TO STDOUT (FORMAT binary)"
         );
         progress.resume = Resume::Window;
         progress.set_floor(Some(0));
-        let text = query().copy(&columns, &progress, None);
+        let text = query().copy(&columns, &wanted(&progress, None));
         assert!(
             text.contains("\"at\" >= '2000-01-01 00:00:00.000000+00'::timestamp with time zone") && !text.contains("LIMIT"),
             "{text}"
@@ -185,8 +219,23 @@ mod tests {
     #[test]
     fn a_whole_table_is_read_as_it_lies() {
         let whole = Query { table: "t".into(), filter: None, position: Vec::new() };
-        assert_eq!(whole.copy(&[], &Progress::default(), Some(5)), "COPY (SELECT  FROM t) TO STDOUT (FORMAT binary)");
+        assert_eq!(whole.copy(&[], &wanted(&Progress::default(), None)), "COPY (SELECT  FROM t) TO STDOUT (FORMAT binary)");
         assert_eq!((whole.greatest(), whole.placeless(5)), (None, None));
+    }
+
+    #[test]
+    fn a_read_of_all_rows_has_no_order_and_rows_near_the_end_are_told_by_cursor() {
+        let progress = Progress::default();
+        let all = Wanted { filter: Some("(x = 1)".into()), in_order: false, ..wanted(&progress, Some(5)) };
+        let text = query().copy(&[], &all);
+        assert!(text.ends_with("AND (x = 1) LIMIT 5) TO STDOUT (FORMAT binary)") && !text.contains("ORDER BY"), "{text}");
+        assert_eq!(query().is_near(Some(0)).unwrap(), "\"at\" >= '2000-01-01 00:00:00.000000+00'::timestamp with time zone");
+        assert_eq!(query().is_near(None), None);
+        let texts = Query { position: vec![asked("c", Wire::Text, "text", false)], filter: None, table: "t".into() };
+        assert_eq!(
+            texts.is_near(None).unwrap(),
+            "\"c\" >= (SELECT \"c\" FROM t WHERE \"c\" IS NOT NULL ORDER BY \"c\" DESC LIMIT 1)"
+        );
     }
 
     #[test]

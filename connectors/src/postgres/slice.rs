@@ -11,10 +11,11 @@ use super::client::Client;
 use super::input::Input;
 use super::literal;
 use super::offset::{Progress, Resume};
-use super::query::Asked;
+use super::query::{Asked, Wanted};
 use super::source::Table;
-use super::window::{Identity, Place, Window, identity};
+use super::window::{Identity, Place, Seen, Window, identity};
 use crate::error::{Error, Result};
+use crate::on_error::OnError;
 use crate::source::{BadRecord, SliceEnd, SliceLimits, SliceRead, SliceRequest};
 
 /// A batch ends at this many rows, or bytes.
@@ -45,16 +46,8 @@ pub(super) struct Slice {
 impl Slice {
     /// Opens a slice behind `given`.
     pub(super) async fn open(table: Arc<Table>, given: Progress, request: &SliceRequest) -> Result<Self> {
-        let client = Client::connect(&table.connection).await?;
-        client.begin_read().await?;
-        table.check_columns(&client).await?;
-        let asked: Vec<usize> = match &request.columns {
-            Some(columns) => columns.clone(),
-            None => (0..table.schema.fields().len()).collect(),
-        };
-        let schema: SchemaRef = Arc::new(table.schema.project(&asked)?);
-        let mut fields: Vec<Asked> = asked.iter().map(|index| table.columns[*index].clone()).collect();
-        let batch = Batch::new(&table, &fields, schema);
+        let (client, asked, batch) = connected(&table, request).await?;
+        let mut fields = asked;
         let mut place = Vec::new();
         for part in &table.query.position {
             let found = fields.iter().position(|field| field.name == part.name);
@@ -66,16 +59,41 @@ impl Slice {
         let seen = given.seen(&table.home).await?;
         // All that is remembered may come first; and one row more says whether there is more.
         let limit = request.limits.rows.saturating_add(1 + seen.len() as u64);
-        let limit = i64::try_from(limit).is_ok().then_some(limit);
+        let limit = i64::try_from(limit).is_ok_and(|_| !place.is_empty()).then_some(limit);
         let (client, floor) = begin(&table, client, &given).await?;
+        let filter = table.filter_behind(&request.filters, floor);
         let value =
             table.query.cursor().zip(given.at.first()).and_then(|(cursor, text)| literal::to_bytes(&cursor.read_as.wire, text));
         let window = Window::new(seen, floor, value, given.is_lost);
-        let input = Input::open(client, &table.query.copy(&fields, &given, limit), fields.len(), &table.doing).await?;
+        let statement = table.query.copy(&fields, &Wanted { progress: &given, filter, limit, in_order: true });
+        let input = Input::open(client, &statement, fields.len(), &table.doing).await?;
+        Ok(Self::new(table, (input, batch), (place, window), given, request.limits))
+    }
+
+    /// Opens all of the table, as it lies.
+    pub(super) async fn open_whole(table: Arc<Table>, request: &SliceRequest) -> Result<Self> {
+        let (client, fields, batch) = connected(&table, request).await?;
+        check_placeless(&table, &client).await?;
+        // A row that is put aside is none of those that are enough.
+        let limit = request.enough.filter(|_| table.on_error != OnError::Quarantine);
+        let limit = limit.filter(|limit| i64::try_from(*limit).is_ok());
+        let given = Progress::default();
+        let wanted = Wanted { progress: &given, filter: table.filter(&request.filters), limit, in_order: false };
+        let input = Input::open(client, &table.query.copy(&fields, &wanted), fields.len(), &table.doing).await?;
+        let window = Window::new(Seen::new(), None, None, false);
+        Ok(Self::new(table, (input, batch), (Vec::new(), window), given, request.limits))
+    }
+
+    fn new(
+        table: Arc<Table>,
+        (input, batch): (Input, Batch),
+        (place, window): (Vec<usize>, Window),
+        given: Progress,
+        limits: SliceLimits,
+    ) -> Self {
         let at = vec![Vec::new(); place.len()];
-        let (limits, bad) = (request.limits, Vec::new());
-        let (rows, fault, is_touched, is_drained) = (0, None, false, false);
-        Ok(Self { table, input, batch, place, limits, given, at, window, rows, bad, fault, is_touched, is_drained })
+        let (rows, bad, fault, is_touched, is_drained) = (0, Vec::new(), None, false, false);
+        Self { table, input, batch, place, limits, given, at, window, rows, bad, fault, is_touched, is_drained }
     }
 
     fn is_full(&self) -> bool {
@@ -187,17 +205,35 @@ fn identity_of(input: &Input, place: &[usize]) -> Identity {
     identity(place.iter().map(|field| input.field(*field).unwrap_or_default()))
 }
 
+/// A transaction that reads, the columns that are asked for, and what they go into.
+async fn connected(table: &Table, request: &SliceRequest) -> Result<(Client, Vec<Asked>, Batch)> {
+    let client = Client::connect(&table.connection).await?;
+    client.begin_read().await?;
+    table.check_columns(&client).await?;
+    let asked: Vec<usize> = match &request.columns {
+        Some(columns) => columns.clone(),
+        None => (0..table.schema.fields().len()).collect(),
+    };
+    let schema: SchemaRef = Arc::new(table.schema.project(&asked)?);
+    let fields: Vec<Asked> = asked.iter().map(|index| table.columns[*index].clone()).collect();
+    let batch = Batch::new(table, &fields, schema);
+    Ok((client, fields, batch))
+}
+
+async fn check_placeless(table: &Table, client: &Client) -> Result<()> {
+    let Some(statement) = table.query.placeless(MOST_PLACELESS) else { return Ok(()) };
+    let rows = client.rows(&statement, &table.doing).await?;
+    let count: u64 = rows.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or_default();
+    table.check_placeless(count, count == MOST_PLACELESS)
+}
+
 /// Begins a round, or goes on with one: from which rank on its rows are remembered.
 async fn begin(table: &Table, client: Client, given: &Progress) -> Result<(Client, Option<i128>)> {
     let is_new = given.at.is_empty() || given.resume == Resume::Window;
     if !is_new || table.query.position.is_empty() {
         return Ok((client, given.floor()));
     }
-    if let Some(statement) = table.query.placeless(MOST_PLACELESS) {
-        let rows = client.rows(&statement, &table.doing).await?;
-        let count: u64 = rows.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or_default();
-        table.check_placeless(count, count == MOST_PLACELESS)?;
-    }
+    check_placeless(table, &client).await?;
     let Some(statement) = table.query.greatest() else { return Ok((client, None)) };
     let mut input = Input::open(client, &statement, 1, &table.doing).await?;
     let mut greatest = None;

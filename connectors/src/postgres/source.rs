@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use datafusion::logical_expr::Expr;
 
 use super::client::Client;
 use super::config::ConnectionConfig;
 use super::describe::{Pattern, describe};
 use super::literal;
 use super::offset::Progress;
+use super::pushdown;
 use super::query::{Asked, Query};
 use super::slice::Slice;
+use crate::context::TableComments;
 use crate::error::{Error, Result};
 use crate::on_error::OnError;
 use crate::replay::{Replay, ReplayRequest};
@@ -35,6 +38,7 @@ pub(super) struct Table {
     /// The columns, as they are asked for and as they are handed out.
     pub(super) columns: Vec<Asked>,
     pub(super) schema: SchemaRef,
+    pub(super) comments: TableComments,
     /// The columns are those of the table, and not declared.
     pub(super) takes_all: bool,
     /// How far behind the greatest cursor rows may still be committed, in the cursor's ranks.
@@ -59,6 +63,22 @@ impl Table {
             "{}, column '{}': a value cannot be written as a position to go on from",
             self.full_name, column.name
         ))
+    }
+
+    /// The rows that `filters` do not rule out, in the server's SQL; `None` when all are to come.
+    pub(super) fn filter(&self, filters: &[Expr]) -> Option<String> {
+        let conditions: Vec<String> = filters.iter().filter_map(|filter| pushdown::condition(self, filter)).collect();
+        (!conditions.is_empty()).then(|| format!("({})", conditions.join(" AND ")))
+    }
+
+    /// The same, of a read that goes on. Rows that are to be remembered come all the same: the position is that of the last row of all,
+    /// and a query that is edited later does not find rows again that were passed over.
+    pub(super) fn filter_behind(&self, filters: &[Expr], floor: Option<i128>) -> Option<String> {
+        let filter = self.filter(filters)?;
+        if self.query.position.is_empty() {
+            return Some(filter);
+        }
+        Some(format!("({filter} OR {})", self.query.is_near(floor)?))
     }
 
     /// Whether the table is still what it was when it was opened: what COPY sends does not say what it is.
@@ -112,6 +132,26 @@ impl Source for PostgresSource {
         Ok(Box::new(Slice::open(Arc::clone(&self.0), Progress::load(offset)?, request).await?))
     }
 
+    fn uses_filter(&self, filter: &Expr) -> bool {
+        pushdown::condition(&self.0, filter).is_some()
+    }
+
+    fn describe_request(&self, columns: usize, filters: &[Expr]) -> Option<String> {
+        let all = self.0.columns.len();
+        let columns = if columns == all { "all columns".to_owned() } else { format!("{columns} of {all} columns") };
+        let rows = self.0.filter(filters).map_or_else(|| "all rows".to_owned(), |filter| format!("the rows where {filter}"));
+        Some(format!("{columns} of {rows}"))
+    }
+
+    async fn read_whole(&self, request: &SliceRequest) -> Result<Box<dyn SliceRead>> {
+        Ok(Box::new(Slice::open_whole(Arc::clone(&self.0), request).await?))
+    }
+
+    fn mark(&self, offset: &Offset) -> String {
+        // How many rows came depends on what was wanted of them.
+        Progress::load(Some(offset)).and_then(Progress::mark).unwrap_or_else(|_| offset.0.clone())
+    }
+
     fn identity(&self) -> String {
         let table = &self.0;
         let position: Vec<&str> = table.query.position.iter().map(|column| column.name.as_str()).collect();
@@ -121,6 +161,10 @@ impl Source for PostgresSource {
 
     fn max_bad_ratio(&self) -> f64 {
         self.0.max_bad_ratio
+    }
+
+    fn comments(&self) -> TableComments {
+        self.0.comments.clone()
     }
 
     fn poll_interval(&self) -> Duration {

@@ -80,6 +80,25 @@ pub(super) struct ColumnType {
     pub(super) wire: Wire,
     /// The type to cast to in the statement, when values are not sent as they are.
     pub(super) cast: Option<&'static str>,
+    pub(super) equality: Equality,
+}
+
+/// Which values of a type the server takes for equal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Equality {
+    /// Those that are sent as equal bytes.
+    #[default]
+    OfValues,
+    /// The same once they are cast to texts: a text that is no value of an enum cannot be compared with one.
+    OfTexts,
+    /// Others, or none: `char(n)` does not see trailing blanks, `json` has no equality.
+    Own,
+}
+
+impl ColumnType {
+    fn new(wire: Wire, cast: Option<&'static str>) -> Self {
+        Self { wire, cast, equality: Equality::default() }
+    }
 }
 
 /// A type of the server's catalog (`pg_type`), as far as it matters here.
@@ -97,7 +116,7 @@ pub(super) struct CatalogType {
 
 /// How a column of type `oid` is read; `find` looks types up.
 pub(super) fn column_type<'a>(oid: u32, modifier: i32, find: &impl Fn(u32) -> Option<&'a CatalogType>) -> ColumnType {
-    let as_text = ColumnType { wire: Wire::Text, cast: Some("text") };
+    let as_text = ColumnType::new(Wire::Text, Some("text"));
     let (mut oid, mut modifier) = (oid, modifier);
     let mut found = find(oid);
     // Domains may be over domains; the modifier is the innermost that says one.
@@ -112,18 +131,26 @@ pub(super) fn column_type<'a>(oid: u32, modifier: i32, find: &impl Fn(u32) -> Op
         return match element.cast {
             // An array of arrays is not possible; what is sent as text is an array of texts.
             _ if matches!(element.wire, Wire::List(_)) => as_text,
-            None => ColumnType { wire: Wire::List(Box::new(element.wire)), cast: None },
-            Some("int8") => ColumnType { wire: Wire::List(Box::new(Wire::Int64)), cast: Some("int8[]") },
-            Some(_) => ColumnType { wire: Wire::List(Box::new(Wire::Text)), cast: Some("text[]") },
+            None => ColumnType::new(Wire::List(Box::new(element.wire)), None),
+            Some("int8") => ColumnType::new(Wire::List(Box::new(Wire::Int64)), Some("int8[]")),
+            Some(_) => ColumnType::new(Wire::List(Box::new(Wire::Text)), Some("text[]")),
         };
     }
     if found.kind == 'e' {
-        return ColumnType { wire: Wire::Text, cast: None };
+        return ColumnType { equality: Equality::OfTexts, ..ColumnType::new(Wire::Text, None) };
     }
     match base_type(&found.name, modifier).filter(|_| found.kind == 'b') {
-        Some(wire) => ColumnType { wire, cast: None },
-        None if found.name == "oid" => ColumnType { wire: Wire::Int64, cast: Some("int8") },
+        Some(wire) => ColumnType { equality: equality(&found.name), ..ColumnType::new(wire, None) },
+        None if found.name == "oid" => ColumnType::new(Wire::Int64, Some("int8")),
         None => as_text,
+    }
+}
+
+fn equality(name: &str) -> Equality {
+    match name {
+        "bpchar" | "json" => Equality::Own,
+        "name" => Equality::OfTexts,
+        _ => Equality::OfValues,
     }
 }
 
@@ -205,13 +232,14 @@ mod tests {
         ];
         let find = |oid: u32| types.iter().find(|(known, _)| *known == oid).map(|(_, found)| found);
         let price = Wire::Decimal128 { precision: 8, scale: 2 };
-        assert_eq!(column_type(3, -1, &find), ColumnType { wire: price.clone(), cast: None });
-        assert_eq!(column_type(4, -1, &find), ColumnType { wire: Wire::List(Box::new(price)), cast: None });
+        assert_eq!(column_type(3, -1, &find), ColumnType::new(price.clone(), None));
+        assert_eq!(column_type(4, -1, &find), ColumnType::new(Wire::List(Box::new(price)), None));
         let texts = Wire::List(Box::new(Wire::Text));
-        assert_eq!(column_type(6, -1, &find), ColumnType { wire: texts, cast: Some("text[]") });
-        assert_eq!(column_type(7, -1, &find), ColumnType { wire: Wire::Text, cast: None });
+        assert_eq!(column_type(6, -1, &find), ColumnType::new(texts, Some("text[]")));
+        let mood = ColumnType { equality: Equality::OfTexts, ..ColumnType::new(Wire::Text, None) };
+        assert_eq!(column_type(7, -1, &find), mood);
         for other in [5, 8, 99] {
-            assert_eq!(column_type(other, -1, &find), ColumnType { wire: Wire::Text, cast: Some("text") });
+            assert_eq!(column_type(other, -1, &find), ColumnType::new(Wire::Text, Some("text")));
         }
     }
 }

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
 
-use crate::context::{Context, TableSpec};
+use crate::context::{Context, TableComments, TableSpec};
 use crate::error::{Error, Result};
 use crate::registry::Connector;
 use crate::sink::{Batch, BatchId, Change, Sink, SinkPlan, WriteMode};
@@ -241,6 +241,7 @@ impl<'a> Fixture<'a> {
             columns: None,
             primary_key: vec!["id".to_owned()],
             options: Vec::new(),
+            comments: TableComments::default(),
         };
         Self { case, table }
     }

@@ -136,7 +136,7 @@ async fn slice(
     batches: usize,
 ) -> Result<ReadSlice, String> {
     let width = columns.as_ref().map_or(source.schema().fields().len(), Vec::len);
-    let request = SliceRequest { limits, columns };
+    let request = SliceRequest::new(limits, columns);
     let mut read = source.read(offset, &request).await.map_err(|error| format!("read() failed: {error}"))?;
     let mut rows = Vec::new();
     for _ in 0..batches {

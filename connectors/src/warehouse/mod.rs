@@ -25,11 +25,11 @@ pub(crate) use name::TableName;
 use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
 use crate::lake::Delta;
-use crate::on_error::OnError;
 use crate::options::{OptionSpec, Options};
 use crate::registry::{BoundedTable, Connector, Moment, TableFacts};
 use crate::sink::{Sink, WriteMode};
 use config::Target;
+use gate::Handling;
 
 /// The folder of the lake that stands for the warehouse where there is no other.
 pub const LAKE_FOLDER: &str = "warehouse";
@@ -146,19 +146,27 @@ const ON_ERROR: &[OptionSpec] = &[
         name: "on_error",
         default: "fail",
         help: "what happens to rows with a value that a table of a database cannot hold: 'fail' stops the run and names the first, \
-               'quarantine' puts them into \"<table>$bad\", 'null' writes NULL instead of the value and notes it there",
+               'quarantine' puts them into \"<table>$bad\", 'null' writes NULL instead of the value and notes it there, 'truncate' cuts texts \
+               to what fits, notes the whole of them there, and puts aside rows with other values that do not fit",
+    },
+    OptionSpec {
+        name: "too_long",
+        default: "fail",
+        help: "text that is longer than its column holds, or has a NUL in it: 'fail' leaves it to on_error, 'truncate' cuts it between two \
+               letters, and notes the whole of it in \"<table>$bad\"; texts of a key are not cut",
     },
     OptionSpec {
         name: "max_bad_ratio",
         default: "0.1",
-        help: "with on_error 'quarantine' or 'null': the share of the rows of an epoch that may be bad before the run fails, from 0 to 1",
+        help: "with on_error 'quarantine', 'null' or 'truncate': the share of the rows of an epoch that may be bad before the run fails, from \
+               0 to 1; rows of which only a text was cut do not count",
     },
 ];
 
 /// What holds for every warehouse, so that a file that one takes the others take too.
 fn check(table: &TableSpec) -> Result<Options> {
     let options = Options::parse("WAREHOUSE", Warehouse.options(), &table.options)?;
-    OnError::read(&options)?;
+    Handling::read(&options)?;
     if !table.partition_by.is_empty() {
         let message =
             format!("table '{}': a table of the warehouse is not laid out in folders; leave PARTITIONED BY out", table.name);

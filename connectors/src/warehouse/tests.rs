@@ -1,6 +1,6 @@
 //! The warehouse that is in the lake.
 
-use crate::context::TableSpec;
+use crate::context::{TableComments, TableSpec};
 use crate::lake::testing::local_lake;
 use crate::registry::Connector;
 use crate::sink::WriteMode;
@@ -32,6 +32,7 @@ fn spec(location: &str, options: &[(&str, &str)]) -> TableSpec {
         columns: None,
         primary_key: Vec::new(),
         options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        comments: TableComments::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use connectors::Result;
 use connectors::clock::SystemClock;
-use connectors::context::{Context, TableSpec};
+use connectors::context::{Context, TableComments, TableSpec};
 use connectors::reddit::RedditConfig;
 use connectors::registry::connector;
 use connectors::source::{BadRecord, Offset, SliceLimits, SliceRequest, Source};
@@ -57,6 +57,7 @@ pub(crate) fn spec(format: &str, location: &str, columns: Option<SchemaRef>, opt
         columns,
         primary_key: vec![],
         options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        comments: TableComments::default(),
     }
 }
 
@@ -118,7 +119,7 @@ impl Read {
 }
 
 pub(crate) async fn read(source: &Arc<dyn Source>, offset: Option<&Offset>, limits: SliceLimits) -> Result<Read> {
-    let mut slice = source.read(offset, &SliceRequest { limits, columns: None }).await?;
+    let mut slice = source.read(offset, &SliceRequest::new(limits, None)).await?;
     let (mut batches, mut bad) = (Vec::new(), Vec::new());
     loop {
         let batch = slice.next_batch().await?;

@@ -94,7 +94,7 @@ async fn rows_before_the_value_keep_their_type_and_none_comes_twice() {
     let (source, one, _) = adapting(&bench, "JSON", WIDEN, None).await;
     let lines: String = (1..=3_000).map(|n| format!("{{\"n\":{n}}}\n")).collect();
     bench.write("2.json", lines + "{\"n\":0.5}\n");
-    let request = SliceRequest { limits: SliceLimits { rows: u64::MAX, bytes: u64::MAX }, columns: None };
+    let request = SliceRequest::new(SliceLimits { rows: u64::MAX, bytes: u64::MAX }, None);
     let mut slice = source.read(Some(&one.offset), &request).await.unwrap();
     let before = slice.next_batch().await.unwrap().unwrap().num_rows();
     assert!(slice.next_batch().await.unwrap().is_none());

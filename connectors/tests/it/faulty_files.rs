@@ -19,7 +19,7 @@ async fn bad_records_are_handed_over_as_they_are_found_and_do_not_pile_up() {
     let bench = Bench::new();
     bench.write("a.json", format!("{}{{\"id\":1}}\n", "{oops}\n".repeat(LINES)));
     let source = bench.source("JSON", id_name(), &ASIDE).await;
-    let mut slice = source.read(None, &SliceRequest { limits: HUGE, columns: None }).await.unwrap();
+    let mut slice = source.read(None, &SliceRequest::new(HUGE, None)).await.unwrap();
     let (mut bad, mut most, mut rows) = (0, 0, 0);
     while let Some(batch) = slice.next_batch().await.unwrap() {
         let taken = slice.take_bad().len();
@@ -117,7 +117,7 @@ impl Bucket {
 
 /// Reads a slice; `meanwhile` happens when its first batch is there. The ids, what ended it early, where it ended.
 async fn interrupted(source: &Arc<dyn Source>, meanwhile: impl Future<Output = ()>) -> (Vec<i64>, Option<String>, Offset) {
-    let mut slice = source.read(None, &SliceRequest { limits: HUGE, columns: None }).await.unwrap();
+    let mut slice = source.read(None, &SliceRequest::new(HUGE, None)).await.unwrap();
     let mut batches = vec![slice.next_batch().await.unwrap().unwrap()];
     meanwhile.await;
     while let Some(batch) = slice.next_batch().await.unwrap() {

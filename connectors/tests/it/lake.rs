@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arrow::array::{Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use connectors::context::{Context, TableSpec};
+use connectors::context::{Context, TableComments, TableSpec};
 use connectors::lake::{Delta, Parquet};
 use connectors::registry::Connector;
 use connectors::sink::{Batch, BatchId, WriteMode};
@@ -59,6 +59,7 @@ fn table(connector: &dyn Connector) -> TableSpec {
         columns: None,
         primary_key: vec!["id".into()],
         options: vec![],
+        comments: TableComments::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::AsArray;
-use connectors::context::{Context, TableSpec};
+use connectors::context::{Context, TableComments, TableSpec};
 use connectors::reddit::{Reddit, RedditConfig, SUBREDDITS, sample_posts};
 use connectors::registry::Connector;
 use connectors::source::{Offset, SliceEnd, SliceLimits, SliceRequest, Source};
@@ -40,6 +40,7 @@ async fn open(config: RedditConfig, clock: &Arc<ManualClock>, location: &str, op
         columns: None,
         primary_key: vec![],
         options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        comments: TableComments::default(),
     };
     Reddit.source(&table, context.locate("lake://.engine").unwrap(), &context).await.unwrap()
 }
@@ -99,7 +100,7 @@ async fn slice_with_fault(
     offset: Option<&Offset>,
     limits: SliceLimits,
 ) -> Result<(Vec<String>, SliceEnd, Option<Error>)> {
-    let mut read = source.read(offset, &SliceRequest { limits, columns: None }).await?;
+    let mut read = source.read(offset, &SliceRequest::new(limits, None)).await?;
     let mut ids = Vec::new();
     while let Some(batch) = read.next_batch().await? {
         ids.extend(batch.column_by_name("id").unwrap().as_string::<i32>().iter().map(|id| id.unwrap().to_owned()));

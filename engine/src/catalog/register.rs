@@ -13,7 +13,7 @@ use arrow::datatypes::{Field, Schema};
 use catalog::drift::{NewVersion, Policy, compare};
 use catalog::partitions::Partitioning;
 use catalog::store::{Alteration, CatalogStore, Registration, Statistics, Table, TableName, TableOptions};
-use connectors::context::TableSpec;
+use connectors::context::{TableComments, TableSpec};
 use connectors::registry::{TableFacts, connector};
 use tokio::sync::OnceCell;
 
@@ -151,8 +151,9 @@ impl Registrar {
         let registration = registration(name, &scope.pipeline.name, sink, &facts)?;
         let statistics = Statistics { rows: facts.rows, bytes: facts.bytes, files: facts.files };
         let store = self.store.get_or_try_init(|| super::open(&self.session)).await?;
-        let is_warehouse = taken::is_warehouse(&spec);
-        let update = Update { registrar: self, store: store.as_ref(), registration, statistics, is_warehouse, why: &sink.why };
+        let (inherited, is_warehouse) = (&sink.spec.comments, taken::is_warehouse(&spec));
+        let why = &sink.why;
+        let update = Update { registrar: self, store: store.as_ref(), registration, inherited, statistics, is_warehouse, why };
         let mut attempt = 1;
         while let Err(error) = update.run(said.as_ref().unwrap_or(&Comments::default())).await {
             let is_race = matches!(error.downcast_ref(), Some(catalog::Error::Conflict { .. }));
@@ -170,6 +171,8 @@ struct Update<'a> {
     registrar: &'a Registrar,
     store: &'a dyn CatalogStore,
     registration: Registration,
+    /// What is said of what the table was made from, where nothing is said of the table.
+    inherited: &'a TableComments,
     statistics: Statistics,
     is_warehouse: bool,
     why: &'a str,
@@ -240,13 +243,16 @@ impl Update<'_> {
             alterations.push(Alteration::Key(ours.key.clone()));
         }
         // A comment that the file no longer has may have come from elsewhere: it stays.
-        if said.table.is_some() && said.table != known.comment {
-            alterations.push(Alteration::Comment(said.table.clone()));
+        let comment = said.table.as_ref().or(self.inherited.table.as_ref().filter(|_| known.comment.is_none()));
+        if comment.is_some() && comment != known.comment.as_ref() {
+            alterations.push(Alteration::Comment(comment.cloned()));
         }
-        for (column, comment) in &said.columns {
-            let is_there = ours.schema.fields().find(column).is_some();
-            if is_there && table.column_comments.get(column) != Some(comment) {
-                alterations.push(Alteration::ColumnComment { column: column.clone(), comment: Some(comment.clone()) });
+        for field in ours.schema.fields() {
+            let (column, there) = (field.name(), table.column_comments.get(field.name()));
+            let own = said.columns.iter().find(|(name, _)| name == column).map(|(_, comment)| comment.as_str());
+            let comment = own.or_else(|| self.inherited.column(column).filter(|_| there.is_none()));
+            if let Some(comment) = comment.filter(|comment| there.map(String::as_str) != Some(*comment)) {
+                alterations.push(Alteration::ColumnComment { column: column.clone(), comment: Some(comment.to_owned()) });
             }
         }
         if table.statistics != self.statistics {

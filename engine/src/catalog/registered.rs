@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use catalog::store::{Registration, Table};
-use connectors::context::TableSpec;
+use connectors::context::{TableComments, TableSpec};
 use connectors::registry::{Connector, Moment, connector};
 use datafusion::catalog::TableProvider;
 use datafusion::common::plan_err;
@@ -38,6 +38,7 @@ pub fn spec_of(registration: &Registration, name: &str) -> TableSpec {
         columns: Some(Arc::new(registration.full_schema())),
         primary_key: registration.key.clone(),
         options,
+        comments: TableComments::default(),
     }
 }
 

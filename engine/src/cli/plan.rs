@@ -1,5 +1,6 @@
 //! `engine plan FILE.sql`: what a run would read, create and alter; does nothing.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -7,13 +8,16 @@ use anyhow::Result;
 use connectors::registry::connector;
 use connectors::secrets::without_secrets;
 use connectors::sink::Change;
+use connectors::source::Offset;
 
 use super::Status;
 use super::check::report;
 use super::printer::Printer;
 use crate::epoch::quarantine;
+use crate::flow::plan::{Wanted, wanted};
 use crate::flow::{Class, Flow, assign};
 use crate::run::absent::absences;
+use crate::run::group::groups;
 use crate::session::Session;
 use crate::sql::Pipeline;
 use crate::state::{Progress, SqliteStore, StateStore};
@@ -66,8 +70,10 @@ fn describe(session: &Session, pipeline: &Pipeline, progress: &Progress) -> Resu
     if let Some(pending) = &progress.pending {
         writeln!(text, "  epoch {} is staged and will be committed first", pending.epoch)?;
     }
+    let wanted = wanted_by_flow(pipeline, progress)?;
+    let nothing = BTreeMap::new();
     for flow in &pipeline.flows {
-        describe_flow(&mut text, session, pipeline, progress, flow)?;
+        describe_flow(&mut text, session, pipeline, progress, (flow, wanted.get(&flow.id).unwrap_or(&nothing)))?;
     }
     for query in &pipeline.queries {
         writeln!(text, "\nthen, line {}: {}", pipeline.line(&query.span), first_words(&pipeline.text[query.span.clone()]))?;
@@ -75,7 +81,37 @@ fn describe(session: &Session, pipeline: &Pipeline, progress: &Progress) -> Resu
     Ok(text)
 }
 
-fn describe_flow(text: &mut String, session: &Session, pipeline: &Pipeline, progress: &Progress, flow: &Flow) -> Result<()> {
+/// What each flow asks of its sources. Flows that stand at one place share what is read.
+fn wanted_by_flow(pipeline: &Pipeline, progress: &Progress) -> Result<BTreeMap<String, BTreeMap<String, Wanted>>> {
+    let state = pipeline.context.state();
+    let identity = |name: &str| pipeline.source(name).map(|source| source.identity()).unwrap_or_default();
+    let mark = |name: &str, offset: &Offset| pipeline.source(name).map_or_else(String::new, |source| source.mark(offset));
+    let streaming = pipeline.flows.iter().filter(|flow| flow.class == Class::Stateless);
+    let together = groups(streaming, identity, mark, &progress.flows).into_iter().map(|group| group.flows);
+    let alone = pipeline.flows.iter().filter(|flow| flow.class == Class::Complete).map(|flow| vec![flow]);
+    let mut by_flow = BTreeMap::new();
+    for flows in together.chain(alone) {
+        let wanted = wanted(&flows, &state)?;
+        by_flow.extend(flows.iter().map(|flow| (flow.id.clone(), wanted.clone())));
+    }
+    Ok(by_flow)
+}
+
+fn describe_request(text: &mut String, pipeline: &Pipeline, name: &str, wanted: &BTreeMap<String, Wanted>) -> Result<()> {
+    let (Some(source), Some(wanted)) = (pipeline.source(name), wanted.get(name)) else { return Ok(()) };
+    if let Some(request) = source.describe_request(wanted.columns.len(), &wanted.filters()) {
+        writeln!(text, "    asks the server for {request}")?;
+    }
+    Ok(())
+}
+
+fn describe_flow(
+    text: &mut String,
+    session: &Session,
+    pipeline: &Pipeline,
+    progress: &Progress,
+    (flow, wanted): (&Flow, &BTreeMap<String, Wanted>),
+) -> Result<()> {
     let stored = progress.flows.get(&flow.id);
     writeln!(text, "\nflow {} (line {}): {}, {}", flow.id, pipeline.line(&flow.span), flow.class, flow.mode)?;
     for name in &flow.sources {
@@ -89,6 +125,7 @@ fn describe_flow(text: &mut String, session: &Session, pipeline: &Pipeline, prog
         let described = offset
             .map_or_else(|| "from the beginning".to_owned(), |(source, offset)| format!("after {}", source.describe(offset)));
         writeln!(text, "  source {name}: {place}, {described}")?;
+        describe_request(text, pipeline, name, wanted)?;
         if let Some(news) = source.and_then(|source| source.describe_news()) {
             writeln!(text, "    new files: with --follow, {news}")?;
         }
@@ -96,6 +133,7 @@ fn describe_flow(text: &mut String, session: &Session, pipeline: &Pipeline, prog
     }
     for name in &flow.bounded {
         writeln!(text, "  table {name}: read whole{}", if flow.class == Class::Complete { ", when it has changed" } else { "" })?;
+        describe_request(text, pipeline, name, wanted)?;
         describe_bad(text, pipeline, name, "the table")?;
     }
     let place = without_secrets(&flow.table.location);

@@ -12,6 +12,7 @@ use super::Scope;
 use super::quarantine::{BadRows, BadTable};
 use super::stage::Share;
 use crate::flow::Flow;
+use crate::flow::source_table::too_many_bad;
 
 /// Parts the rows of one flow.
 #[derive(Debug)]
@@ -23,10 +24,14 @@ pub(super) struct Guard {
     statement: String,
     bad: BadRows,
     rows: u64,
+    /// How many were refused.
+    refused: u64,
+    /// The first of them, for a message.
+    first: Option<String>,
     folder: TempDir,
 }
 
-/// Rows of a flow that its sink refused.
+/// Rows of a flow that its sink refused, or holds in part.
 #[derive(Debug)]
 pub(super) struct Refused {
     /// The flow.
@@ -55,6 +60,8 @@ impl Guard {
             statement: format!("{}:{}", scope.pipeline.path.display(), scope.pipeline.line(&flow.span)),
             bad: BadRows::new(context, &flow.table.name, place),
             rows: 0,
+            refused: 0,
+            first: None,
             folder,
         })
     }
@@ -65,8 +72,8 @@ impl Guard {
     /// For the first that it refuses, where that fails the run; when they cannot be looked at, or the local disk does not play along.
     pub(super) async fn pass(&mut self, rows: RecordBatch) -> connectors::Result<RecordBatch> {
         let count = rows.num_rows() as u64;
-        let Passed { rows, mut refused } = self.gate.pass(rows)?;
-        for record in &mut refused {
+        let Passed { rows, mut refused, mut cut } = self.gate.pass(rows)?;
+        for record in refused.iter_mut().chain(&mut cut) {
             record.row = record.row.map(|row| self.rows + row);
             record.file.clone_from(&self.statement);
         }
@@ -74,6 +81,11 @@ impl Guard {
             return Err(refusal(first));
         }
         self.rows += count;
+        self.refused += refused.len() as u64;
+        if let Some(first) = refused.first() {
+            self.first.get_or_insert_with(|| first.to_string());
+        }
+        refused.append(&mut cut);
         self.bad.write(refused).await?;
         Ok(rows)
     }
@@ -87,7 +99,10 @@ impl Guard {
             Share::OfAnInput => self.gate.max_bad_ratio().unwrap_or_default(),
             Share::Any => 1.0,
         };
-        let rows = self.bad.finish(self.rows, ratio).await?;
+        if let Some(error) = too_many_bad(self.refused, self.rows, ratio, self.first.as_deref()) {
+            return Err(error.into());
+        }
+        let rows = self.bad.table().await?;
         Ok(rows.map(|rows| Refused { flow: self.flow, table: self.table, rows, _folder: self.folder }))
     }
 }

@@ -8,6 +8,7 @@
 pub mod advance;
 mod bad_table;
 pub mod commit;
+pub mod gone;
 mod guard;
 pub mod lease;
 pub mod preload;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use arrow::array::{ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use connectors::context::{Context, TableSpec};
+use connectors::context::{Context, TableComments, TableSpec};
 use connectors::sink::WriteMode;
 use connectors::source::BadRecord;
 use connectors::staging::StagingWriter;
@@ -37,16 +37,19 @@ pub(super) struct BadRows {
     writer: Option<StagingWriter>,
     /// The first of them, for a message.
     first: Option<String>,
+    /// How many of them are rows all the same.
+    kept: u64,
 }
 
 impl BadRows {
     pub(super) fn new(context: &Context, source: &str, place: Location) -> Self {
-        Self { source: source.to_owned(), place, context: context.clone(), writer: None, first: None }
+        Self { source: source.to_owned(), place, context: context.clone(), writer: None, first: None, kept: 0 }
     }
 
     pub(super) async fn write(&mut self, records: Vec<BadRecord>) -> connectors::Result<()> {
         let Some(first) = records.first() else { return Ok(()) };
         self.first.get_or_insert_with(|| first.to_string());
+        self.kept += records.iter().filter(|record| record.kept).count() as u64;
         let seen_at = self.context.clock.now().timestamp_micros();
         let texts = |of: fn(&BadRecord) -> Option<&str>| Arc::new(records.iter().map(of).collect::<StringArray>()) as ArrayRef;
         let numbers = |of: fn(&BadRecord) -> Option<u64>| {
@@ -94,14 +97,29 @@ impl BadRows {
     /// When the local disk does not play along.
     pub(super) async fn table(self) -> Result<Option<BadTable>> {
         let Some(writer) = self.writer else { return Ok(None) };
-        let bad = writer.rows();
+        let records = writer.rows();
         writer.finish().await?;
-        Ok(Some((Arc::new(files_as_table(&schema(), &self.place)?), bad)))
+        Ok(Some(BadTable { table: Arc::new(files_as_table(&schema(), &self.place)?), records, kept: self.kept }))
     }
 }
 
-/// Bad records, and how many there are.
-pub(super) type BadTable = (Arc<dyn TableProvider>, u64);
+/// Bad records.
+#[derive(Debug, Clone)]
+pub struct BadTable {
+    /// What they say.
+    pub(super) table: Arc<dyn TableProvider>,
+    /// How many there are.
+    pub(super) records: u64,
+    /// How many of them are rows all the same.
+    kept: u64,
+}
+
+impl BadTable {
+    /// Those that are no rows.
+    pub(super) fn left_out(&self) -> u64 {
+        self.records - self.kept
+    }
+}
 
 /// Stages the bad records of all slices, which `readers` have read.
 ///
@@ -141,7 +159,7 @@ pub(super) async fn stage_refused(scope: Scope<'_>, refused: &Refused, folder: &
 async fn stage_records(
     scope: Scope<'_>,
     (source, flow): (&str, String),
-    (rows, count): &BadTable,
+    records: &BadTable,
     waiting: String,
     progress: &Progress,
     folder: &Location,
@@ -153,10 +171,11 @@ async fn stage_records(
     let epoch = lit(i64::try_from(progress.next_epoch).unwrap_or(i64::MAX)).alias(EPOCH);
     let incarnation = lit(&progress.incarnation).alias(INCARNATION);
     let marks = [incarnation, lit(waiting).alias(FLOWS), lit(false).alias(WHOLE)];
-    let records = schema();
-    let records = records.fields().iter().map(|field| col(field.name()));
-    let columns: Vec<Expr> = std::iter::once(epoch).chain(records).chain(marks).collect();
-    let query = LogicalPlanBuilder::scan("bad", provider_as_source(Arc::clone(rows)), None)?.project(columns)?.build()?;
+    let columns = schema();
+    let columns = columns.fields().iter().map(|field| col(field.name()));
+    let columns: Vec<Expr> = std::iter::once(epoch).chain(columns).chain(marks).collect();
+    let query =
+        LogicalPlanBuilder::scan("bad", provider_as_source(Arc::clone(&records.table)), None)?.project(columns)?.build()?;
     let sink_plan = sink.plan(&plan::query_schema(&query), WriteMode::Append).await.with_context(what)?;
     let query = plan::staged(query, &sink_plan, plan::Rows::All)?;
     let place = folder.join(&format!("stage-{}", staged.stages.len()));
@@ -167,8 +186,8 @@ async fn stage_records(
         mode: WriteMode::Append,
         key: Vec::new(),
         stage: staged.stages.len() - 1,
-        rows_in: *count,
-        bad_rows: *count,
+        rows_in: records.records,
+        bad_rows: records.left_out(),
         replaces: None,
         progress: None,
     })
@@ -186,6 +205,7 @@ pub fn table(pipeline: &str, source: &str) -> TableSpec {
         columns: None,
         primary_key: Vec::new(),
         options: Vec::new(),
+        comments: TableComments::default(),
     }
 }
 

@@ -7,8 +7,8 @@ use connectors::faults::point;
 use connectors::sink::BatchId;
 use connectors::source::Offset;
 
-use super::Scope;
 use super::stage::Staged;
+use super::{Scope, gone};
 use crate::flow::Flow;
 use crate::state::{Checkpoint, FlowCheckpoint, FlowProgress, Progress};
 
@@ -76,13 +76,16 @@ pub async fn record(
     Ok(checkpoint)
 }
 
+/// Whether the tables of `flows` are those that the state knows; to be asked before rows are staged.
+///
 /// An epoch is committed once: a table that has one of this number, or a later one, would pass these rows over. Only a state that is older than
 /// the table comes to that, as a backup that was restored, or a copy that another machine ran on.
 ///
 /// # Errors
 /// When a table of `flows` has; when it cannot be asked.
-pub async fn check_newest<'a>(scope: Scope<'_>, progress: &Progress, flows: impl IntoIterator<Item = &'a Flow>) -> Result<()> {
+pub async fn check_tables<'a>(scope: Scope<'_>, progress: &Progress, flows: impl IntoIterator<Item = &'a Flow>) -> Result<()> {
     for flow in flows {
+        gone::check(scope.store, &scope.pipeline.name, progress, flow).await?;
         let id = BatchId {
             pipeline: scope.pipeline.name.clone(),
             incarnation: progress.incarnation.clone(),

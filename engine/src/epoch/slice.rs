@@ -3,7 +3,7 @@
 //! A source need not be readable twice, and its end is known only when it was read. So each slice is read into Parquet
 //! files in the state folder; any number of flows then read those, as often as they like, in bounded memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,19 +19,20 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 
 use super::Scope;
-use super::quarantine::BadRows;
+use super::quarantine::{BadRows, BadTable};
+use crate::flow::plan::Wanted;
 
 /// One source's slice.
 #[derive(Debug)]
 pub struct Slice {
-    /// Its rows, with all columns of the source; those that no flow uses are NULL.
+    /// Its rows that a flow may use, with all columns of the source; those that no flow uses are NULL.
     pub table: Arc<dyn TableProvider>,
     /// Rows.
     pub rows: u64,
     /// Bytes received.
     pub bytes: u64,
-    /// Its bad records and how many there are.
-    pub bad: Option<(Arc<dyn TableProvider>, u64)>,
+    /// Its bad records.
+    pub bad: Option<BadTable>,
     /// How it ended.
     pub end: SliceEnd,
 }
@@ -39,7 +40,7 @@ pub struct Slice {
 impl Slice {
     /// Records that are no rows.
     pub fn bad_rows(&self) -> u64 {
-        self.bad.as_ref().map_or(0, |(_, rows)| *rows)
+        self.bad.as_ref().map_or(0, BadTable::left_out)
     }
 }
 
@@ -75,7 +76,7 @@ impl Slices {
 pub async fn slice(
     scope: Scope<'_>,
     offsets: &BTreeMap<String, Option<Offset>>,
-    columns: &BTreeMap<String, BTreeSet<usize>>,
+    wanted: &BTreeMap<String, Wanted>,
     limits: SliceLimits,
 ) -> Result<Slices> {
     let share = u64::try_from(offsets.len()).unwrap_or(1).max(1);
@@ -87,7 +88,9 @@ pub async fn slice(
     let place = scope.session.context.locate(&folder.path().to_string_lossy())?;
     let reads = offsets.iter().map(|(name, offset)| {
         let place = place.join(name);
-        let request = SliceRequest { limits, columns: Some(columns.get(name).into_iter().flatten().copied().collect()) };
+        let wanted = wanted.get(name).cloned().unwrap_or_default();
+        let filters = wanted.filters();
+        let request = SliceRequest { filters, ..SliceRequest::new(limits, Some(wanted.columns.into_iter().collect())) };
         async move {
             let source = scope.pipeline.source(name).with_context(|| format!("source '{name}' is not in the pipeline"))?;
             let slice = read(scope, name, source, offset.as_ref(), &request, place).await;

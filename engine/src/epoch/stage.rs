@@ -101,7 +101,7 @@ pub async fn stage(
     }
     for refused in refused {
         Box::pin(quarantine::stage_refused(scope, &refused, folder, &mut staged)).await?;
-        staged.refused_rows.insert(refused.flow, refused.rows.1);
+        staged.refused_rows.insert(refused.flow, refused.rows.left_out());
     }
     preloads.taken().await?;
     point("staged");

@@ -2,6 +2,7 @@
 
 pub mod assign;
 pub mod classify;
+pub mod comments;
 pub mod plan;
 pub mod source_table;
 

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use connectors::sink::SinkPlan;
 use datafusion::catalog::TableProvider;
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::Sort;
-use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use datafusion::logical_expr::utils::{conjunction, disjunction};
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, TableScan, cast, lit};
 
 use super::Flow;
 use super::source_table::SourceTable;
@@ -94,45 +95,106 @@ pub fn with_tables(plan: LogicalPlan, tables: &BTreeMap<String, Arc<dyn TablePro
     Ok(replaced.data)
 }
 
-/// The columns of each source that any of `flows` uses for what it stages.
+/// What is wanted of a source.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Its columns.
+    pub columns: BTreeSet<usize>,
+    /// Of each scan what it wants true of its rows, which is all rows where that is nothing.
+    scans: Vec<Vec<Expr>>,
+}
+
+impl Wanted {
+    /// What is true of every row that any of the scans wants.
+    pub fn filters(&self) -> Vec<Expr> {
+        let Some((first, others)) = self.scans.split_first() else { return Vec::new() };
+        let (mut all, rest): (Vec<Expr>, Vec<Expr>) =
+            first.iter().cloned().partition(|filter| others.iter().all(|scan| scan.contains(filter)));
+        let rests = others.iter().map(|scan| scan.iter().filter(|filter| !all.contains(filter)).cloned().collect());
+        let rests: Option<Vec<Expr>> = std::iter::once(rest).chain(rests).map(conjunction).collect();
+        // Of one scan nothing is left over.
+        all.extend(rests.and_then(disjunction));
+        all
+    }
+
+    fn scan(&mut self, scan: &TableScan) {
+        match &scan.projection {
+            Some(projection) => self.columns.extend(projection),
+            None => self.columns.extend(0..scan.source.schema().fields().len()),
+        }
+        let filters: Vec<Expr> = scan.filters.iter().cloned().map(unqualified).collect();
+        if !self.scans.contains(&filters) {
+            self.scans.push(filters);
+        }
+    }
+}
+
+/// Of columns by their names alone, so that scans of one table under several names compare.
+fn unqualified(filter: Expr) -> Expr {
+    let named = filter.clone().transform(|expr| {
+        Ok(match expr {
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::from_name(column.name))),
+            other => Transformed::no(other),
+        })
+    });
+    named.map_or(filter, |named| named.data)
+}
+
+/// What `flows` want of each source for what they stage, after the optimizer has dropped what they do not.
 ///
 /// # Errors
 /// When a plan cannot be optimized.
-pub fn columns_of(flows: &[&Flow], state: &SessionState) -> Result<BTreeMap<String, BTreeSet<usize>>> {
-    let mut columns: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+pub fn wanted(flows: &[&Flow], state: &SessionState) -> Result<BTreeMap<String, Wanted>> {
+    let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
     for flow in flows {
-        let staged = staged(flow.query.clone(), &flow.sink_plan, Rows::All)?;
-        for (source, used) in used_columns(&staged, state)? {
-            columns.entry(source).or_default().extend(used);
-        }
-    }
-    Ok(columns)
-}
-
-/// The columns of each source that `plan` uses, after the optimizer has dropped those it does not.
-///
-/// # Errors
-/// When the plan cannot be optimized.
-pub fn used_columns(plan: &LogicalPlan, state: &SessionState) -> Result<BTreeMap<String, BTreeSet<usize>>> {
-    let optimized = state.optimize(plan)?;
-    let mut used: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
-    optimized.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
-            let provider = source_as_provider(&scan.source)?;
-            if let Some(table) = provider.downcast_ref::<SourceTable>() {
-                let columns = used.entry(table.name.clone()).or_default();
-                match &scan.projection {
-                    Some(projection) => columns.extend(projection),
-                    None => columns.extend(0..scan.source.schema().fields().len()),
-                }
+        let optimized = state.optimize(&staged(flow.query.clone(), &flow.sink_plan, Rows::All)?)?;
+        optimized.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node
+                && let Some(table) = source_as_provider(&scan.source)?.downcast_ref::<SourceTable>()
+            {
+                wanted.entry(table.name.clone()).or_default().scan(scan);
             }
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(used)
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    Ok(wanted)
 }
 
 /// The query's columns as the sink sees them.
 pub fn query_schema(plan: &LogicalPlan) -> SchemaRef {
     Arc::clone(plan.schema().inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice::from_ref;
+
+    use datafusion::logical_expr::col;
+
+    use super::*;
+
+    fn of(scans: &[&[Expr]]) -> Vec<String> {
+        let scans = scans.iter().map(|scan| scan.to_vec()).collect();
+        Wanted { columns: BTreeSet::new(), scans }.filters().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn rows_are_wanted_that_any_scan_wants() {
+        let (paid, large, new) = (col("paid").is_true(), col("total").gt(lit(5)), col("id").gt(lit(9)));
+        assert_eq!(of(&[&[paid.clone(), large.clone()]]), ["paid IS TRUE", "total > Int32(5)"]);
+        assert_eq!(
+            of(&[&[paid.clone(), large.clone()], &[new.clone(), paid.clone()]]),
+            ["paid IS TRUE", "total > Int32(5) OR id > Int32(9)"]
+        );
+        assert_eq!(of(&[from_ref(&large), from_ref(&new)]), ["total > Int32(5) OR id > Int32(9)"]);
+        assert_eq!(of(&[from_ref(&paid), &[new, paid.clone()]]), ["paid IS TRUE"], "one wants no more than that");
+        assert!(of(&[&[paid, large], &[]]).is_empty(), "one wants all");
+        assert!(of(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_table_by_two_names_is_one() {
+        let named = unqualified(Expr::Column(Column::new(Some("o"), "id")).gt(lit(1)));
+        assert_eq!(named, col("id").gt(lit(1)));
+    }
 }

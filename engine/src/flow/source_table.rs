@@ -70,13 +70,10 @@ impl TableProvider for SourceTable {
         TableType::Base
     }
 
-    /// Inexact, so that whoever asks which columns a plan needs is told of those of its filters: a slice is not pruned.
+    /// Inexact: what comes is filtered once more, and whoever asks which columns a plan needs is told of those of its filters.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let partitions = self.source.partition_columns();
         let support = |filter: &&Expr| {
-            let columns = filter.column_refs();
-            let is_of_folders = !columns.is_empty() && columns.iter().all(|column| partitions.contains(&column.name));
-            if is_of_folders && !filter.is_volatile() {
+            if self.source.uses_filter(filter) {
                 TableProviderFilterPushDown::Inexact
             } else {
                 TableProviderFilterPushDown::Unsupported
@@ -99,13 +96,12 @@ impl TableProvider for SourceTable {
             None => self.source.schema(),
         };
         let left = projection.filter(|_| columns.is_none());
-        let whole = Whole {
-            schema: Arc::clone(&schema),
-            source: Arc::clone(&self.source),
-            columns,
-            filters: filters.to_vec(),
-            aside: self.aside.clone(),
-        };
+        // Rows that come may be ruled out: how many make a limit is not known before.
+        let enough = limit.filter(|_| filters.is_empty()).map(|limit| limit as u64);
+        let limits = SliceLimits { rows: u64::MAX, bytes: u64::MAX };
+        let request = SliceRequest { filters: filters.to_vec(), enough, ..SliceRequest::new(limits, columns) };
+        let (source, aside) = (Arc::clone(&self.source), self.aside.clone());
+        let whole = Whole { schema: Arc::clone(&schema), source, request, aside };
         Ok(Arc::new(StreamingTableExec::try_new(schema, vec![Arc::new(whole)], left, None, false, limit)?))
     }
 }
@@ -115,8 +111,7 @@ impl TableProvider for SourceTable {
 struct Whole {
     schema: SchemaRef,
     source: Arc<dyn Source>,
-    columns: Option<Vec<usize>>,
-    filters: Vec<Expr>,
+    request: SliceRequest,
     aside: Option<Arc<dyn Aside>>,
 }
 
@@ -126,11 +121,9 @@ impl PartitionStream for Whole {
     }
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let request = SliceRequest { limits: SliceLimits { rows: u64::MAX, bytes: u64::MAX }, columns: self.columns.clone() };
         let read = Read {
             source: Arc::clone(&self.source),
-            request,
-            filters: self.filters.clone(),
+            request: self.request.clone(),
             aside: self.aside.clone(),
             reader: None,
             bad: 0,
@@ -144,7 +137,6 @@ impl PartitionStream for Whole {
 struct Read {
     source: Arc<dyn Source>,
     request: SliceRequest,
-    filters: Vec<Expr>,
     aside: Option<Arc<dyn Aside>>,
     reader: Option<Box<dyn SliceRead>>,
     bad: u64,
@@ -160,7 +152,7 @@ impl Read {
                 if let Some(aside) = &self.aside {
                     aside.begins();
                 }
-                self.source.read_whole(&self.request, &self.filters).await?
+                self.source.read_whole(&self.request).await?
             }
         };
         let batch = reader.next_batch().await?;
@@ -198,11 +190,11 @@ impl Read {
             return Err(DataFusionError::from(error.context(self.source.identity())));
         }
         match &self.aside {
-            Some(aside) => aside.ends(),
+            Some(aside) if self.request.enough.is_none() => aside.ends(),
             None if self.bad > LOGGED => {
                 tracing::warn!(table = self.source.identity(), bad = self.bad, "more bad records than are logged");
             }
-            None => {}
+            _ => {}
         }
         Ok(None)
     }

@@ -9,15 +9,15 @@ use crate::state::FlowProgress;
 
 /// Flows that share their slices.
 #[derive(Debug)]
-pub(super) struct Group<'a> {
+pub(crate) struct Group<'a> {
     /// The flows.
-    pub(super) flows: Vec<&'a Flow>,
+    pub(crate) flows: Vec<&'a Flow>,
     /// Where they stand, by source.
-    pub(super) offsets: BTreeMap<String, Option<Offset>>,
+    pub(crate) offsets: BTreeMap<String, Option<Offset>>,
 }
 
 /// Groups flows; those that have not begun come first, so that they catch up with the others.
-pub(super) fn groups<'a>(
+pub(crate) fn groups<'a>(
     flows: impl Iterator<Item = &'a Flow>,
     identity: impl Fn(&str) -> String,
     mark: impl Fn(&str, &Offset) -> String,

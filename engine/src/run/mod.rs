@@ -1,7 +1,7 @@
 //! A run: epochs of one pipeline until nothing is new, or until it is told to stop.
 
 pub mod absent;
-mod group;
+pub(crate) mod group;
 pub mod metrics;
 mod observer;
 mod queries;
@@ -31,7 +31,7 @@ use crate::epoch::preload::Preloads;
 use crate::epoch::record::FlowRecord;
 use crate::epoch::stage::{self, Share};
 use crate::epoch::whole::settle;
-use crate::epoch::{Scope, finish, quarantine, record, recover, slice, staging_folder};
+use crate::epoch::{Scope, finish, gone, quarantine, record, recover, slice, staging_folder};
 use crate::flow::{Class, Flow, assign, plan};
 use crate::memory;
 use crate::session::Session;
@@ -117,6 +117,7 @@ async fn drive(
         let scope = Scope { pipeline, session, store, lease: held.lease(), observer, registrar: &registrar, stop };
         recover::discard(scope, &progress).await?;
     }
+    gone::check_all(pipeline, store, &progress).await?;
     let mut is_first = true;
     loop {
         drain_and_adapt(pipeline, session, store, held, options, (observer, &registrar), stop).await?;
@@ -262,8 +263,8 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
         recover::recover(scope, &progress).await?;
         return Ok(true);
     }
-    let columns = plan::columns_of(&group.flows, &scope.pipeline.context.state())?;
-    let slices = slice::slice(scope, &group.offsets, &columns, limits(scope)?).await?;
+    let wanted = plan::wanted(&group.flows, &scope.pipeline.context.state())?;
+    let slices = slice::slice(scope, &group.offsets, &wanted, limits(scope)?).await?;
     let moved = slices
         .by_source
         .iter()
@@ -274,7 +275,7 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
     }
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
-    record::check_newest(scope, &progress, group.flows.iter().copied()).await?;
+    record::check_tables(scope, &progress, group.flows.iter().copied()).await?;
     let mut preloads = Preloads::of(scope, &group.flows);
     let mut staged = stage::stage(scope, &group.flows, &slices.tables(), &folder, Share::OfAnInput, &mut preloads).await?;
     let settled = settle(scope, &progress, &folder, &mut staged).await?;
@@ -365,14 +366,15 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
         offsets: offsets.collect(),
         identities: declarations(scope.pipeline, flow),
     };
-    if progress.flows.get(&flow.id) == Some(&now) {
+    let is_due = gone::is_due(scope.store, &scope.pipeline.name, &progress, flow).await?;
+    if progress.flows.get(&flow.id) == Some(&now) && !is_due {
         return Ok(false);
     }
     // The tables may have other types than when the file was read: some did not exist then.
     let current = scope.pipeline.plan_again(flow, scope.session).await?;
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
-    record::check_newest(scope, &progress, [&current]).await?;
+    record::check_tables(scope, &progress, [&current]).await?;
     let mut preloads = Preloads::of(scope, &[&current]);
     let mut staged = stage::stage(scope, &[&current], &BTreeMap::new(), &folder, Share::OfAnInput, &mut preloads).await?;
     let rows_in = staged.stages.iter().map(crate::state::StageCheckpoint::rows).sum();

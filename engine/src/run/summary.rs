@@ -13,7 +13,8 @@ pub struct SinkSummary {
     pub rows_in: u64,
     /// Rows it committed.
     pub rows_written: u64,
-    /// Records of its sources that are no rows, and were put aside.
+    /// Records of its sources that are no rows, and rows that it cannot hold, which were put aside. Those that were kept with a NULL or
+    /// a text that was cut are written.
     pub bad_rows: u64,
     /// Bytes of the data files.
     pub bytes: u64,

@@ -85,7 +85,7 @@ impl Workspace {
         let declared = match &table.kind {
             TableKind::Lake(connector) => {
                 let spec = self.session.resolve(&table.spec).map_err(|error| Diagnostic::from_connector(text, span, &error))?;
-                Declared::Table { connector: *connector, spec, sql }
+                Declared::Table { connector: *connector, spec: Box::new(spec), sql }
             }
             TableKind::Source(_) => Declared::Place { sql },
         };

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use catalog::store::Table;
+use catalog::store::Table as CatalogTable;
+use connectors::context::{TableComments, TableSpec};
 use connectors::options::nearest;
 use connectors::sink::{Change, WriteMode};
 use datafusion::common::TableReference;
@@ -13,13 +14,14 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{Insert, Statement as SqlStatement};
 use sha2::{Digest, Sha256};
 
-use super::pipeline::{Pipeline, TableKind, target};
+use super::comments::{Comments, comments};
+use super::pipeline::{Pipeline, Table, TableKind, target};
 use super::script::find_word;
 use super::{Diagnostic, tables};
 use crate::catalog::names::{lake_name, lake_reference, table_key};
 use crate::catalog::taken;
 use crate::flow::classify::{classify, inputs};
-use crate::flow::{Class, Flow, plan};
+use crate::flow::{self, Class, Flow, plan};
 use crate::session::Session;
 
 /// Plans one statement against what is known so far.
@@ -54,7 +56,8 @@ pub(super) async fn flow(
     if class == Class::Complete {
         reads.bounded.append(&mut reads.sources);
     }
-    let resolved = session.resolve(&table.spec).map_err(from_connector)?;
+    let spec = TableSpec { comments: said(pipeline, table, &query).map_err(from_datafusion)?, ..table.spec.clone() };
+    let resolved = session.resolve(&spec).map_err(from_connector)?;
     let place = connector.place(&resolved, &session.context).map_err(from_connector)?;
     let sink = connector.sink(&resolved, &session.context).await.map_err(from_connector)?;
     let sink_plan = sink.plan(&plan::query_schema(&query), mode).await.map_err(from_connector)?;
@@ -82,11 +85,26 @@ pub(super) async fn flow(
         fingerprint: fingerprint(pipeline, insert),
         query,
         insert: Box::new(insert.clone()),
-        table: table.spec.clone(),
+        table: spec,
         place,
         sink,
         sink_plan,
     })
+}
+
+/// What the table that `query` fills is said to be.
+fn said(pipeline: &Pipeline, table: &Table, query: &LogicalPlan) -> PlanResult<TableComments> {
+    let written = |table: &Table| {
+        let Comments { table, columns } = comments(&pipeline.text, &table.span);
+        TableComments { table, columns: columns.into_iter().collect() }
+    };
+    let of_source = |(name, table): (&String, &Table)| {
+        let TableKind::Source(source) = &table.kind else { return None };
+        let (written, found) = (written(table), source.comments());
+        let columns = found.columns.into_iter().chain(written.columns).collect();
+        Some((name.clone(), TableComments { table: written.table.or(found.table), columns }))
+    };
+    flow::comments::comments(query, written(table), &pipeline.tables.iter().filter_map(of_source).collect())
 }
 
 fn mode(insert: &Insert) -> WriteMode {
@@ -147,7 +165,7 @@ async fn query(pipeline: &Pipeline, insert: &Insert) -> PlanResult<LogicalPlan> 
 }
 
 /// What a table is told that would be asked for by the name of `other`.
-fn has_the_name(name: &str, other: &Table, at: Option<Range<usize>>) -> Diagnostic {
+fn has_the_name(name: &str, other: &CatalogTable, at: Option<Range<usize>>) -> Diagnostic {
     let (registration, reference) = (&other.registration, lake_reference(other.name()));
     let message = format!(
         "table '{name}' would be {reference}, which is the {} table at {}, registered by {}: queries would read that one",

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use connectors::context::TableSpec;
+use connectors::context::{TableComments, TableSpec};
 use connectors::registry::connector;
 use datafusion::error::Result;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
@@ -32,6 +32,7 @@ pub(super) async fn spec(statement: &CreateExternalTable, context: &SessionConte
         columns,
         primary_key: primary_key(statement),
         options: statement.options.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+        comments: TableComments::default(),
     })
 }
 

@@ -132,7 +132,7 @@ pub struct Totals {
     pub rows_in: u64,
     /// Rows committed, over all sinks.
     pub rows_written: u64,
-    /// Records put aside.
+    /// Records and rows put aside, but for those that were written all the same.
     pub bad_rows: u64,
     /// Data files committed.
     pub files: u64,

@@ -208,7 +208,7 @@ fn lines(facts: &Facts<'_>, ledger: &Ledger<'_>, differs: impl Fn(&EpochFlow) ->
 
 #[cfg(test)]
 mod tests {
-    use connectors::context::TableSpec;
+    use connectors::context::{TableComments, TableSpec};
 
     use super::*;
 
@@ -221,6 +221,7 @@ mod tests {
             columns: None,
             primary_key: Vec::new(),
             options: Vec::new(),
+            comments: TableComments::default(),
         };
         EpochFlow {
             incarnation: "i".into(),

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use connectors::context::TableSpec;
+use connectors::context::{TableComments, TableSpec};
 use connectors::registry::connector;
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -311,5 +311,6 @@ fn spec(connector: &str, location: &str) -> TableSpec {
         columns: None,
         primary_key: Vec::new(),
         options: Vec::new(),
+        comments: TableComments::default(),
     }
 }

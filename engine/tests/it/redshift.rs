@@ -286,3 +286,38 @@ fn a_warehouse_in_redshift_killed_anywhere_loses_and_doubles_nothing() {
         },
     );
 }
+
+#[test]
+fn a_text_that_is_cut_for_redshift_is_noted_and_comments_go_along() {
+    let Some(cluster) = Cluster::start() else { return };
+    let bench = cluster.bench();
+    bench.write("lines.json", lines(20));
+    let pipeline = LINES.replace(" MORE", ", 'on_error' 'truncate'").replacen(
+        "CREATE EXTERNAL TABLE kept",
+        "-- What's kept.\nCREATE EXTERNAL TABLE kept",
+        1,
+    );
+    let summary = bench.run(&pipeline);
+    let counts = |sink: &str| ["rows_written", "bad_rows"].map(|count| summary["sinks"][sink][count].as_u64());
+    assert_eq!((counts("kept"), counts("all_of_them")), ([Some(20), Some(0)], [Some(20), Some(0)]), "{summary}");
+    assert_eq!(cluster.sql("SELECT n, LEN(v) FROM lines.kept WHERE LEN(v) > 100 ORDER BY n"), ["7|32767", "14|32767"]);
+    let bad = "SELECT \"row\", kept, reason, octet_length(raw) > 80000 AS whole FROM \"kept$bad\" ORDER BY 1";
+    let bad = bench.good(&["shell", "--format", "csv", "-c", bad]);
+    let reason = "\"had 80000 bytes, and the column holds 65535: it was cut\"";
+    assert_eq!(bad, format!("row,kept,reason,whole\n7,true,{reason},true\n14,true,{reason},true\n"));
+    assert_eq!(cluster.sql("SELECT OBJ_DESCRIPTION('lines.kept'::regclass)"), ["What's kept."]);
+}
+
+#[test]
+fn a_table_of_redshift_that_somebody_dropped_is_not_made_anew() {
+    let Some(cluster) = Cluster::start() else { return };
+    let bench = cluster.bench();
+    bench.write("lines.json", lines(3));
+    bench.run(&LINES.replace(" MORE", ""));
+    cluster.sql("DROP TABLE lines.kept");
+    let ended = bench.engine(&["run", "p.sql"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    for part in ["table 'kept' (lines.kept) is gone: 3 rows", "--from-scratch"] {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+}

@@ -294,3 +294,92 @@ fn what_two_flows_bring_that_fits_nowhere_is_put_aside_for_both_without_a_key_to
     assert_eq!(bench.good(&["shell", "--format", "csv", "-c", bad]), "n,d\n8,5\n", "{summary}");
     assert_eq!(summary["sinks"]["pair"]["bad_rows"], 8, "{summary}");
 }
+
+#[test]
+fn a_text_that_is_cut_is_loaded_and_the_whole_of_it_noted_in_the_same_commit() {
+    let Some(server) = server() else { return };
+    sql(&server, "CREATE TABLE short (n BIGINT, v VARCHAR(5), d DATE NOT NULL)");
+    let mut bench = Bench::new();
+    bench.set("ENGINE_WAREHOUSE_URL", server.url(DATABASE));
+    bench.write("rows.csv", "n,v,d\n1,fits,2026-01-01\n2,too long,2026-01-01\n3,fits,\n4,höher als 5,2026-01-01\n");
+    let pipeline = |options: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE rows (n BIGINT, v VARCHAR, d DATE) STORED AS CSV LOCATION 'rows.csv';
+             CREATE EXTERNAL TABLE short STORED AS WAREHOUSE LOCATION 'public.short' OPTIONS ({options});
+             INSERT INTO short SELECT * FROM rows;"
+        )
+    };
+    // What cannot be cut is as 'on_error' says.
+    bench.write("p.sql", pipeline("'too_long' 'truncate'"));
+    let refused = bench.engine(&["run", "p.sql"]);
+    assert!(refused.code == 1 && refused.stderr.contains("row 3 of the epoch, column 'd': is NULL"), "{refused:?}");
+    assert_eq!(sql(&server, "SELECT count(*) FROM short"), "0");
+    let summary = bench.run(&pipeline("'on_error' 'truncate', 'max_bad_ratio' '0.25'"));
+    assert_eq!(sql(&server, "SELECT n, v FROM short ORDER BY n"), "1|fits\n2|too l\n4|höher");
+    let sink = &summary["sinks"]["short"];
+    assert_eq!((&sink["rows_written"], &sink["bad_rows"]), (&3.into(), &1.into()), "{summary}");
+    assert_eq!(summary["bad"]["short$bad"]["rows"], 3, "{summary}");
+    let bad = "SELECT \"row\", \"column\", kept, reason, CAST(raw AS VARCHAR) AS raw FROM \"short$bad\" ORDER BY 1";
+    let bad = bench.good(&["shell", "--format", "json", "-c", bad]);
+    let bad: serde_json::Value = serde_json::from_str(&bad).unwrap();
+    let said: Vec<_> = bad.as_array().unwrap().iter().map(|bad| (&bad["row"], &bad["column"], &bad["kept"])).collect();
+    assert_eq!(serde_json::json!(said), serde_json::json!([[2, "v", true], [3, "d", false], [4, "v", true]]));
+    assert_eq!(bad[0]["reason"], "had 8 characters, and the column takes 5: it was cut");
+    assert_eq!(bad[2]["raw"], r#"{"n":"4","v":"höher als 5","d":"2026-01-01"}"#);
+}
+
+#[test]
+fn a_table_that_somebody_dropped_is_not_made_anew_with_new_rows_only() {
+    let Some(server) = server() else { return };
+    let mut bench = Bench::new();
+    bench.set("ENGINE_WAREHOUSE_URL", server.url(DATABASE));
+    std::fs::create_dir(bench.path("in")).unwrap();
+    bench.write("in/1.csv", "n\n1\n2\n");
+    bench.write("whole.csv", "n\n1\n2\n");
+    let rows = "CREATE EXTERNAL TABLE rows (n BIGINT) STORED AS CSV LOCATION 'in/';\nCREATE EXTERNAL TABLE sink STORED AS";
+    bench.write("here.sql", format!("{rows} DELTA LOCATION 'lake://here';\nINSERT INTO sink SELECT * FROM rows;\n"));
+    bench.write(
+        "there.sql",
+        format!("{rows} WAREHOUSE LOCATION 'public.there' OPTIONS ('key' 'n');\nREPLACE INTO sink SELECT * FROM rows;\n"),
+    );
+    bench.write(
+        "whole.sql",
+        "CREATE EXTERNAL TABLE rows (n BIGINT) STORED AS CSV LOCATION 'whole.csv';
+         CREATE EXTERNAL TABLE sink STORED AS WAREHOUSE LOCATION 'public.whole';\nINSERT OVERWRITE sink SELECT * FROM rows;\n",
+    );
+    for file in ["here.sql", "there.sql", "whole.sql"] {
+        bench.good(&["run", file]);
+    }
+    std::fs::rename(bench.path("lake/here"), bench.path("here")).unwrap();
+    sql(&server, "ALTER TABLE there RENAME TO elsewhere; DROP TABLE whole");
+    for new in [false, true] {
+        if new {
+            bench.write("in/2.csv", "n\n3\n");
+        }
+        for (file, place) in [("here.sql", "lake://here"), ("there.sql", "public.there")] {
+            let ended = bench.engine(&["run", file]);
+            assert_eq!(ended.code, 1, "{file}: {}", bench.shown(&ended));
+            let said = format!("table 'sink' ({place}) is gone: 2 rows of pipeline");
+            for part in [said.as_str(), "up to epoch 1", "Nothing was written", "Restore it", "--from-scratch"] {
+                assert!(ended.stderr.contains(part), "{file}: {part}: {}", ended.stderr);
+            }
+        }
+    }
+    assert_eq!(sql(&server, "SELECT to_regclass('there') IS NULL"), "t");
+    // A table that is computed as a whole is computed.
+    bench.good(&["run", "whole.sql"]);
+    assert_eq!(sql(&server, "SELECT count(*) FROM whole"), "2");
+    assert!(bench.good(&["run", "whole.sql"]).contains("nothing new"));
+    // Either way goes on.
+    std::fs::rename(bench.path("here"), bench.path("lake/here")).unwrap();
+    bench.good(&["run", "here.sql"]);
+    assert_eq!(bench.query("lake://here", "SELECT count(*) FROM t"), "3");
+    bench.good(&["run", "there.sql", "--from-scratch", "--yes"]);
+    assert_eq!(sql(&server, "SELECT count(*) FROM there"), "3");
+    // A sink that is another one now has lost nothing.
+    bench.write(
+        "there.sql",
+        format!("{rows} WAREHOUSE LOCATION 'public.other' OPTIONS ('key' 'n');\nREPLACE INTO sink SELECT * FROM rows;\n"),
+    );
+    bench.good(&["run", "there.sql"]);
+}

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use connectors::context::TableSpec;
+use connectors::context::{TableComments, TableSpec};
 use connectors::registry::connector;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,7 @@ async fn rows_of(lab: &Lab, location: &str) -> usize {
         columns: None,
         primary_key: vec![],
         options: vec![],
+        comments: TableComments::default(),
     };
     let found = connector("DELTA").unwrap().table(&table, &session.context).await.unwrap().unwrap();
     session.datafusion().read_table(found.provider).unwrap().count().await.unwrap()

@@ -3,6 +3,7 @@
 use arrow::datatypes::{Schema, SchemaRef};
 use deltalake_core::kernel::{Action, EagerSnapshot, Metadata, MetadataExt, Protocol, StructField, StructType, new_metadata};
 
+use crate::context::COMMENT;
 use crate::error::{Error, Result};
 use crate::lake::schema::{find, grown, to_arrow, to_delta};
 use crate::sink::WriteMode;
@@ -12,10 +13,13 @@ pub(crate) fn columns(snapshot: &EagerSnapshot) -> Result<SchemaRef> {
     to_arrow(snapshot.schema().as_ref())
 }
 
-/// The actions that make a table of these columns.
+/// The actions that make a table of these columns, with their comments.
 pub(crate) fn create(schema: &Schema, partition_by: &[String]) -> Result<Vec<Action>> {
-    let metadata = new_metadata(&to_delta(schema)?, partition_by, std::iter::empty::<(String, String)>())
-        .map_err(|error| Error::internal(format!("delta metadata action: {error}")))?;
+    let wrong = |error| Error::internal(format!("delta metadata action: {error}"));
+    let mut metadata = new_metadata(&to_delta(schema)?, partition_by, std::iter::empty::<(String, String)>()).map_err(wrong)?;
+    if let Some(comment) = schema.metadata().get(COMMENT) {
+        metadata = metadata.with_description(comment.clone()).map_err(wrong)?;
+    }
     // The oldest protocol that has all types used here: any reader of Delta reads it.
     let protocol: Protocol = serde_json::from_value(serde_json::json!({"minReaderVersion": 1, "minWriterVersion": 2}))
         .map_err(|error| Error::internal(format!("delta protocol action: {error}")))?;

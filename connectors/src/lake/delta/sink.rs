@@ -15,7 +15,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use parquet::arrow::async_reader::AsyncFileReader;
 
 use crate::clock::Clock;
-use crate::context::{Context, TableSpec};
+use crate::context::{Context, TableComments, TableSpec};
 use crate::error::{Error, Result};
 use crate::faults::{AFTER_TABLE_COMMIT, BEFORE_TABLE_COMMIT, FILES_COPIED, point};
 use crate::lake::COMMIT_ATTEMPTS;
@@ -42,6 +42,7 @@ pub(crate) struct DeltaSink {
     log: LogStoreRef,
     partition_by: Vec<String>,
     declared: Option<SchemaRef>,
+    comments: TableComments,
     key: Vec<String>,
     order_by: Vec<String>,
     runtime: Arc<RuntimeEnv>,
@@ -85,6 +86,7 @@ impl DeltaSink {
             lake: context.stores.lake()?,
             partition_by: table.partition_by.clone(),
             declared: table.columns.clone(),
+            comments: table.comments.clone(),
             key: if key.is_empty() { table.primary_key.clone() } else { key },
             order_by: options.list("order_by"),
             runtime: Arc::clone(&context.runtime),
@@ -138,10 +140,10 @@ impl DeltaSink {
 
     /// What makes the table, or its columns, fit the batch.
     fn table_actions(&self, snapshot: Option<&EagerSnapshot>, batch: &Batch) -> Result<Vec<Action>> {
-        let Some(snapshot) = snapshot else { return schema::create(&batch.schema, &batch.partition_by) };
+        let Some(snapshot) = snapshot else { return schema::create(&self.comments.on(&batch.schema), &batch.partition_by) };
         self.check(snapshot, batch.mode, &batch.partition_by)?;
         meet(&self.table, Some(schema::columns(snapshot)?.as_ref()), &batch.schema)?;
-        Ok(schema::grow(snapshot, &batch.schema)?.into_iter().collect())
+        Ok(schema::grow(snapshot, &self.comments.on(&batch.schema))?.into_iter().collect())
     }
 
     /// Removes `files`. Were one of them gone, its rows would be elsewhere in the table, beside those that take their place.
@@ -304,6 +306,10 @@ impl Sink for DeltaSink {
 
     async fn committed(&self, batch: &BatchId) -> Result<bool> {
         self.holds(log::snapshot(&self.log).await?.as_ref(), batch).await
+    }
+
+    async fn exists(&self) -> Result<Option<bool>> {
+        Ok(Some(log::snapshot(&self.log).await?.is_some()))
     }
 
     async fn audit(&self) -> Result<Option<Audit>> {

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::prelude::SessionContext;
 use proptest::prelude::*;
 
-use crate::context::{Context, TableSpec};
+use crate::context::{Context, TableComments, TableSpec};
 use crate::error::Error;
 use crate::lake::testing::local_lake;
 use crate::lake::{Delta, Parts};
@@ -41,6 +41,7 @@ fn spec(name: &str, partition_by: &[&str], key: &str) -> TableSpec {
         columns: None,
         primary_key: Vec::new(),
         options: if key.is_empty() { Vec::new() } else { vec![("key".into(), key.into())] },
+        comments: TableComments::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use crate::context::{Context, TableSpec};
+use crate::context::{Context, TableComments, TableSpec};
 use crate::lake::Parquet;
 use crate::lake::testing::local_lake;
 use crate::registry::Connector;
@@ -36,6 +36,7 @@ fn table() -> TableSpec {
         columns: None,
         primary_key: Vec::new(),
         options: Vec::new(),
+        comments: TableComments::default(),
     }
 }
 

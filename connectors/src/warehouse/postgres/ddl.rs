@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::target::{Target, TargetColumn};
 use super::types::{PgType, created, taken, widened};
+use crate::context::COMMENT;
 use crate::error::{Error, Result};
 use crate::sink::Change;
 use crate::warehouse::TableName;
@@ -23,6 +24,15 @@ pub(super) struct Column {
     pub(super) staged: DataType,
     /// Why a value of it is never NULL, when it is not.
     pub(super) required: Option<&'static str>,
+    /// What it is said to be, if it is new.
+    pub(super) comment: Option<String>,
+}
+
+impl Column {
+    /// One of which nothing else is known.
+    pub(super) fn new(name: &str, data_type: PgType, staged: DataType) -> Self {
+        Self { name: name.to_owned(), data_type, staged, required: None, comment: None }
+    }
 }
 
 /// What writing a query's columns means for a table.
@@ -52,7 +62,7 @@ impl Meeting {
 const REQUIRED: &str = "engine.not_null";
 
 /// Why a column of the key is never NULL.
-const OF_THE_KEY: &str =
+pub(super) const OF_THE_KEY: &str =
     "it is part of the key; leave such rows out with WHERE .. IS NOT NULL, or give them a value with coalesce";
 /// Why another one is not.
 const NOT_NULL: &str = "the table has it NOT NULL; give it a value with coalesce";
@@ -98,12 +108,13 @@ impl Meeting {
             return Err(Error::config_at(field.name(), message));
         }
         let required = column.is_required.then_some(NOT_NULL);
-        let of = |data_type: PgType, staged| Column { name: column.name.clone(), data_type, staged, required };
+        let of = |data_type: PgType, staged| Column { required, ..Column::new(&column.name, data_type, staged) };
         if let Some(staged) = taken(&column.data_type.kind, field.data_type()) {
             self.columns.push(of(column.data_type.clone(), staged));
             return Ok(());
         }
-        let wider = widened(&column.data_type.kind, field.data_type());
+        // A domain stays one.
+        let wider = widened(&column.data_type.kind, field.data_type()).filter(|_| column.data_type.is_plain());
         let staged = wider.as_ref().and_then(|wider| taken(&wider.kind, field.data_type()));
         let Some((wider, staged)) = wider.zip(staged) else { return Err(refused(name, column, field)) };
         self.alterations.push(alter_type(name, &column.name, &wider.name));
@@ -118,14 +129,17 @@ impl Meeting {
         let (table, column) = (qualified(name), quoted(field.name()));
         self.alterations.push(format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {}", data_type.name));
         self.changes.push(Change::AddColumn { name: field.name().clone(), data_type: staged.clone() });
-        self.columns.push(Column { name: field.name().clone(), data_type, staged, required: None });
+        let column = Column { comment: field.metadata().get(COMMENT).cloned(), ..Column::new(field.name(), data_type, staged) };
+        self.alterations.extend(comment_on_column(name, &column));
+        self.columns.push(column);
         Ok(())
     }
 
     fn created(&mut self, field: &Field) -> Result<()> {
         let (data_type, staged) = created(field.name(), field.data_type())?;
         let required = field.metadata().contains_key(REQUIRED).then_some(NOT_NULL);
-        self.columns.push(Column { name: field.name().clone(), data_type, staged, required });
+        let comment = field.metadata().get(COMMENT).cloned();
+        self.columns.push(Column { required, comment, ..Column::new(field.name(), data_type, staged) });
         Ok(())
     }
 }
@@ -157,13 +171,26 @@ fn refused(name: &TableName, column: &TargetColumn, field: &Field) -> Error {
     Error::config_at(field.name(), message)
 }
 
-/// The statement that makes the table. The key is made once the rows are in: an index over rows that are there is built faster.
-pub(super) fn create(name: &TableName, columns: &[Column]) -> String {
+/// The statements that make the table. The key is made once the rows are in: an index over rows that are there is built faster.
+pub(super) fn create(name: &TableName, columns: &[Column], comment: Option<&String>) -> String {
     let column = |column: &Column| {
         let null = if column.required == Some(NOT_NULL) { " NOT NULL" } else { "" };
         format!("{} {}{null}", quoted(&column.name), column.data_type.name)
     };
-    format!("CREATE TABLE {} ({})", qualified(name), columns.iter().map(column).collect::<Vec<_>>().join(", "))
+    let table = format!("CREATE TABLE {} ({})", qualified(name), columns.iter().map(column).collect::<Vec<_>>().join(", "));
+    let comment = comment.map(|comment| format!("COMMENT ON TABLE {} IS {}", qualified(name), text(comment)));
+    let comments = columns.iter().filter_map(|column| comment_on_column(name, column));
+    std::iter::once(table).chain(comment).chain(comments).collect::<Vec<_>>().join("; ")
+}
+
+fn comment_on_column(name: &TableName, column: &Column) -> Option<String> {
+    let comment = column.comment.as_ref()?;
+    Some(format!("COMMENT ON COLUMN {}.{} IS {}", qualified(name), quoted(&column.name), text(comment)))
+}
+
+/// A text as a statement takes it, whatever `standard_conforming_strings` is; without what no text has.
+fn text(text: &str) -> String {
+    format!(" E'{}'", text.replace('\0', "").replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// The statement that makes the key of a new table.

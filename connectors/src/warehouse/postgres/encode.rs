@@ -6,22 +6,24 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array,
-    Int64Array, RecordBatch, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+    Array, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, Float32Array, Float64Array,
+    Int16Array, Int32Array, Int64Array, RecordBatch, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    DataType, Date32Type, Decimal128Type, Decimal256Type, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
 };
 use arrow::json::writer::{EncoderOptions, NullableEncoder, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 
+use super::array::Items;
 use super::ddl::Column;
+use super::digits;
 use super::types::Kind;
 use crate::error::{Error, Result};
-use crate::warehouse::gate::Misfit;
+use crate::warehouse::gate::{Cut, Misfit};
 
 /// What a stream of rows begins with: the signature, no flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -132,7 +134,7 @@ pub(super) fn misfits(batch: &RecordBatch, columns: &[Column]) -> Result<Vec<Mis
         for row in 0..batch.num_rows() {
             out.clear();
             if let Err(reason) = values.write(row, &mut out) {
-                found.push(Misfit { row, column: index, reason });
+                found.push(Misfit { row, column: index, reason, cut: values.cut(row) });
             }
         }
     }
@@ -157,12 +159,14 @@ fn cut(text: &str) -> String {
     }
 }
 
-/// One column of a batch.
-struct Values<'a> {
+/// One column of a batch, or the items of its lists.
+pub(super) struct Values<'a> {
     form: Form<'a>,
     nulls: Option<NullBuffer>,
     /// Why there may be no NULL.
     required: Option<&'static str>,
+    /// The server makes something else of it.
+    is_cast: bool,
 }
 
 /// How its values are sent.
@@ -181,13 +185,18 @@ enum Form<'a> {
     Time(&'a Time64MicrosecondArray),
     Timestamp(&'a TimestampMicrosecondArray),
     Uuid(&'a StringArray),
+    /// Any number, as its digits.
+    Digits(&'a StringArray),
+    Wide(&'a Decimal256Array),
+    Oid(&'a Int64Array),
+    List(Items<'a>),
     /// Text that should be JSON; `true` where `jsonb` has its version before it.
     JsonText(&'a StringArray, bool),
     Nested(NullableEncoder<'a>, bool),
 }
 
 impl<'a> Values<'a> {
-    fn new(column: &Column, array: &'a dyn Array, field: &'a FieldRef, options: &'a EncoderOptions) -> Result<Self> {
+    pub(super) fn new(column: &Column, array: &'a dyn Array, field: &'a FieldRef, options: &'a EncoderOptions) -> Result<Self> {
         let form = match (&column.data_type.kind, array.data_type()) {
             (Kind::Boolean, DataType::Boolean) => Form::Boolean(array.as_boolean()),
             (Kind::SmallInt, DataType::Int16) => Form::SmallInt(array.as_primitive::<Int16Type>()),
@@ -198,9 +207,16 @@ impl<'a> Values<'a> {
             (Kind::Numeric(_), DataType::Decimal128(_, scale)) => {
                 Form::Numeric(array.as_primitive::<Decimal128Type>(), u8::try_from(*scale).unwrap_or(0))
             }
-            (Kind::Text(limit), DataType::Utf8) => {
+            (Kind::Numeric(_), DataType::Decimal256(..)) => Form::Wide(array.as_primitive::<Decimal256Type>()),
+            (Kind::Numeric(_), DataType::Utf8) => Form::Digits(array.as_string::<i32>()),
+            (Kind::Oid, DataType::Int64) => Form::Oid(array.as_primitive::<Int64Type>()),
+            (kind @ (Kind::Text(_) | Kind::Other), DataType::Utf8) => {
                 let texts = array.as_string::<i32>();
-                Form::Text(texts, *limit, texts.values().contains(&0))
+                let limit = if let Kind::Text(limit) = kind { *limit } else { None };
+                Form::Text(texts, limit, texts.values().contains(&0))
+            }
+            (Kind::Array(item, element), DataType::List(field)) => {
+                Form::List(Items::new(&column.name, (item.as_ref(), *element), array.as_list::<i32>(), field, options)?)
             }
             (Kind::Bytea, DataType::Binary) => Form::Bytea(array.as_binary::<i32>()),
             (Kind::Date, DataType::Date32) => Form::Date(array.as_primitive::<Date32Type>()),
@@ -218,11 +234,12 @@ impl<'a> Values<'a> {
                 return Err(Error::internal(format!("column '{name}' is {is} and was staged as {staged}")));
             }
         };
-        Ok(Self { form, nulls: array.logical_nulls().filter(|nulls| nulls.null_count() > 0), required: column.required })
+        let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+        Ok(Self { form, nulls, required: column.required, is_cast: column.data_type.sent_as().is_some() })
     }
 
     /// Whether no value needs to be looked at: none of this form can be wrong.
-    fn fit_all(&self) -> bool {
+    pub(super) fn fit_all(&self) -> bool {
         let never_wrong = match &self.form {
             Form::Boolean(_)
             | Form::SmallInt(_)
@@ -231,17 +248,42 @@ impl<'a> Values<'a> {
             | Form::Real(_)
             | Form::Double(_)
             | Form::Numeric(..)
+            | Form::Wide(_)
             | Form::Time(_) => true,
             Form::Text(texts, limit, has_nul) => limit.is_none() && !has_nul && texts.values().len() < 1 << 30,
             Form::Bytea(values) => values.values().len() < 1 << 30,
-            Form::Date(_) | Form::Timestamp(_) | Form::Uuid(_) | Form::JsonText(..) | Form::Nested(..) => false,
+            Form::List(items) => items.fit_all(),
+            Form::Date(_)
+            | Form::Timestamp(_)
+            | Form::Uuid(_)
+            | Form::Digits(_)
+            | Form::Oid(_)
+            | Form::JsonText(..)
+            | Form::Nested(..) => false,
         };
         never_wrong && (self.nulls.is_none() || self.required.is_none())
     }
 
+    /// What a column of texts holds of one that it does not take.
+    fn cut(&self, row: usize) -> Option<Cut> {
+        let Form::Text(texts, limit, _) = &self.form else { return None };
+        if texts.is_null(row) || self.is_cast {
+            return None;
+        }
+        let whole = texts.value(row);
+        let text: String = whole.chars().filter(|letter| *letter != '\0').take(limit.unwrap_or(usize::MAX)).collect();
+        let why = match limit {
+            Some(limit) if whole.chars().count() > *limit => {
+                format!("had {} characters, and the column takes {limit}: it was cut", whole.chars().count())
+            }
+            _ => "had a NUL character, which was taken out".to_owned(),
+        };
+        Some(Cut { text, reason: why })
+    }
+
     /// Adds the value of a row, with its length before it, or says why it cannot be in the table.
     #[inline]
-    fn write(&mut self, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
+    pub(super) fn write(&mut self, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             if let Some(why) = self.required {
                 return Err(format!("is NULL, and {why}"));
@@ -269,6 +311,20 @@ impl<'a> Values<'a> {
             Form::Time(values) => fixed::<8, 12>(out, values.value(row).to_be_bytes()),
             Form::Timestamp(values) => fixed::<8, 12>(out, timestamp(values.value(row))?.to_be_bytes()),
             Form::Uuid(values) => fixed::<16, 20>(out, uuid(values.value(row))?),
+            Form::Digits(values) => return digits::write(out, values.value(row)),
+            Form::Wide(values) => return digits::write(out, &values.value_as_string(row)),
+            Form::Oid(values) => {
+                let value = values.value(row);
+                let oid = u32::try_from(value).map_err(|_| format!("is {value}, and an oid is from 0 to {}", u32::MAX))?;
+                fixed::<4, 8>(out, oid.to_be_bytes());
+            }
+            Form::List(items) => {
+                let start = out.len();
+                out.extend_from_slice(&[0; 4]);
+                items.write(row, out)?;
+                let length = length(out.len() - start - 4)?;
+                out[start..start + 4].copy_from_slice(&length);
+            }
             Form::JsonText(values, is_binary) => {
                 let text = values.value(row);
                 if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {

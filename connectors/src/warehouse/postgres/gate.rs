@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 
-use super::ddl::Column;
+use super::ddl::{Column, OF_THE_KEY};
 use super::encode::{cast_to, misfits};
 use crate::error::Result;
 use crate::warehouse::gate::{Columns, Misfit};
@@ -22,5 +22,9 @@ impl Columns for GateColumns {
 
     fn may_be_null(&self, column: usize) -> bool {
         self.0[column].required.is_none()
+    }
+
+    fn may_be_cut(&self, column: usize) -> bool {
+        self.0[column].required != Some(OF_THE_KEY)
     }
 }

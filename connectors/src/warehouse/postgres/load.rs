@@ -19,7 +19,9 @@ use super::encode::{Encoder, cast_to};
 use super::error::error;
 use super::ledger::{Ledger, begin, lock};
 use super::target::Target;
+use super::texts::{self, Texts};
 use super::upsert::{STAGE, create_stage, merge};
+use crate::context::COMMENT;
 use crate::error::{Error, Result};
 use crate::faults::{AFTER_TABLE_COMMIT, BEFORE_TABLE_COMMIT, FILES_COPIED, point};
 use crate::parquet_object::ObjectReader;
@@ -143,7 +145,10 @@ impl Load<'_> {
         }
         let (into, rest) = match &target {
             None => {
-                transaction.batch_execute(&create(self.name, columns)).await.map_err(error)?;
+                transaction
+                    .batch_execute(&create(self.name, columns, self.schema.metadata().get(COMMENT)))
+                    .await
+                    .map_err(error)?;
                 (table, if is_upsert { vec![add_key(self.name, self.key)] } else { Vec::new() })
             }
             Some(target) if is_upsert => {
@@ -174,7 +179,12 @@ impl Load<'_> {
             return Ok(0);
         }
         let names = list(columns.iter().map(|column| &column.name));
-        let statement = format!("COPY {into} ({names}) FROM STDIN (FORMAT binary)");
+        let texts = Texts::of(columns);
+        if let Some(texts) = &texts {
+            transaction.batch_execute(&texts.create(into)).await.map_err(error)?;
+        }
+        let place = if texts.is_some() { texts::PLACE } else { into };
+        let statement = format!("COPY {place} ({names}) FROM STDIN (FORMAT binary)");
         let mut server = pin!(transaction.copy_in::<str, Bytes>(&statement).await.map_err(error)?);
         let shown = qualified(self.name);
         let mut encoder = Encoder::new(&shown, columns);
@@ -189,6 +199,9 @@ impl Load<'_> {
         let rows = server.finish().await.map_err(error)?;
         if rows != encoded {
             return Err(Error::internal(format!("{encoded} rows were sent and {rows} taken")));
+        }
+        if let Some(texts) = &texts {
+            transaction.batch_execute(&texts.take(into)).await.map_err(error)?;
         }
         Ok(rows)
     }

@@ -14,15 +14,14 @@ use super::load::Load;
 use super::preload::{Order, PostgresPreload};
 use super::target::Target;
 use crate::clock::Clock;
-use crate::context::{Context, TableSpec};
+use crate::context::{Context, TableComments, TableSpec};
 use crate::error::{Error, Result};
-use crate::on_error::OnError;
 use crate::options::Options;
 use crate::postgres::{Client, ConnectionConfig};
 use crate::registry::Connector;
 use crate::sink::{Audit, Batch, BatchId, Change, Gate, Preload, Receipt, Sink, SinkPlan, WriteMode};
 use crate::stores::Location;
-use crate::warehouse::gate::ColumnGate;
+use crate::warehouse::gate::{ColumnGate, Handling};
 use crate::warehouse::{TableName, Warehouse};
 
 /// Tries of one load. A try that fails for a reason that may pass leaves nothing behind.
@@ -40,10 +39,11 @@ pub(crate) struct PostgresSink {
     config: ConnectionConfig,
     lake: Location,
     declared: Option<SchemaRef>,
+    comments: TableComments,
     key: Vec<String>,
     order_by: Vec<String>,
-    /// What becomes of rows that do not fit, and the share of them that may be such.
-    on_error: (OnError, f64),
+    /// What becomes of rows that do not fit.
+    handling: Handling,
     clock: Arc<dyn Clock>,
 }
 
@@ -67,14 +67,16 @@ impl PostgresSink {
             config: config.clone(),
             lake: context.stores.lake()?,
             declared: table.columns.clone(),
+            comments: table.comments.clone(),
             key: if key.is_empty() { table.primary_key.clone() } else { key },
             order_by: options.list("order_by"),
-            on_error: OnError::read(&options)?,
+            handling: Handling::read(&options)?,
             clock: Arc::clone(&context.clock),
         })
     }
 
     async fn attempt(&self, batch: &Batch) -> Result<()> {
+        let batch = &Batch { schema: self.comments.on(&batch.schema), ..batch.clone() };
         let mut client = Client::connect(&self.config).await?;
         let (name, ledger) = (&self.name, &self.ledger);
         let load = Load { name, ledger, schema: &batch.schema, key: &batch.key, mode: batch.mode };
@@ -120,25 +122,30 @@ impl Sink for PostgresSink {
     }
 
     async fn gate(&self, plan: &SinkPlan) -> Result<Option<Arc<dyn Gate>>> {
-        let (on_error, max_bad_ratio) = self.on_error;
         let mut client = Client::connect(&self.config).await?;
         let target = match (Target::find(client.driver(), &self.name).await?, &self.declared) {
             (None, Some(declared)) => Some(ddl::declared(&self.name, declared)?),
             (target, _) => target,
         };
         let columns = meet(&self.name, target.as_ref(), &plan.schema, &plan.key)?.columns;
-        Ok(Some(Arc::new(ColumnGate { columns: GateColumns(columns), on_error, max_bad_ratio })))
+        Ok(Some(Arc::new(ColumnGate { columns: GateColumns(columns), handling: self.handling })))
     }
 
     fn preload(&self, plan: &SinkPlan, mode: WriteMode) -> Option<Box<dyn Preload>> {
         let (table, name, ledger) = (self.table.clone(), self.name.clone(), self.ledger.clone());
-        let order = Order { table, name, ledger, config: self.config.clone(), plan: plan.clone(), mode };
+        let plan = SinkPlan { schema: self.comments.on(&plan.schema), ..plan.clone() };
+        let order = Order { table, name, ledger, config: self.config.clone(), plan, mode };
         Some(Box::new(PostgresPreload::begin(order)))
     }
 
     async fn committed(&self, batch: &BatchId) -> Result<bool> {
         let mut client = Client::connect(&self.config).await?;
         self.ledger.holds(client.driver(), batch).await
+    }
+
+    async fn exists(&self) -> Result<Option<bool>> {
+        let mut client = Client::connect(&self.config).await?;
+        Ok(Some(Target::find(client.driver(), &self.name).await?.is_some()))
     }
 
     async fn audit(&self) -> Result<Option<Audit>> {

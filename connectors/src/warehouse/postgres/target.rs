@@ -17,20 +17,43 @@ SELECT c.oid, c.relkind::text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = $2";
 
+/// A domain counts as the type that it is over, and of an array the type of its items is told, by name and by the number that values
+/// name it with. A modifier is the first that is given on the way to the innermost type.
 const COLUMNS: &str = "
+WITH RECURSIVE used (oid) AS (
+    SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+    UNION
+    SELECT part.oid FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid
+    CROSS JOIN LATERAL (VALUES (t.typbasetype), (t.typelem)) AS part (oid) WHERE part.oid <> 0
+),
+layers (oid, base, modifier) AS (
+    SELECT oid, oid, -1 FROM used
+    UNION ALL
+    SELECT layer.oid, t.typbasetype, CASE WHEN layer.modifier < 0 THEN t.typtypmod ELSE layer.modifier END
+    FROM layers layer JOIN pg_catalog.pg_type t ON t.oid = layer.base WHERE t.typtype = 'd'
+),
+known AS (
+    SELECT layer.oid, layer.modifier,
+        CASE WHEN t.typtype = 'e' THEN 'enum'
+             WHEN t.typname = 'citext' OR n.nspname = 'pg_catalog' THEN t.typname::text
+             ELSE '' END AS name,
+        CASE WHEN t.typcategory = 'A' AND t.typname NOT IN ('int2vector', 'oidvector') THEN t.typelem ELSE 0 END AS element
+    FROM layers layer JOIN pg_catalog.pg_type t ON t.oid = layer.base
+    JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype <> 'd'
+)
 SELECT a.attname::text,
-    CASE WHEN t.typtype = 'e' THEN 'enum'
-         WHEN t.typname = 'citext' OR n.nspname = 'pg_catalog' THEN t.typname::text
-         ELSE '' END,
-    a.atttypmod,
+    whole.name,
+    coalesce(nullif(a.atttypmod, -1), nullif(whole.modifier, -1), item.modifier, -1),
     pg_catalog.format_type(a.atttypid, a.atttypmod),
     a.attnotnull,
     a.atthasdef OR a.attidentity <> '',
     a.attgenerated <> '',
-    a.attidentity <> ''
+    a.attidentity <> '',
+    item.name,
+    whole.element
 FROM pg_catalog.pg_attribute a
-JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+JOIN known whole ON whole.oid = a.atttypid
+LEFT JOIN known item ON item.oid = whole.element
 WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum";
 
@@ -92,9 +115,14 @@ impl Target {
         for row in rows {
             let (name, type_name, modifier, shown): (String, String, i32, String) =
                 (row.get(0), row.get(1), row.get(2), row.get(3));
+            let (item, element): (Option<String>, u32) = (row.get(8), row.get(9));
+            let data_type = match item {
+                Some(item) => PgType::array_of_catalog(&item, element, modifier, &shown),
+                None => PgType::of_catalog(&type_name, modifier, &shown),
+            };
             target.columns.push(TargetColumn {
                 name,
-                data_type: PgType::of_catalog(&type_name, modifier, &shown),
+                data_type,
                 is_required: row.get(4),
                 has_default: row.get(5),
                 is_generated: row.get(6),
@@ -115,7 +143,7 @@ impl Target {
         Ok(row.first().is_some_and(|row| row.get(0)))
     }
 
-    /// Its columns in Arrow's terms; those of types that this sink has no form for are left out.
+    /// Its columns in Arrow's terms.
     pub(super) fn schema(&self) -> SchemaRef {
         let field = |column: &TargetColumn| {
             let data_type = taken(&column.data_type.kind, &arrow::datatypes::DataType::Null)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use arrow::datatypes::{DECIMAL256_MAX_PRECISION, DataType, Field, Fields, TimeUnit};
 
 use crate::error::Result;
 use crate::stored::{MAX_DIGITS, Target};
@@ -28,11 +28,26 @@ pub(super) enum Kind {
     Json,
     Jsonb,
     Uuid,
-    /// Something that this sink has no form for.
+    Oid,
+    /// Of items of a kind, which the server knows by that number.
+    Array(Box<Self>, u32),
+    /// Something that this sink has no form for: it is sent as a text, which the server casts.
     Other,
 }
 
+/// The numbers of `text` in the catalog: those of types of the server's own are the same everywhere.
+const TEXT: u32 = 25;
+
 impl Kind {
+    /// Whether any two values of it can be compared, also where one is NULL.
+    pub(super) fn is_comparable(&self) -> bool {
+        match self {
+            Self::Json | Self::Other => false,
+            Self::Array(item, _) => item.is_comparable(),
+            _ => true,
+        }
+    }
+
     /// Whether the values of a column keep their meaning when it becomes one of `wanted`: a person may be told to change it.
     pub(super) fn may_become(&self, wanted: &Self) -> bool {
         let is_whole = matches!(self, Self::SmallInt | Self::Integer | Self::BigInt);
@@ -43,10 +58,21 @@ impl Kind {
             Self::Numeric(_) => is_whole || matches!(self, Self::Numeric(_)),
             Self::Timestamp => *self == Self::Date,
             Self::TimestampTz => matches!(self, Self::Date | Self::Timestamp),
-            Self::Boolean | Self::Bytea | Self::Date | Self::Time | Self::Json | Self::Uuid | Self::Other => false,
+            Self::Boolean
+            | Self::Bytea
+            | Self::Date
+            | Self::Time
+            | Self::Json
+            | Self::Uuid
+            | Self::Oid
+            | Self::Array(..)
+            | Self::Other => false,
         }
     }
 }
+
+/// Characters of a `name`, at most: `NAMEDATALEN` less one, of bytes.
+const NAME: usize = 63;
 
 /// A type with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +103,31 @@ impl PgType {
             Kind::Json => "json".to_owned(),
             Kind::Jsonb => "jsonb".to_owned(),
             Kind::Uuid => "uuid".to_owned(),
+            Kind::Oid => "oid".to_owned(),
+            Kind::Array(item, _) => format!("{}[]", Self::new(item.as_ref().clone()).name),
         };
         Self { kind, name }
+    }
+
+    /// Whether it is the type of its kind, and no domain over that.
+    pub(super) fn is_plain(&self) -> bool {
+        Self::new(self.kind.clone()).name == self.name
+    }
+
+    /// The type that values are sent as, where it is not this one.
+    pub(super) fn sent_as(&self) -> Option<&'static str> {
+        match &self.kind {
+            Kind::Other => Some("text"),
+            Kind::Array(item, _) if **item == Kind::Other => Some("text[]"),
+            _ => None,
+        }
+    }
+
+    /// An array from the catalog: of items of a type, by that number.
+    pub(super) fn array_of_catalog(item: &str, element: u32, modifier: i32, shown: &str) -> Self {
+        let kind = Self::of_catalog(item, modifier, "").kind;
+        let element = if kind == Kind::Other { TEXT } else { element };
+        Self { kind: Kind::Array(Box::new(kind), element), name: shown.to_owned() }
     }
 
     /// From the catalog: the type's name there (of `pg_catalog`, or `enum`), its modifier, and how it is written.
@@ -101,6 +150,8 @@ impl PgType {
             }
             "text" | "enum" | "citext" => Kind::Text(None),
             "varchar" | "bpchar" => Kind::Text(limit),
+            "name" => Kind::Text(Some(NAME)),
+            "oid" => Kind::Oid,
             "bytea" => Kind::Bytea,
             "date" => Kind::Date,
             "time" => Kind::Time,
@@ -162,8 +213,10 @@ pub(super) fn taken(kind: &Kind, query: &DataType) -> Option<DataType> {
     let staged = natural(kind, query);
     let is_null = matches!(query, DataType::Null);
     let fits = match (kind, query) {
-        (Kind::Other, _) => false,
         _ if is_null => true,
+        (Kind::Array(item, _), _) => item_of(query).is_some_and(|found| taken(item, found).is_some()),
+        (Kind::Numeric(None), _) if is_text(query) => true,
+        (Kind::Oid, Int64 | UInt32) => true,
         (Kind::Boolean, DataType::Boolean)
         | (Kind::SmallInt, Int8 | UInt8 | Int16)
         | (Kind::Integer, Int8 | UInt8 | Int16 | UInt16 | Int32)
@@ -178,7 +231,7 @@ pub(super) fn taken(kind: &Kind, query: &DataType) -> Option<DataType> {
             None => true,
             Some((to_precision, to_scale)) => *to_scale >= scale && to_precision - to_scale >= whole,
         }),
-        (Kind::Text(_) | Kind::Uuid, _) => is_text(query),
+        (Kind::Text(_) | Kind::Uuid | Kind::Other, _) => is_text(query),
         (Kind::Json | Kind::Jsonb, _) => is_text(query) || query.is_nested(),
         (Kind::Bytea, _) => {
             matches!(query, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
@@ -236,21 +289,42 @@ fn natural(kind: &Kind, query: &DataType) -> Option<DataType> {
         Kind::BigInt => DataType::Int64,
         Kind::Real => DataType::Float32,
         Kind::Double => DataType::Float64,
+        // Digit by digit: no decimal holds all of them.
+        Kind::Numeric(None) if is_text(query) => DataType::Utf8,
         Kind::Numeric(limits) => {
             let (whole, scale) = digits(query).unwrap_or((1, 0));
             let scale = limits.map_or(scale, |(_, to)| to.max(scale)).max(0);
-            let precision = u8::try_from(whole.max(0) + scale).ok().filter(|precision| *precision <= MAX_DIGITS)?;
-            DataType::Decimal128(precision.max(1), i8::try_from(scale).ok()?)
+            let (precision, scale) = (u8::try_from(whole.max(0) + scale).ok()?.max(1), i8::try_from(scale).ok()?);
+            if precision > DECIMAL256_MAX_PRECISION {
+                return None;
+            }
+            if precision > MAX_DIGITS { DataType::Decimal256(precision, scale) } else { DataType::Decimal128(precision, scale) }
         }
         Kind::Json | Kind::Jsonb if query.is_nested() => plain_nested(query),
-        Kind::Text(_) | Kind::Uuid | Kind::Json | Kind::Jsonb => DataType::Utf8,
+        Kind::Text(_) | Kind::Uuid | Kind::Json | Kind::Jsonb | Kind::Other => DataType::Utf8,
+        Kind::Oid => DataType::Int64,
+        Kind::Array(item, _) => {
+            let found = item_of(query).unwrap_or(&DataType::Null);
+            DataType::List(Arc::new(Field::new("item", natural(item, found)?, true)))
+        }
         Kind::Bytea => DataType::Binary,
         Kind::Date => DataType::Date32,
         Kind::Time => DataType::Time64(TimeUnit::Microsecond),
         Kind::Timestamp => microseconds(false),
         Kind::TimestampTz => microseconds(true),
-        Kind::Other => return None,
     })
+}
+
+/// What is in a list.
+fn item_of(data_type: &DataType) -> Option<&DataType> {
+    match data_type {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => Some(item.data_type()),
+        _ => None,
+    }
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -309,7 +383,16 @@ mod tests {
         assert_eq!(taken(&Kind::Numeric(None), &DataType::UInt64), Some(DataType::Decimal128(20, 0)));
         assert_eq!(taken(&Kind::Timestamp, &microseconds(true)), None);
         assert_eq!(taken(&Kind::Uuid, &DataType::Utf8View), Some(DataType::Utf8));
-        assert_eq!(taken(&Kind::Other, &DataType::Utf8), None);
+        assert_eq!(taken(&Kind::Other, &DataType::Utf8), Some(DataType::Utf8));
+        assert_eq!(taken(&Kind::Other, &DataType::Int64), None);
+        assert_eq!(taken(&Kind::Numeric(None), &DataType::Utf8), Some(DataType::Utf8));
+        assert_eq!(taken(&Kind::Numeric(Some((38, 2))), &DataType::Utf8), None);
+        assert_eq!(taken(&Kind::Numeric(Some((50, 3))), &DataType::Decimal256(50, 3)), Some(DataType::Decimal256(50, 3)));
+        let list = |item| DataType::List(Arc::new(Field::new("item", item, true)));
+        let bigints = Kind::Array(Box::new(Kind::BigInt), 20);
+        assert_eq!(taken(&bigints, &list(DataType::Int32)), Some(list(DataType::Int64)));
+        assert_eq!(taken(&bigints, &list(DataType::Utf8)), None);
+        assert_eq!(taken(&bigints, &DataType::Int64), None);
         assert_eq!(taken(&Kind::Date, &DataType::Null), Some(DataType::Date32));
     }
 

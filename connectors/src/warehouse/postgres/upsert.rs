@@ -8,7 +8,6 @@
 
 use super::ddl::{Column, list, qualified, quoted};
 use super::target::Target;
-use super::types::Kind;
 use crate::warehouse::TableName;
 
 /// The temporary table: gone with its transaction.
@@ -34,8 +33,8 @@ pub(super) fn merge(name: &TableName, target: &Target, columns: &[Column], key: 
     let values: Vec<&Column> = columns.iter().filter(|column| !key.contains(&column.name)).collect();
     let others = defaults(target, columns);
     let row = |of: &str| values.iter().map(|column| format!("{of}.{}", quoted(&column.name))).collect::<Vec<_>>().join(", ");
-    // json, unlike jsonb, cannot be compared.
-    let is_comparable = others.is_empty() && values.iter().all(|column| column.data_type.kind != Kind::Json);
+    // json, unlike jsonb, cannot be compared, nor can some types that this sink knows nothing of.
+    let is_comparable = others.is_empty() && values.iter().all(|column| column.data_type.kind.is_comparable());
     let sets = values.iter().map(|column| format!("{0} = excluded.{0}", quoted(&column.name))).chain(others);
     let sets = sets.collect::<Vec<_>>().join(", ");
     let conflict = format!("ON CONFLICT ({})", list(key));
@@ -73,12 +72,11 @@ fn defaults(target: &Target, columns: &[Column]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::target::TargetColumn;
-    use super::super::types::PgType;
+    use super::super::types::{Kind, PgType};
     use super::*;
 
     fn column(name: &str) -> Column {
-        let staged = arrow::datatypes::DataType::Utf8;
-        Column { name: name.into(), data_type: PgType::new(Kind::Text(None)), staged, required: None }
+        Column::new(name, PgType::new(Kind::Text(None)), arrow::datatypes::DataType::Utf8)
     }
 
     fn target(names: &[&str]) -> Target {

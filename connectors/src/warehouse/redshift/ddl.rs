@@ -25,20 +25,34 @@ pub(crate) fn changes(
     let plain = |statement| Ddl { statement, widens: None };
     let stored = || columns.iter().zip(longest).filter(|(column, _)| !column.marker);
     if !table_exists {
+        let names: Vec<&str> = stored().map(|(column, _)| column.name.as_str()).collect();
         let columns: Vec<String> = stored().map(|(column, longest)| definition(column, *longest)).collect();
-        return create(table, &columns, options).into_iter().map(plain).collect();
+        let comments = options.comments.table.iter().map(|comment| comment_on("TABLE", &table.quoted(), comment));
+        let of_columns = names.iter().filter_map(|name| comment_on_column(table, name, options));
+        return create(table, &columns, options).into_iter().chain(comments).chain(of_columns).map(plain).collect();
     }
     let mut statements = Vec::new();
     let name = table.quoted();
     for (column, longest) in stored() {
         if !column.exists {
             statements.push(plain(format!("ALTER TABLE {name} ADD COLUMN {}", definition(column, *longest))));
+            statements.extend(comment_on_column(table, &column.name, options).map(plain));
         } else if let Some(width) = wider(&column.target, *longest) {
             let by_hand = widen_by_hand(table, &column.name, width);
             statements.push(Ddl { statement: widen(&name, &column.name, width), widens: Some((column.name.clone(), by_hand)) });
         }
     }
     statements
+}
+
+fn comment_on_column(table: &Relation, column: &str, options: &TableOptions) -> Option<String> {
+    let comment = options.comments.column(column)?;
+    Some(comment_on("COLUMN", &format!("{}.{}", table.quoted(), quoted(column)), comment))
+}
+
+/// COMMENT takes no expression, and whether `\` escapes in a literal depends on a setting of the session: it is written as `/`.
+fn comment_on(what: &str, name: &str, comment: &str) -> String {
+    format!("COMMENT ON {what} {name} IS '{}'", comment.replace('\\', "/").replace('\0', "").replace('\'', "''"))
 }
 
 /// The width that a column of text needs and has not.
@@ -141,6 +155,24 @@ mod tests {
                 "GRANT SELECT ON \"public\".\"posts\" TO ROLE \"analysts\"",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_said_of_new_columns_is_said_there() {
+        let table = Relation::parse("public.posts").unwrap();
+        let batch = Schema::new(vec![Field::new("Id", DataType::Int64, true), Field::new("user", DataType::Utf8, true)]);
+        let columns = [("id".to_owned(), "it's\\the id".to_owned())].into();
+        let comments = crate::context::TableComments { table: Some("posts".into()), columns };
+        let options = TableOptions { comments, ..options(&[]) };
+        let of = |existing: Option<&[TableColumn]>| {
+            let columns = load_columns(&table, &batch, existing, None).unwrap();
+            let changes = changes(&table, &columns, &[0, 3], existing.is_some(), &options);
+            changes.into_iter().map(|change| change.statement).skip(1).collect::<Vec<_>>()
+        };
+        let on_id = "COMMENT ON COLUMN \"public\".\"posts\".\"id\" IS 'it''s/the id'";
+        assert_eq!(of(None), ["COMMENT ON TABLE \"public\".\"posts\" IS 'posts'", on_id]);
+        let user = TableColumn { name: "user".into(), column_type: ColumnType::Varchar(20), nullable: true, has_default: false };
+        assert_eq!(of(Some(&[user])), [on_id]);
     }
 
     #[test]

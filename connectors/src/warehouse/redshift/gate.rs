@@ -15,12 +15,11 @@ pub(crate) struct GateColumns {
     pub(crate) columns: Vec<LoadColumn>,
     /// As the table calls them.
     pub(crate) key: Vec<String>,
-    pub(crate) too_long: TooLong,
 }
 
 impl Columns for GateColumns {
     fn misfits(&self, rows: &RecordBatch) -> Result<Vec<Misfit>> {
-        let mut checker = Checker::new(self.table.clone(), &self.columns, &self.key, self.too_long);
+        let mut checker = Checker::new(self.table.clone(), &self.columns, &self.key, TooLong::Fail);
         Ok(checker.examine(rows)?.1)
     }
 
@@ -31,5 +30,9 @@ impl Columns for GateColumns {
     fn may_be_null(&self, column: usize) -> bool {
         let column = &self.columns[column];
         !column.required && !self.key.contains(&column.name)
+    }
+
+    fn may_be_cut(&self, column: usize) -> bool {
+        !self.key.contains(&self.columns[column].name)
     }
 }

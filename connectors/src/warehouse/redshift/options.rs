@@ -1,9 +1,10 @@
 //! The options of a table in Redshift.
 
+use crate::context::TableComments;
 use crate::error::{Error, Result};
-use crate::on_error::OnError;
 use crate::options::{OptionSpec, Options};
 use crate::sink::WriteMode;
+use crate::warehouse::gate::Handling;
 use crate::warehouse::redshift::names::quoted;
 
 /// What a table may say beside its key and order.
@@ -45,11 +46,6 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         name: "deletes",
         default: "hard",
         help: "Redshift: what becomes of deleted rows: 'hard' removes them, 'soft' keeps them as they were, with the column 'deleted' set",
-    },
-    OptionSpec {
-        name: "too_long",
-        default: "fail",
-        help: "Redshift: text that no column can hold, or with a NUL in it: 'fail' stops, 'truncate' cuts it between two letters",
     },
 ];
 
@@ -114,8 +110,10 @@ pub(crate) struct TableOptions {
     pub(crate) deleted: Option<String>,
     pub(crate) deletes: Deletes,
     pub(crate) too_long: TooLong,
-    /// What becomes of rows that do not fit, and the share of them that may be such.
-    pub(crate) on_error: (OnError, f64),
+    /// What becomes of rows that do not fit.
+    pub(crate) handling: Handling,
+    /// What the table and its columns are said to be: of the statement, not of its options.
+    pub(crate) comments: TableComments,
 }
 
 impl TableOptions {
@@ -125,6 +123,7 @@ impl TableOptions {
     /// [`Error::Config`] at the option that makes no sense.
     pub(crate) fn read(options: &Options) -> Result<Self> {
         let chosen = |name: &str, choices: &[&'static str]| Ok::<_, Error>(options.choice(name, choices)?.unwrap_or(choices[0]));
+        let handling = Handling::read(options)?;
         let read = Self {
             distribution: match options.text("dist").map(str::trim) {
                 None => Distribution::Auto,
@@ -153,11 +152,9 @@ impl TableOptions {
                 "soft" => Deletes::Soft,
                 _ => Deletes::Hard,
             },
-            too_long: match chosen("too_long", &["fail", "truncate"])? {
-                "truncate" => TooLong::Truncate,
-                _ => TooLong::Fail,
-            },
-            on_error: OnError::read(options)?,
+            too_long: if handling.cuts { TooLong::Truncate } else { TooLong::Fail },
+            handling,
+            comments: TableComments::default(),
         };
         read.check(options)
     }

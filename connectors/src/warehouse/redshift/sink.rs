@@ -72,7 +72,7 @@ impl RedshiftSink {
                 columns: table.columns.clone(),
                 key: if key.is_empty() { table.primary_key.clone() } else { key },
                 order_by: options.list("order_by"),
-                options: TableOptions::read(&options)?,
+                options: TableOptions { comments: table.comments.clone(), ..TableOptions::read(&options)? },
             },
             config: RedshiftConfig::read(url, context)?,
             lake: context.stores.lake()?,
@@ -225,18 +225,23 @@ impl Sink for RedshiftSink {
     }
 
     async fn gate(&self, plan: &SinkPlan) -> Result<Option<Arc<dyn Gate>>> {
-        let (on_error, max_bad_ratio) = self.declared.options.on_error;
         let session = self.config.session().await?;
         let existing = self.columns(&session).await.map_err(|problem| problem.into_error(self.name()))?;
         let columns = load_columns(self.name(), &plan.schema, existing.as_deref(), None)?;
         let key = table_key(&plan.key, &columns);
         let table = self.name().to_string();
-        let columns = GateColumns { table, columns, key, too_long: self.declared.options.too_long };
-        Ok(Some(Arc::new(ColumnGate { columns, on_error, max_bad_ratio })))
+        let columns = GateColumns { table, columns, key };
+        Ok(Some(Arc::new(ColumnGate { columns, handling: self.declared.options.handling })))
     }
 
     async fn committed(&self, batch: &BatchId) -> Result<bool> {
         self.is_committed(batch).await.map_err(|problem| problem.into_error(self.name()))
+    }
+
+    async fn exists(&self) -> Result<Option<bool>> {
+        let session = self.config.session().await?;
+        let existing = self.columns(&session).await.map_err(|problem| problem.into_error(self.name()))?;
+        Ok(Some(existing.is_some()))
     }
 
     async fn audit(&self) -> Result<Option<Audit>> {

@@ -163,7 +163,7 @@ async fn a_slice_sees_one_moment_and_ends_at_its_limits() {
     let bytes = read(&source, None, SliceLimits { rows: u64::MAX, bytes: 1 << 20 }).await.unwrap();
     assert!(bytes.more && (4_000..20_000).contains(&bytes.ids().len()), "{}", bytes.ids().len());
     assert_eq!(source.describe(&rows.offset), "10000 rows, up to id 10000");
-    let mut slice = source.read(None, &connectors::source::SliceRequest { limits: HUGE, columns: None }).await.unwrap();
+    let mut slice = source.read(None, &connectors::source::SliceRequest::new(HUGE, None)).await.unwrap();
     let first = slice.next_batch().await.unwrap().unwrap().num_rows();
     shop.sql("DELETE FROM t WHERE id > 40000; INSERT INTO t VALUES (60000, '')");
     let mut all = first;
@@ -196,7 +196,7 @@ async fn a_connection_that_is_cut_ends_the_slice_and_keeps_what_came() {
         return;
     };
     let source = shop.source("t", &[("cursor", "id")]).await;
-    let request = connectors::source::SliceRequest { limits: HUGE, columns: None };
+    let request = connectors::source::SliceRequest::new(HUGE, None);
     let mut slice = source.read(None, &request).await.unwrap();
     let mut rows = slice.next_batch().await.unwrap().unwrap().num_rows();
     shop.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'engine'");

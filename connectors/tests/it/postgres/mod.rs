@@ -2,6 +2,7 @@
 
 mod connecting;
 mod cursors;
+mod pushdown;
 mod types;
 
 use std::sync::Arc;

@@ -205,7 +205,7 @@ async fn only_the_columns_that_are_asked_for_are_sent() {
     };
     let source: Arc<dyn Source> = shop.source("t", &[("where", "id > 500")]).await;
     for (columns, most, rows) in [(vec![0], 20_000, 500), (vec![], 20_000, 500), (vec![1], 600_000, 500)] {
-        let mut slice = source.read(None, &SliceRequest { limits: HUGE, columns: Some(columns) }).await.unwrap();
+        let mut slice = source.read(None, &SliceRequest::new(HUGE, Some(columns))).await.unwrap();
         let mut found = 0;
         while let Some(batch) = slice.next_batch().await.unwrap() {
             found += batch.num_rows();

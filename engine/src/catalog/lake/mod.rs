@@ -8,7 +8,7 @@ mod index;
 mod parquet;
 mod provider;
 
-use connectors::context::TableSpec;
+use connectors::context::{TableComments, TableSpec};
 
 pub(crate) use files::{Files, endings, is_folder, looks_like_a_place, nearest_file};
 pub(crate) use index::{FolderKind, LakeIndex, LakeTable, list as list_folder, quoted};
@@ -30,5 +30,6 @@ pub(super) fn spec(name: &str, connector: &str, location: &str) -> TableSpec {
         columns: None,
         primary_key: Vec::new(),
         options: Vec::new(),
+        comments: TableComments::default(),
     }
 }

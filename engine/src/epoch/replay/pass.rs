@@ -205,8 +205,8 @@ impl<'a> Pass<'a> {
         let name = self.request.source;
         let source = self.scope.pipeline.source(name).with_context(|| format!("source '{name}' is not in the pipeline"))?;
         let flows: Vec<&Flow> = takers.iter().filter_map(|index| self.request.flows.get(*index).copied()).collect();
-        let used = plan::columns_of(&flows, &self.scope.pipeline.context.state())?.remove(name).unwrap_or_default();
-        let used: Vec<usize> = used.into_iter().collect();
+        let wanted = plan::wanted(&flows, &self.scope.pipeline.context.state())?.remove(name).unwrap_or_default();
+        let used: Vec<usize> = wanted.columns.into_iter().collect();
         let schema = Arc::new(source.schema().project(&used)?);
         let replay = source.replay(&ReplayRequest { columns: Some(used), purpose: self.request.purpose })?;
         let rows = match self.request.purpose {

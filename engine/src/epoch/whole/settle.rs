@@ -33,7 +33,7 @@ pub struct Settled {
 }
 
 impl Settled {
-    /// Records that `flow` met and that were not in the table.
+    /// Records that `flow` met, that are no rows, and that were not in the table.
     pub fn put_aside(&self, flow: &str) -> u64 {
         self.new.get(flow).copied().unwrap_or_default()
     }
@@ -132,8 +132,8 @@ async fn met(scope: Scope<'_>, identities: &Identities, reads: &[(Flows, Found)]
 }
 
 async fn each_batch(scope: Scope<'_>, found: &Found, mut each: impl AsyncFnMut(RecordBatch) -> Result<()>) -> Result<()> {
-    let Some((table, _)) = &found.records else { return Ok(()) };
-    let plan = LogicalPlanBuilder::scan("found", provider_as_source(Arc::clone(table)), None)?.build()?;
+    let Some(records) = &found.records else { return Ok(()) };
+    let plan = LogicalPlanBuilder::scan("found", provider_as_source(Arc::clone(&records.table)), None)?.build()?;
     let mut records = bad_table::stream(scope, &plan).await?;
     while let Some(batch) = records.try_next().await.map_err(connectors::Error::from)? {
         each(batch).await?;
@@ -198,7 +198,7 @@ impl Merge<'_> {
 
     /// Adds what is not in the table yet.
     async fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        let (mut rows, mut flows) = (Vec::new(), Vec::new());
+        let (records, mut rows, mut flows) = (Records::new(batch), Vec::new(), Vec::new());
         for (index, identity) in self.identities.of(batch)?.into_iter().enumerate() {
             if !self.met.write(&identity) {
                 continue;
@@ -206,7 +206,8 @@ impl Merge<'_> {
             let by = self.met.flows(&identity).cloned().unwrap_or_default();
             rows.push(index);
             flows.push(joined(by.iter().map(String::as_str)));
-            for flow in by {
+            let is_left_out = !records.record(index)?.kept;
+            for flow in by.into_iter().filter(|_| is_left_out) {
                 *self.new.entry(flow).or_default() += 1;
             }
         }

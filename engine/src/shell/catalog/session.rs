@@ -28,7 +28,7 @@ pub(in crate::shell) const SESSION: &str = "session";
 #[derive(Debug, Clone)]
 pub(in crate::shell) enum Declared {
     /// A table that a connector opens anew for every statement, so that its newest rows are seen. Options are resolved.
-    Table { connector: &'static dyn Connector, spec: TableSpec, sql: String },
+    Table { connector: &'static dyn Connector, spec: Box<TableSpec>, sql: String },
     /// A table of files, or of a source, whose rows are found when it is read.
     Place { sql: String },
     /// A query that is planned anew whenever it is read.

@@ -201,3 +201,203 @@ fn a_warehouse_in_postgres_is_read_in_the_shell_and_its_sinks_are_listed() {
     let ended = bench.engine(&["shell", "-c", "SELECT 1 FROM warehouse.sales.order"]);
     assert!(ended.code == 1 && ended.stderr.contains("there is no table 'sales.order'"), "{}", ended.stderr);
 }
+
+const FILTERED: &str = "
+CREATE EXTERNAL TABLE orders STORED AS POSTGRES LOCATION 'sales.orders'
+OPTIONS ('url' '${URL}', 'password' '${PGPASSWORD}', 'cursor' 'updated_at');
+CREATE EXTERNAL TABLE codes STORED AS POSTGRES LOCATION 'codes' OPTIONS ('url' '${URL}', 'password' '${PGPASSWORD}');
+
+CREATE VIEW small AS SELECT o.id, o.total FROM orders o WHERE o.total < 30 AND o.updated_at >= '2026-01-01';
+CREATE EXTERNAL TABLE low   STORED AS DELTA LOCATION 'lake://low';
+CREATE EXTERNAL TABLE high  STORED AS DELTA LOCATION 'lake://high' OPTIONS ('key' 'id');
+CREATE EXTERNAL TABLE german STORED AS DELTA LOCATION 'lake://german';
+
+INSERT INTO low SELECT id FROM small;
+REPLACE INTO high SELECT id, note FROM orders WHERE updated_at >= '2026-01-01' AND id IN (150, 290, 291);
+INSERT OVERWRITE german SELECT name FROM codes WHERE name LIKE 'Ger%';
+";
+
+#[test]
+fn what_flows_leave_out_is_left_out_by_the_server_and_the_plan_says_so() {
+    let Some((server, bench)) = shop() else { return };
+    bench.write("engine.toml", "[run]\nepoch_rows = 7\n");
+    bench.write("p.sql", FILTERED);
+    let plan = bench.good(&["plan", "p.sql"]);
+    let shared = "    asks the server for 4 of 5 columns of the rows where (\"updated_at\" >= '2026-01-01 00:00:00.000000+00'::timestamptz AND \
+                  (\"total\" < '30.00'::numeric OR ";
+    // Both flows stand at the beginning, and share what is read.
+    assert_eq!(plan.matches(shared).count(), 2, "{plan}");
+    assert!(plan.contains("asks the server for 1 of 2 columns of the rows where (\"name\" LIKE 'Ger%')"), "{plan}");
+    let first = bench.run(FILTERED);
+    let counts = || {
+        let count = |table: &str| bench.query(table, "SELECT count(*) FROM t");
+        (count("lake://low"), count("lake://high"), count("lake://german"))
+    };
+    assert_eq!(counts(), ("19".into(), "3".into(), "1".into()), "{first:#}");
+    // 19 + 3 of 300, and the newest.
+    assert!(first["sinks"]["low"]["rows_in"].as_u64().unwrap() <= 23, "{first:#}");
+    // An edited query applies to rows from now on, also of those that the server left out.
+    let edited = FILTERED.replace("o.total < 30", "o.total > 400").replace("(150, 290, 291)", "(1, 2, 301)");
+    bench.run(&edited);
+    assert_eq!(counts(), ("19".into(), "3".into(), "1".into()));
+    server.sql("shop", "INSERT INTO sales.orders VALUES (301, 500, '2026-02-01'), (302, 10, '2026-02-01')").unwrap();
+    let last = bench.run(&edited);
+    assert_eq!(counts(), ("20".into(), "4".into(), "1".into()), "{last:#}");
+    let plan = bench.good(&["plan", "p.sql"]);
+    assert_eq!(
+        plan.matches("\"id\" IN ('1'::bigint, '2'::bigint, '301'::bigint)").count(),
+        2,
+        "they share what is read still: {plan}"
+    );
+}
+
+#[test]
+fn a_query_in_the_shell_takes_no_more_of_a_table_than_it_shows() {
+    let Some((server, mut bench)) = shop() else { return };
+    bench.set("ENGINE_WAREHOUSE_URL", server.url("shop"));
+    server
+        .sql("shop", "CREATE TABLE big AS SELECT g AS id, repeat('x', 100) AS v FROM generate_series(1, 300000) g; ALTER TABLE big ADD PRIMARY KEY (id)")
+        .unwrap();
+    let rows = |query: &str| bench.good(&["shell", "--format", "csv", "-c", query]);
+    let read = || -> u64 {
+        let all =
+            "SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0) FROM pg_stat_user_tables WHERE relname = 'big'";
+        server.sql("shop", all).unwrap().parse().unwrap()
+    };
+    // What building the index read is told first; the server tells of a session when it ends.
+    let settled = || {
+        let mut last = read();
+        loop {
+            std::thread::sleep(std::time::Duration::from_millis(1_200));
+            let now = read();
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+    };
+    let mut before = settled();
+    for (query, expected) in [
+        ("SELECT count(*) AS n FROM (SELECT id FROM warehouse.public.big LIMIT 10) AS some", "n\n10\n"),
+        ("SELECT id FROM warehouse.public.big WHERE id = 299999", "id\n299999\n"),
+    ] {
+        assert_eq!(rows(query), expected);
+        let now = settled();
+        assert!(now > before && now < before + 20_000, "{query}: {} rows were read", now - before);
+        before = now;
+    }
+}
+
+#[test]
+fn what_is_said_of_a_table_and_its_columns_goes_where_they_go() {
+    let Some((server, mut bench)) = shop() else { return };
+    bench.set("ENGINE_WAREHOUSE_URL", server.url("shop"));
+    let said = "SELECT coalesce(col_description('copied'::regclass, a.attnum), '-') FROM pg_attribute a
+                WHERE a.attrelid = 'copied'::regclass AND a.attnum > 0 ORDER BY a.attnum";
+    let pipeline = |more: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE orders STORED AS POSTGRES LOCATION 'sales.orders'
+             OPTIONS ('url' '${{URL}}', 'password' '${{PGPASSWORD}}', 'cursor' 'updated_at');
+
+CREATE EXTERNAL TABLE lake_orders STORED AS DELTA LOCATION 'lake://orders';
+-- Orders, it's said.
+CREATE EXTERNAL TABLE copied STORED AS WAREHOUSE LOCATION 'public.copied' OPTIONS ('key' 'id');
+INSERT INTO lake_orders SELECT id, total, total AS amount, total * 2 AS double{more} FROM orders;
+REPLACE INTO copied SELECT o.id, o.total AS amount, o.total * 2 AS double{more} FROM (SELECT * FROM orders WHERE id > 0) AS o;
+"
+        )
+    };
+    bench.run(&pipeline(""));
+    assert_eq!(server.sql("shop", said).unwrap(), "-\nwith tax\n-");
+    assert_eq!(server.sql("shop", "SELECT obj_description('copied'::regclass)").unwrap(), "Orders, it's said.");
+    let log = std::fs::read_to_string(bench.path("lake/orders/_delta_log/00000000000000000000.json")).unwrap();
+    let log: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let metadata = &log.iter().find(|action| action.get("metaData").is_some()).unwrap()["metaData"];
+    assert_eq!(metadata["description"], "one row an order");
+    let schema: Value = serde_json::from_str(metadata["schemaString"].as_str().unwrap()).unwrap();
+    let comments: Vec<&Value> = schema["fields"].as_array().unwrap().iter().map(|field| &field["metadata"]["comment"]).collect();
+    assert_eq!(serde_json::json!(comments), serde_json::json!([null, "with tax", "with tax", null]));
+
+    // Columns that come later bring theirs; what somebody said of the others meanwhile stays.
+    server
+        .sql(
+            "shop",
+            "COMMENT ON COLUMN copied.amount IS 'in EUR'; COMMENT ON COLUMN sales.orders.note IS 'by hand';
+             INSERT INTO sales.orders VALUES (301, 5, '2026-02-01')",
+        )
+        .unwrap();
+    bench.run(&pipeline(", note"));
+    assert_eq!(server.sql("shop", said).unwrap(), "-\nin EUR\n-\nby hand");
+    let columns = "SELECT \"column\", comment FROM system.columns WHERE \"table\" = 'orders' AND comment IS NOT NULL ORDER BY 1";
+    let shown = bench.engine(&["shell", "--format", "csv", "-c", columns]);
+    assert!(shown.stdout.contains("amount,with tax\nnote,by hand\ntotal,with tax"), "{}", bench.shown(&shown));
+    assert_eq!(
+        bench.query("lake://orders", "SELECT count(*), sum(amount), max(note) FROM t GROUP BY id > 0").split('|').count(),
+        3
+    );
+}
+
+#[test]
+fn a_row_with_several_bad_values_is_one_bad_row() {
+    let Some((server, bench)) = shop() else { return };
+    server
+        .sql(
+            "shop",
+            "CREATE TABLE odd (id bigint PRIMARY KEY, a date, b date, n numeric(5, 2));
+             INSERT INTO odd VALUES (1, 'infinity', '-infinity', 'NaN'), (2, '2026-01-01', 'infinity', 2), (3, NULL, NULL, 3)",
+        )
+        .unwrap();
+    let pipeline = |option: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE odd STORED AS POSTGRES LOCATION 'odd' OPTIONS ('url' '${{URL}}', 'password' '${{PGPASSWORD}}', 'cursor' \
+             'id', 'on_error' '{option}', 'max_bad_ratio' '0.7');
+             CREATE EXTERNAL TABLE out STORED AS DELTA LOCATION 'lake://{option}';\nINSERT INTO out SELECT * FROM odd;\n"
+        )
+    };
+    for (option, written, left_out) in [("quarantine", 1, 2), ("null", 3, 0)] {
+        bench.write(&format!("{option}.sql"), pipeline(option));
+        let summary: Value = serde_json::from_str(&bench.good(&["run", &format!("{option}.sql"), "--json"])).unwrap();
+        let sink = &summary["sinks"]["out"];
+        assert_eq!((&sink["rows_written"], &sink["bad_rows"]), (&written.into(), &left_out.into()), "{option}: {summary}");
+        assert_eq!(summary["bad"]["odd$bad"]["rows"], 2, "{option}: {summary}");
+        let bad = format!("lake://bad/{option}/odd");
+        let reasons = bench.query(&bad, "SELECT \"column\", kept, reason FROM t ORDER BY length(reason) DESC LIMIT 1");
+        for part in ["'infinity' is no DATE; beside it column 'b': '-infinity' is no DATE; beside it column 'n': 'NaN'", "| a"] {
+            assert!(reasons.contains(part) || reasons.starts_with(part.trim_start_matches("| ")), "{part}: {reasons}");
+        }
+        let runs = format!("SELECT rows_written, bad_rows FROM system.runs WHERE pipeline = '{option}'");
+        let runs = bench.good(&["shell", "--format", "csv", "-c", &runs]);
+        assert_eq!(runs, format!("rows_written,bad_rows\n{written},{left_out}\n"), "{option}");
+    }
+}
+
+#[test]
+fn a_table_goes_from_postgres_into_one_that_is_like_it() {
+    let Some((server, mut bench)) = shop() else { return };
+    bench.set("ENGINE_WAREHOUSE_URL", server.url("shop"));
+    server
+        .sql(
+            "shop",
+            "CREATE DOMAIN money_of_ours AS numeric(12, 2); CREATE TYPE state AS ENUM ('new', 'paid');
+             CREATE TABLE sales.things (id bigint PRIMARY KEY, tags text[], many int[], bare numeric, price money_of_ours, state state, ip inet,
+                 took interval, data jsonb, at time);
+             INSERT INTO sales.things SELECT g, ARRAY['a', NULL, g::text], ARRAY[g], g / 7.0, g, 'paid', '10.0.0.1', g * interval '1 hour',
+                 jsonb_build_object('n', g), '10:00' FROM generate_series(1, 50) g;
+             INSERT INTO sales.things (id) VALUES (51);
+             CREATE TABLE appended (LIKE sales.things); CREATE TABLE latest (LIKE sales.things INCLUDING ALL)",
+        )
+        .unwrap();
+    bench.run(
+        "CREATE EXTERNAL TABLE things STORED AS POSTGRES LOCATION 'sales.things' OPTIONS ('url' '${URL}', 'password' '${PGPASSWORD}', \
+         'cursor' 'id');
+         CREATE EXTERNAL TABLE appended STORED AS WAREHOUSE LOCATION 'public.appended';
+         CREATE EXTERNAL TABLE latest STORED AS WAREHOUSE LOCATION 'public.latest' OPTIONS ('key' 'id');
+         INSERT INTO appended SELECT * FROM things; REPLACE INTO latest SELECT * FROM things;\n",
+    );
+    for copy in ["appended", "latest"] {
+        let differences =
+            format!("SELECT count(*) FROM (SELECT t::text FROM sales.things t EXCEPT SELECT c::text FROM {copy} c) AS other");
+        assert_eq!(server.sql("shop", &differences).unwrap(), "0", "{copy}");
+        assert_eq!(server.sql("shop", &format!("SELECT count(*) FROM {copy}")).unwrap(), "51");
+    }
+}

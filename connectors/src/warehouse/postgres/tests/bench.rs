@@ -8,7 +8,7 @@ use arrow::datatypes::{Field, FieldRef, Schema};
 use testkit::postgres::Postgres;
 
 use crate::Result;
-use crate::context::{Context, TableSpec};
+use crate::context::{Context, TableComments, TableSpec};
 use crate::lake::testing::local_lake;
 use crate::registry::Connector;
 use crate::sink::{Batch, BatchId, Receipt, SinkPlan, WriteMode};
@@ -82,6 +82,7 @@ pub(super) fn spec(location: &str, key: &str) -> TableSpec {
         columns: None,
         primary_key: Vec::new(),
         options: if key.is_empty() { Vec::new() } else { vec![("key".into(), key.into())] },
+        comments: TableComments::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod contract;
+mod copies;
 mod cuts;
 mod drift;
 mod encoding;

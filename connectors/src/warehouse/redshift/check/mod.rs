@@ -12,7 +12,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::de::IgnoredAny;
 
 use crate::error::{Error, Result};
-use crate::warehouse::gate::Misfit;
+use crate::warehouse::gate::{Cut, Misfit};
 use crate::warehouse::redshift::columns::{Form, LoadColumn, file_schema};
 use crate::warehouse::redshift::nested::misfit_rows;
 use crate::warehouse::redshift::options::TooLong;
@@ -79,16 +79,23 @@ impl<'a> Checker<'a> {
         let (mut columns, mut misfits) = (Vec::with_capacity(self.columns.len()), Vec::new());
         for index in 0..self.columns.len() {
             let values = self.cast(index, given)?;
-            let mut note = |rows: Vec<usize>, what: &dyn Fn(usize) -> String| {
+            let mut note_with = |rows: Vec<usize>, what: &dyn Fn(usize) -> String, cut: &dyn Fn(usize) -> Option<Cut>| {
                 let reason = |row| format!("'{}' {}", shown(given.column(index), row), what(row));
-                misfits.extend(rows.into_iter().map(|row| Misfit { row, column: index, reason: reason(row) }));
+                misfits.extend(rows.into_iter().map(|row| Misfit { row, column: index, reason: reason(row), cut: cut(row) }));
             };
             let column = &self.columns[index];
             match misfits_of(column, &values) {
-                (rows, Reason::Said(what)) => note(rows, &|_| what.to_owned()),
+                (rows, Reason::Said(what)) => note_with(rows, &|_| what.to_owned(), &|_| None),
                 (rows, Reason::Text) if self.too_long == TooLong::Truncate && column.form == Form::Plain => drop(rows),
-                (rows, Reason::Text) => note(rows, &|row| misfit(values.as_string::<i32>().value(row), &column.target)),
+                (rows, Reason::Text) => {
+                    let text = |row| values.as_string::<i32>().value(row);
+                    let fitting =
+                        |row| Cut { text: cut(text(row), &column.target), reason: cut_reason(text(row), &column.target) };
+                    let is_plain = column.form == Form::Plain;
+                    note_with(rows, &|row| misfit(text(row), &column.target), &|row| is_plain.then(|| fitting(row)));
+                }
             }
+            let mut note = |rows, what: &dyn Fn(usize) -> String| note_with(rows, what, &|_| None);
             let values = self.truncated(index, values);
             if column.required {
                 note(nulls(&values), &|_| "is NULL, and the column is NOT NULL; give it a value, as in coalesce(..)".to_owned());
@@ -143,7 +150,7 @@ impl<'a> Checker<'a> {
 
     /// `"table 's.t': column 'v' of row 17 (k = 42): 'long...' has 70,000 bytes, ..."`.
     fn error(&self, misfit: &Misfit, rows: &RecordBatch) -> Error {
-        let Misfit { row, column, reason } = misfit;
+        let Misfit { row, column, reason, .. } = misfit;
         let names = if self.key.is_empty() { vec![0] } else { self.key.clone() };
         let which = names
             .iter()
@@ -242,6 +249,18 @@ fn misfit(text: &str, target: &ColumnType) -> String {
         text.len(),
         if matches!(target, ColumnType::Char(_)) { target.to_string() } else { "the widest VARCHAR".to_owned() }
     )
+}
+
+/// What was wrong with a text that was cut.
+fn cut_reason(text: &str, target: &ColumnType) -> String {
+    let limit = limit(target);
+    if text.len() > limit {
+        return format!("had {} bytes, and the column holds {limit}: it was cut", text.len());
+    }
+    if text.contains('\0') {
+        return "had a NUL in it, which was taken out".to_owned();
+    }
+    format!("had letters beyond ASCII, which {target} does not store: each became '?'")
 }
 
 /// What fits of a text: no NUL, cut between two letters.

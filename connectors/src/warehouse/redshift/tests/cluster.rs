@@ -10,7 +10,7 @@ use testkit::s3::{BUCKET, S3Server};
 use tokio::sync::oneshot::Receiver;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::context::{Context, TableSpec};
+use crate::context::{Context, TableComments, TableSpec};
 use crate::error::Result;
 use crate::lake::testing::local_lake;
 use crate::registry::Connector;
@@ -79,6 +79,7 @@ impl Cluster {
             columns: None,
             primary_key: vec!["id".to_owned()],
             options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            comments: TableComments::default(),
         }
     }
 
