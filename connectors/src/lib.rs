@@ -10,6 +10,8 @@ pub mod clock;
 pub mod context;
 pub mod error;
 pub mod faults;
+#[cfg(feature = "failpoints")]
+mod faulty_store;
 pub mod files;
 pub mod finding;
 pub mod glue;

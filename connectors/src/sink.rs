@@ -179,16 +179,17 @@ pub struct Passed {
 /// is dropped then: what is staged is what counts, and [`Sink::commit`] does without.
 #[async_trait]
 pub trait Preload: Send + Sync + Debug {
-    /// Takes rows, as they are staged.
+    /// Takes rows, as they are staged: waits while the table is behind, and for no longer than the preload may take. Rows that it cannot take
+    /// are let go.
     async fn write(&mut self, rows: RecordBatch);
 
-    /// There are no more rows.
+    /// There are no more rows. Waits as [`Self::write`] does.
     async fn end(&mut self);
 
-    /// Waits until the rows are taken.
+    /// Waits until the rows are taken, or the preload was given up because that takes too long.
     ///
     /// # Errors
-    /// When the table will never take them: that is found before anything is recorded.
+    /// When the table refuses them. Alone in its epoch, it always would; beside others it may lack rows that these bring.
     async fn taken(&mut self) -> Result<()>;
 
     /// Makes the batch visible, unless it is already; `None` when that is left to [`Sink::commit`].
@@ -264,8 +265,8 @@ pub trait Sink: Send + Sync + Debug {
         Ok(None)
     }
 
-    /// Begins to take the rows of an epoch while they are staged; `None` where nothing is won by that. Once it is begun, nothing else is asked of the
-    /// table's database until it is committed or given up: the pool of its connections may have a single one.
+    /// Begins to take the rows of an epoch while they are staged; `None` where nothing is won by that. While it is open, nobody waits for another
+    /// connection of the table's database without giving this one up: a pool may have a single one.
     fn preload(&self, plan: &SinkPlan, mode: WriteMode) -> Option<Box<dyn Preload>> {
         let _ = (plan, mode);
         None

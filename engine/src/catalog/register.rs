@@ -207,7 +207,9 @@ impl Update<'_> {
     fn check_same(&self, table: &Table) -> Result<()> {
         let (known, ours) = (&table.registration, &self.registration);
         let session = &self.registrar.session;
-        if self.is_warehouse || taken::is_same(session, table, &session.resolve(&spec_of(ours, ""))?, &ours.registered_by)? {
+        if self.is_warehouse && moved(known, ours)
+            || taken::is_same(session, table, &session.resolve(&spec_of(ours, ""))?, &ours.registered_by)?
+        {
             return Ok(());
         }
         bail!(
@@ -288,6 +290,11 @@ fn registration(name: TableName, pipeline: &str, sink: &Sink<'_>, facts: &TableF
         comment: None,
         registered_by: registered_by(pipeline),
     })
+}
+
+/// A table of the warehouse moves with it between the lake and databases: by who registered it, or when it is of the warehouse as it was.
+fn moved(known: &Registration, ours: &Registration) -> bool {
+    known.connector.eq_ignore_ascii_case(taken::WAREHOUSE) || known.registered_by == ours.registered_by
 }
 
 /// How the catalog names a pipeline that registers tables.

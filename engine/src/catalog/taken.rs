@@ -11,6 +11,9 @@ use super::register::{name_of, registered_by};
 use super::{Lookup, registered};
 use crate::session::Session;
 
+/// The connector of the warehouse's tables.
+pub(super) const WAREHOUSE: &str = "WAREHOUSE";
+
 /// The table that the catalog has under the name that the sink `spec` of `pipeline` would have, if that is another one.
 ///
 /// # Errors
@@ -21,7 +24,10 @@ pub(crate) async fn other(lookup: &Lookup, session: &Session, pipeline: &str, sp
     let meant = meant.as_ref().unwrap_or(&spec);
     let name = name_of(session, pipeline, meant).map_err(|error| Error::config(format!("{error:#}")))?;
     let Some(known) = lookup.find(&name).await else { return Ok(None) };
-    let is_same = is_warehouse(&spec) || is_same(session, &known, meant, &registered_by(pipeline))?;
+    // In a database, and where it was in one, it is the warehouse's own.
+    let was = &known.registration.connector;
+    let is_own = is_warehouse(&spec) && (is_warehouse(meant) || was.eq_ignore_ascii_case(WAREHOUSE));
+    let is_same = is_own || is_same(session, &known, meant, &registered_by(pipeline))?;
     Ok(Some(known).filter(|_| !is_same))
 }
 
@@ -30,9 +36,9 @@ pub(super) fn meant(session: &Session, spec: &TableSpec) -> Result<Option<TableS
     connector(&spec.connector)?.stands_for(spec, &session.context)
 }
 
-/// The warehouse has its names to itself, and moves between the lake and databases.
+/// Whether a table is of the warehouse, wherever that is.
 pub(super) fn is_warehouse(spec: &TableSpec) -> bool {
-    spec.connector.eq_ignore_ascii_case("WAREHOUSE")
+    spec.connector.eq_ignore_ascii_case(WAREHOUSE)
 }
 
 /// Whether `ours`, which `registered_by` is about to register, is the table that is known under its name.

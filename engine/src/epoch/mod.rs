@@ -2,8 +2,9 @@
 //!
 //! [`lease`] → [`slice`](mod@slice) → [`stage`] → [`record`] → [`commit`] → [`advance`]; [`recover`] finishes what a killed process left
 //! between `record` and `advance`. A crash before `record` leaves nothing visible, and the epoch is done again; after it, the
-//! sources are not read again. A [`preload`] begins the work of a commit while rows are staged. Beside them, [`quarantine`] takes the records of a source that are no rows along,
-//! [`whole`] those of tables that are read whole, and [`replay`](mod@replay) makes an epoch of those that are rows after a fix.
+//! sources are not read again. A [`preload`] begins the work of a commit while rows are staged. Beside them, [`quarantine`] takes the
+//! records of a source that are no rows along, [`whole`] those of tables that are read whole, and [`replay`](mod@replay) makes an epoch of
+//! those that are rows after a fix.
 
 pub mod advance;
 mod bad_table;

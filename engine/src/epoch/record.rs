@@ -7,6 +7,7 @@ use connectors::faults::point;
 use connectors::sink::BatchId;
 use connectors::source::Offset;
 
+use super::preload::Preloads;
 use super::stage::Staged;
 use super::{Scope, gone};
 use crate::flow::Flow;
@@ -38,7 +39,10 @@ pub async fn record(
     mut staged: Staged,
     flows: Vec<FlowRecord<'_>>,
     quarantined: Vec<FlowCheckpoint>,
+    preloads: &Preloads,
 ) -> Result<Checkpoint> {
+    // Those that are loaded already hold their tables, and look for the epoch themselves.
+    check_tables(scope, progress, flows.iter().map(|record| record.flow).filter(|flow| !preloads.has(&flow.id))).await?;
     let refused = std::mem::take(&mut staged.refused);
     let flows = flows
         .into_iter()
@@ -76,7 +80,7 @@ pub async fn record(
     Ok(checkpoint)
 }
 
-/// Whether the tables of `flows` are those that the state knows; to be asked before rows are staged.
+/// Whether the tables of `flows` are those that the state knows; to be asked before rows are staged, and again before they are recorded.
 ///
 /// An epoch is committed once: a table that has one of this number, or a later one, would pass these rows over. Only a state that is older than
 /// the table comes to that, as a backup that was restored, or a copy that another machine ran on.

@@ -148,7 +148,7 @@ async fn stage_one(
         rows = write(scope, session_state(scope, true), last_rows, sink, place, &mut watches, written).await?;
     }
     let found = reads.end().await?;
-    preloads.keep(flow, watches.preload);
+    preloads.keep(scope, flow, watches.preload);
     let refused = match watches.guard {
         Some(guard) => guard.finish(allowed).await?,
         None => None,

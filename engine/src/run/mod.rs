@@ -276,7 +276,7 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
     record::check_tables(scope, &progress, group.flows.iter().copied()).await?;
-    let mut preloads = Preloads::of(scope, &group.flows);
+    let mut preloads = Preloads::of(scope, &group.flows)?;
     let mut staged = stage::stage(scope, &group.flows, &slices.tables(), &folder, Share::OfAnInput, &mut preloads).await?;
     let settled = settle(scope, &progress, &folder, &mut staged).await?;
     let quarantined = quarantine::stage(scope, &slices, &group.flows, &progress, &folder, &mut staged).await?;
@@ -292,7 +292,7 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
     });
     let records = records.collect();
     let aside = settled.flows.into_iter().chain(quarantined).collect();
-    let checkpoint = record::record(scope, &progress, &folder_name, staged, records, aside).await?;
+    let checkpoint = record::record(scope, &progress, &folder_name, staged, records, aside, &preloads).await?;
     finish(scope, &checkpoint, preloads).await?;
     Ok(slices.more())
 }
@@ -375,13 +375,13 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
     record::check_tables(scope, &progress, [&current]).await?;
-    let mut preloads = Preloads::of(scope, &[&current]);
+    let mut preloads = Preloads::of(scope, &[&current])?;
     let mut staged = stage::stage(scope, &[&current], &BTreeMap::new(), &folder, Share::OfAnInput, &mut preloads).await?;
     let rows_in = staged.stages.iter().map(crate::state::StageCheckpoint::rows).sum();
     let settled = settle(scope, &progress, &folder, &mut staged).await?;
     let bad_rows = settled.put_aside(&current.id);
     let record = FlowRecord { flow: &current, rows_in, bad_rows, offsets: now.offsets, identities: now.identities };
-    let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record], settled.flows).await?;
+    let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record], settled.flows, &preloads).await?;
     finish(scope, &checkpoint, preloads).await?;
     Ok(true)
 }

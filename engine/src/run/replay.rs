@@ -183,11 +183,10 @@ async fn prepare(scope: Scope<'_>, source: &str, work: &Work) -> Result<Option<P
     let folder_name = folder_name(scope, &progress);
     let folder = staging_folder(scope.session, &scope.pipeline.name)?.join(&folder_name);
     let records = if passed.tally.rows > 0 { records(&flows, &passed, &progress) } else { Vec::new() };
-    record::check_tables(scope, &progress, records.iter().map(|record| record.flow)).await?;
     let (mut staged, bad, replacement) = stage(scope, request, &passed, &folder).await?;
     let mut aside = settle(scope, &progress, &folder, &mut staged).await?.flows;
     aside.push(bad);
-    let checkpoint = record::record(scope, &progress, &folder_name, staged, records, aside).await?;
+    let checkpoint = record::record(scope, &progress, &folder_name, staged, records, aside, &Preloads::default()).await?;
     Ok(Some(Prepared { passed, epoch: Some((checkpoint, replacement)) }))
 }
 

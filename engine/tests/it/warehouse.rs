@@ -219,6 +219,23 @@ fn rows_that_the_server_refuses_end_the_run_before_anything_is_recorded() {
 }
 
 #[test]
+fn rows_that_refer_to_others_of_their_epoch_are_loaded_behind_them() {
+    let Some(server) = server() else { return };
+    sql(&server, "CREATE TABLE customers (n BIGINT PRIMARY KEY); CREATE TABLE orders (v BIGINT, n BIGINT REFERENCES customers)");
+    let bench = checked(&server);
+    bench.write(
+        "p.sql",
+        "CREATE EXTERNAL TABLE rows (n BIGINT, v BIGINT) STORED AS CSV LOCATION 'rows.csv';
+         CREATE EXTERNAL TABLE customers STORED AS WAREHOUSE LOCATION 'public.customers' OPTIONS ('key' 'n');
+         CREATE EXTERNAL TABLE orders STORED AS WAREHOUSE LOCATION 'public.orders';
+         REPLACE INTO customers SELECT n FROM rows;
+         INSERT INTO orders SELECT v, n FROM rows;",
+    );
+    bench.good(&["run", "p.sql"]);
+    assert_eq!(sql(&server, "SELECT v, n FROM orders JOIN customers USING (n) ORDER BY n"), "10|1\n200|2\n30|3");
+}
+
+#[test]
 fn an_epoch_that_the_server_refuses_is_dropped_when_it_is_told_so_and_read_again() {
     let Some(server) = server() else { return };
     // Which is looked at when the transaction ends.

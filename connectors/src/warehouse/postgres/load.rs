@@ -6,12 +6,14 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use futures::{SinkExt, Stream, StreamExt, TryStreamExt, stream};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use tokio::time::timeout;
 use tokio_postgres::{Client, Transaction};
 
 use super::ddl::{Column, Meeting, add_key, create, list, meet, qualified};
@@ -39,6 +41,9 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// A change of columns waits so long for those who read the table; meanwhile all who come later wait behind it.
 const ALTER_PATIENCE: &str = "SET LOCAL lock_timeout = '5s'";
 
+/// A load waits so long for another before it says so.
+const QUEUED: Duration = Duration::from_secs(10);
+
 /// Rows on their way into a table.
 #[derive(Debug)]
 pub(super) struct Load<'a> {
@@ -65,9 +70,10 @@ impl Load<'_> {
     /// # Errors
     /// [`Error::Transient`] when another try may succeed; the table has then all of the batch, or nothing of it.
     pub(super) async fn run(&self, client: &mut Client, lake: &Location, batch: &Batch) -> Result<()> {
-        self.prepare(client).await?;
+        self.ledger.prepare(client).await?;
+        self.grow(client).await?;
         let transaction = begin(client).await?;
-        let loads = self.ledger.begin(&transaction).await?;
+        let loads = self.queue(&transaction).await?;
         if self.ledger.holds_batch(&transaction, batch).await? {
             return transaction.rollback().await.map_err(error);
         }
@@ -76,15 +82,21 @@ impl Load<'_> {
         self.commit(transaction, &taken, batch, loads).await
     }
 
-    /// The ledger, and columns that are new or wider.
-    ///
-    /// # Errors
-    /// When the role may not.
-    pub(super) async fn prepare(&self, client: &mut Client) -> Result<()> {
-        self.ledger.prepare(client).await?;
-        self.grow(client).await
+    /// Waits for those who load the table now, and says so when that takes long.
+    async fn queue(&self, transaction: &Transaction<'_>) -> Result<i64> {
+        let mut turn = pin!(self.ledger.begin(transaction));
+        if let Ok(loads) = timeout(QUEUED, &mut turn).await {
+            return loads;
+        }
+        tracing::warn!(
+            table = qualified(self.name),
+            "waiting: somebody else loads the table, or is gone and the server has not noticed yet"
+        );
+        turn.await
     }
 
+    /// Ends a transaction that has taken the rows of `batch`.
+    ///
     /// # Errors
     /// As [`Self::run`].
     pub(super) async fn commit(&self, transaction: Transaction<'_>, taken: &Taken, batch: &Batch, loads: i64) -> Result<()> {

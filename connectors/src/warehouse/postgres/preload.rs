@@ -1,30 +1,39 @@
 //! The load of an epoch begun while its rows are staged: one transaction, open until the epoch is recorded.
 //!
 //! It works in a task of its own on a connection of its own, so that rows are read, staged and loaded at once. Nothing depends on it: a
-//! connection that is lost, a load of somebody else that is under way, an epoch that takes long, each end it, and the load is done over from
-//! the staged files. Only what the table refuses is worth knowing at once.
+//! connection that is lost, a load of somebody else that is under way, columns that are to be added first, an epoch that takes long, each end it,
+//! and the load is done over from the staged files.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
+use tokio_postgres::Transaction;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::error::error;
 use super::ledger::{Ledger, begin};
-use super::load::Load;
+use super::load::{Load, Taken};
 use crate::error::{Error, Result};
 use crate::postgres::{Client, ConnectionConfig};
 use crate::sink::{Batch, Preload, Receipt, SinkPlan, WriteMode};
 use crate::warehouse::TableName;
 
-/// A connection, and the right to load, are waited for so long: all that time nothing is staged either.
+/// A connection with a transaction is waited for so long: all that time nothing is staged either.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A transaction takes rows for so long, and waits so long to be committed: who wants to change the table waits for it, and everyone else behind him.
+/// Rows are taken for so long, put into the table for so long, and wait so long to be committed: who wants to change the table waits for it,
+/// and everyone else behind him.
 const LONGEST: Duration = Duration::from_secs(60);
+/// A transaction that is given up is waited for so long.
+const LEAVE: Duration = Duration::from_secs(5);
+/// A server ends the transaction of a machine that is gone, so that another may load.
+const WATCHED: &str = "SET LOCAL idle_in_transaction_session_timeout = '90s'; SET LOCAL tcp_keepalives_idle = 30; \
+                       SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 3";
 
 /// What is to be loaded, and where.
 #[derive(Debug)]
@@ -36,15 +45,17 @@ pub(super) struct Order {
     pub(super) config: ConnectionConfig,
     pub(super) plan: SinkPlan,
     pub(super) mode: WriteMode,
+    /// Set when there was not the time for it: the next epoch would fare no better.
+    pub(super) is_late: Arc<AtomicBool>,
 }
 
-/// A load that was begun. When it is dropped, the transaction is rolled back.
+/// A load that was begun. When it is dropped, so is its connection.
 #[derive(Debug)]
 pub(super) struct PostgresPreload {
     rows: Option<mpsc::Sender<Message>>,
     taken: Option<oneshot::Receiver<()>>,
     batch: Option<oneshot::Sender<Batch>>,
-    task: Option<JoinHandle<Result<()>>>,
+    task: Option<AbortOnDropHandle<Result<()>>>,
 }
 
 #[derive(Debug)]
@@ -58,10 +69,10 @@ impl PostgresPreload {
         let (rows, received) = mpsc::channel(1);
         let (says_taken, taken) = oneshot::channel();
         let (batch, committed) = oneshot::channel();
-        let task = tokio::spawn(async move {
+        let task = AbortOnDropHandle::new(tokio::spawn(async move {
             let done = order.run(received, says_taken, committed).await;
             done.map_err(|error| error.context(format!("table '{}' in {}", order.table, order.config.shown())))
-        });
+        }));
         Self { rows: Some(rows), taken: Some(taken), batch: Some(batch), task: Some(task) }
     }
 
@@ -99,10 +110,9 @@ impl Preload for PostgresPreload {
             return Ok(());
         }
         match self.end_of_task().await {
-            // The staged files would fare no better.
             Err(error @ (Error::Data { .. } | Error::Auth { .. })) => Err(error),
             Err(error) => {
-                tracing::debug!(%error, "rows are loaded when they are staged");
+                said(&error, "rows are loaded when they are staged");
                 Ok(())
             }
             Ok(()) => Ok(()),
@@ -114,7 +124,7 @@ impl Preload for PostgresPreload {
         match self.end_of_task().await {
             Ok(()) => is_told.then(|| batch.receipt()),
             Err(error) => {
-                tracing::debug!(%error, "the load is done over from the staged files");
+                said(&error, "the load is done over from the staged files");
                 None
             }
         }
@@ -123,8 +133,16 @@ impl Preload for PostgresPreload {
     async fn abandon(mut self: Box<Self>) {
         (self.rows, self.batch) = (None, None);
         if let Err(error) = self.end_of_task().await {
-            tracing::debug!(%error, "a load was given up");
+            said(&error, "a load was given up");
         }
+    }
+}
+
+fn said(error: &Error, what: &str) {
+    if matches!(error, Error::Internal { .. }) {
+        tracing::warn!(%error, "{what}");
+    } else {
+        tracing::debug!(%error, "{what}");
     }
 }
 
@@ -132,33 +150,68 @@ impl Order {
     /// One transaction: takes the rows, says so, and commits when it is told the batch that they are.
     async fn run(
         &self,
-        rows: mpsc::Receiver<Message>,
+        mut rows: mpsc::Receiver<Message>,
         taken: oneshot::Sender<()>,
         batch: oneshot::Receiver<Batch>,
     ) -> Result<()> {
+        // An epoch without rows has nothing to do with the database, or empties a table.
+        let Some(Message::Rows(first)) = rows.recv().await else { return Err(given_up()) };
+        let mut client = self.in_time(PATIENCE, Client::connect(&self.config)).await?;
+        let client = client.driver();
+        self.in_time(PATIENCE, self.ledger.prepare(client)).await?;
+        let transaction = self.in_time(PATIENCE, begin(client)).await?;
         let load =
             Load { name: &self.name, ledger: &self.ledger, schema: &self.plan.schema, key: &self.plan.key, mode: self.mode };
-        let waited = || Error::transient(format!("{} s were not enough to begin", PATIENCE.as_secs()));
-        let until = Instant::now() + PATIENCE;
-        let mut client = timeout_at(until, Client::connect(&self.config)).await.map_err(|_| waited())??;
-        let client = client.driver();
-        timeout_at(until, load.prepare(client)).await.map_err(|_| waited())??;
-        let transaction = timeout_at(until, begin(client)).await.map_err(|_| waited())??;
-        let loads = self.ledger.try_begin(&transaction).await?;
-        let took = timeout(LONGEST, load.take(&transaction, received(rows))).await;
-        let mut took = took.map_err(|_| Error::transient(format!("{} s were not enough", LONGEST.as_secs())))??;
-        took.settle(&transaction).await?;
-        taken.send(()).map_err(|()| given_up())?;
-        let batch = timeout(LONGEST, batch).await.ok().and_then(std::result::Result::ok).ok_or_else(given_up)?;
-        if self.ledger.holds_batch(&transaction, &batch).await? {
-            return transaction.rollback().await.map_err(error);
+        let rows = stream::once(async { Ok(first) }).chain(received(rows));
+        match self.fill(&load, &transaction, rows, taken, batch).await {
+            Ok((filled, batch, loads)) => load.commit(transaction, &filled, &batch, loads).await,
+            Err(error) => {
+                // Else the server would hear of it from a connection that is gone.
+                if timeout(LEAVE, transaction.rollback()).await.is_err() {
+                    tracing::debug!("a server did not take leave");
+                }
+                Err(error)
+            }
         }
-        load.commit(transaction, &took, &batch, loads).await
     }
-}
 
-fn given_up() -> Error {
-    Error::transient("the rows were given up")
+    /// The rows are in the table; with the batch that they are, and how often the table was loaded.
+    async fn fill(
+        &self,
+        load: &Load<'_>,
+        transaction: &Transaction<'_>,
+        rows: impl Stream<Item = Result<RecordBatch>>,
+        taken: oneshot::Sender<()>,
+        batch: oneshot::Receiver<Batch>,
+    ) -> Result<(Taken, Batch, i64)> {
+        let prepared = async {
+            transaction.batch_execute(WATCHED).await.map_err(error)?;
+            self.ledger.try_begin(transaction).await
+        };
+        let loads = self.in_time(PATIENCE, prepared).await?;
+        let mut filled = self.in_time(LONGEST, load.take(transaction, rows)).await?;
+        self.in_time(LONGEST, filled.settle(transaction)).await?;
+        taken.send(()).map_err(|()| given_up())?;
+        let batch = self.in_time(LONGEST, async { batch.await.map_err(|_| given_up()) }).await?;
+        if self.ledger.holds_batch(transaction, &batch).await? {
+            return Err(Error::transient(format!("{} is there already", batch.id)));
+        }
+        Ok((filled, batch, loads))
+    }
+
+    /// What `work` comes to, if it does so in time.
+    async fn in_time<T>(&self, time: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+        timeout(time, work).await.unwrap_or_else(|_| {
+            if !self.is_late.swap(true, Ordering::Relaxed) {
+                tracing::info!(
+                    table = self.table,
+                    seconds = time.as_secs(),
+                    "loading while rows are staged takes too long here: from now on they are loaded when they are staged"
+                );
+            }
+            Err(Error::transient(format!("{} s were not enough", time.as_secs())))
+        })
+    }
 }
 
 /// Rows until the end of them; without an end they are not all.
@@ -168,4 +221,8 @@ fn received(rows: mpsc::Receiver<Message>) -> impl Stream<Item = Result<RecordBa
         Some(Message::End) => Ok(None),
         None => Err(given_up()),
     })
+}
+
+fn given_up() -> Error {
+    Error::transient("the rows were given up")
 }

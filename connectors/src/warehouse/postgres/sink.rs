@@ -1,6 +1,7 @@
 //! The sink: what a query would do to a table, whether a batch is in it, and the tries that bring it there.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
@@ -44,6 +45,8 @@ pub(crate) struct PostgresSink {
     order_by: Vec<String>,
     /// What becomes of rows that do not fit.
     handling: Handling,
+    /// Loads are not begun while rows are staged: there was not the time for one.
+    is_late: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
 }
 
@@ -71,6 +74,7 @@ impl PostgresSink {
             key: if key.is_empty() { table.primary_key.clone() } else { key },
             order_by: options.list("order_by"),
             handling: Handling::read(&options)?,
+            is_late: Arc::default(),
             clock: Arc::clone(&context.clock),
         })
     }
@@ -132,9 +136,13 @@ impl Sink for PostgresSink {
     }
 
     fn preload(&self, plan: &SinkPlan, mode: WriteMode) -> Option<Box<dyn Preload>> {
+        if self.is_late.load(Ordering::Relaxed) {
+            return None;
+        }
         let (table, name, ledger) = (self.table.clone(), self.name.clone(), self.ledger.clone());
         let plan = SinkPlan { schema: self.comments.on(&plan.schema), ..plan.clone() };
-        let order = Order { table, name, ledger, config: self.config.clone(), plan, mode };
+        let (config, is_late) = (self.config.clone(), Arc::clone(&self.is_late));
+        let order = Order { table, name, ledger, config, plan, mode, is_late };
         Some(Box::new(PostgresPreload::begin(order)))
     }
 

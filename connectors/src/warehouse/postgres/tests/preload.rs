@@ -69,7 +69,9 @@ async fn a_batch_that_is_in_already_is_not_brought_again() {
     let (table, rows) = (spec("once", ""), numbers(0..10));
     let batch = bench.batch(&table, 1, WriteMode::Append, &rows).await.unwrap();
     bench.commit(&table, &batch).await.unwrap();
-    assert!(begun(&bench, &table, &batch, &rows).await.commit(&batch).await.is_some());
+    // The sink knows what to say to that.
+    assert_eq!(begun(&bench, &table, &batch, &rows).await.commit(&batch).await, None);
+    assert_eq!(bench.commit(&table, &batch).await.unwrap().rows, 10);
     assert_eq!(bench.sql("SELECT count(*) FROM once"), "10");
 
     // Other rows of the same number were staged by an engine on a copy of the state.
@@ -103,6 +105,33 @@ async fn what_is_given_up_leaves_nothing_and_makes_nobody_wait() {
     drop(preload);
     assert_eq!(bench.commit(&table, &batch).await.unwrap().rows, 10);
     assert_eq!(bench.sql("SELECT count(*) FROM \"left\""), "10");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_that_are_to_be_added_are_left_to_the_sink() {
+    let Some(bench) = Bench::start() else { return };
+    bench.sql("CREATE TABLE narrow (id bigint)");
+    let (table, rows) = (spec("narrow", ""), numbers(0..10));
+    let batch = bench.batch(&table, 1, WriteMode::Append, &rows).await.unwrap();
+    let mut preload = begun(&bench, &table, &batch, &rows).await;
+    preload.taken().await.unwrap();
+    let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'narrow'";
+    assert_eq!(bench.sql(columns), "1", "the table was changed before anything was recorded");
+    assert_eq!(preload.commit(&batch).await, None);
+    bench.commit(&table, &batch).await.unwrap();
+    assert_eq!((bench.sql(columns), bench.sql("SELECT sum(v) FROM narrow")), ("2".into(), "90".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_epoch_without_rows_does_not_touch_the_database() {
+    let Some(bench) = Bench::start() else { return };
+    let (table, rows) = (spec("nothing.at_all", ""), numbers(0..0));
+    let sink = Warehouse.sink(&table, &bench.context).await.unwrap();
+    let plan = sink.plan(&rows.schema(), WriteMode::Append).await.unwrap();
+    let mut preload = sink.preload(&plan, WriteMode::Append).unwrap();
+    preload.end().await;
+    preload.taken().await.unwrap();
+    assert_eq!(bench.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'nothing'"), "0");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

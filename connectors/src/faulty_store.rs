@@ -16,7 +16,7 @@ use object_store::{
 use crate::faults::{AFTER_EFFECT, BEFORE_EFFECT, point};
 
 #[derive(Debug)]
-pub(super) struct FaultyStore(pub(super) Arc<dyn ObjectStore>);
+pub(crate) struct FaultyStore(pub(crate) Arc<dyn ObjectStore>);
 
 impl std::fmt::Display for FaultyStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

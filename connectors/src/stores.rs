@@ -21,9 +21,6 @@ use crate::faults::{AFTER_EFFECT, BEFORE_EFFECT, point};
 use crate::secrets::without_secrets;
 use crate::sqs::{Inbox, Queue, QueueUrl};
 
-#[cfg(feature = "failpoints")]
-mod faulty;
-
 /// What can be written to as well as read.
 const SCHEMES: [&str; 3] = ["file", "s3", "s3a"];
 
@@ -230,7 +227,7 @@ impl Stores {
         }
         let store = build()?;
         #[cfg(feature = "failpoints")]
-        let store: Arc<dyn ObjectStore> = Arc::new(faulty::FaultyStore(store));
+        let store: Arc<dyn ObjectStore> = Arc::new(crate::faulty_store::FaultyStore(store));
         open.insert(root.to_owned(), Arc::clone(&store));
         Ok(store)
     }
