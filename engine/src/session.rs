@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use connectors::clock::{Clock, SystemClock};
 use connectors::context::{Context, TableSpec};
+use connectors::options::parse_duration;
 use connectors::reddit::RedditConfig;
 use connectors::source::SliceLimits;
 use connectors::staging::StagingSizes;
@@ -216,6 +217,7 @@ fn warehouse(settings: &Settings) -> WarehouseConfig {
         staging: text("staging"),
         iam_role: text("iam_role"),
         endpoint: text("endpoint"),
+        statement_timeout: settings.text("warehouse.statement_timeout").and_then(parse_duration),
     }
 }
 

@@ -22,12 +22,16 @@ pub enum FaultKind {
     CutDuringCopy,
     /// COPY takes so much longer; it can be cancelled meanwhile.
     SlowCopy(Duration),
+    /// The Data API does what a request says, and the connection ends without an answer.
+    LoseAnswer,
+    /// The Data API refuses a request because there were too many.
+    Throttle,
 }
 
 /// Something that goes wrong once.
 ///
 /// In SQL: `SET redshift_sim.fault TO 'cut_after_commit on posts'`; the kinds are `cut_before_commit`, `cut_after_commit`,
-/// `conflict_on_commit`, `cut_during_copy` and `slow_copy 500ms`.
+/// `conflict_on_commit`, `cut_during_copy`, `slow_copy 500ms`, and, of the Data API, `lose_answer` and `throttle`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     kind: FaultKind,
@@ -63,6 +67,8 @@ impl fmt::Display for Fault {
             FaultKind::ConflictOnCommit => write!(formatter, "conflict_on_commit")?,
             FaultKind::CutDuringCopy => write!(formatter, "cut_during_copy")?,
             FaultKind::SlowCopy(time) => write!(formatter, "slow_copy {}ms", time.as_millis())?,
+            FaultKind::LoseAnswer => write!(formatter, "lose_answer")?,
+            FaultKind::Throttle => write!(formatter, "throttle")?,
         }
         self.table.as_ref().map_or(Ok(()), |table| write!(formatter, " on {table}"))
     }
@@ -74,7 +80,7 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, Error> {
         let mut words = text.split_whitespace();
         let unknown = || {
-            let kinds = "cut_before_commit, cut_after_commit, conflict_on_commit, cut_during_copy, slow_copy TIMEms";
+            let kinds = "cut_before_commit, cut_after_commit, conflict_on_commit, cut_during_copy, slow_copy TIMEms, lose_answer, throttle";
             Error::Config(format!("unknown fault \"{text}\", there are {kinds}, each with `on TABLE` if wanted"))
         };
         let kind = match words.next().unwrap_or_default() {
@@ -82,6 +88,8 @@ impl FromStr for Fault {
             "cut_after_commit" => FaultKind::CutAfterCommit,
             "conflict_on_commit" => FaultKind::ConflictOnCommit,
             "cut_during_copy" => FaultKind::CutDuringCopy,
+            "lose_answer" => FaultKind::LoseAnswer,
+            "throttle" => FaultKind::Throttle,
             "slow_copy" => {
                 let time = words.next().and_then(|time| time.strip_suffix("ms")?.parse().ok()).ok_or_else(unknown)?;
                 FaultKind::SlowCopy(Duration::from_millis(time))
@@ -151,6 +159,8 @@ mod tests {
             "conflict_on_commit",
             "slow_copy 250ms on posts",
             "cut_during_copy",
+            "lose_answer",
+            "throttle",
         ] {
             assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
         }

@@ -37,6 +37,11 @@ rules! {
         "a backslash in a string takes the next character as it is, as in PostgreSQL 8", "sqlglot, dialects/redshift STRING_ESCAPES";
     STATEMENT_IS_AT_MOST_16_MIB, "statement_is_at_most_16_mib", "54001",
         "a statement has at most 16 MiB", "c_redshift-sql";
+    STATEMENT_TIMEOUT_CANCELS, "statement_timeout_cancels", "57014",
+        "a statement that takes longer than statement_timeout, in milliseconds, is canceled, as if its user had asked for that",
+        "r_statement_timeout";
+    LOCKS_ARE_SHOWN_TO_THEIR_OWNERS, "locks_are_shown_to_their_owners", "00000",
+        "svv_transactions shows the locks of all transactions to superusers, and to others those of their own", "r_SVV_TRANSACTIONS";
     UNKNOWN_IS_REFUSED, "unknown_is_refused", "0A000",
         "what the stand-in does not know it refuses", "this package";
 
@@ -47,6 +52,8 @@ rules! {
         "with enable_case_sensitive_identifier names in double quotes are not folded", "r_enable_case_sensitive_identifier";
     IDENTIFIERS_ARE_127_BYTES, "identifiers_are_127_bytes", "42622",
         "a name has at most 127 bytes", "r_names";
+    RESERVED_WORDS_ARE_QUOTED, "reserved_words_are_quoted", "42601",
+        "a reserved word is the name of a table or column in double quotes only", "r_pg_keywords";
     VARCHAR_COUNTS_BYTES, "varchar_counts_bytes", "22001",
         "the length of VARCHAR and CHAR is in bytes", "r_Character_types";
     BARE_VARCHAR_IS_256, "bare_varchar_is_256", "22001",
@@ -60,6 +67,8 @@ rules! {
     TYPES_OF_POSTGRES_ARE_REFUSED, "types_of_postgres_are_refused", "0A000",
         "there are no arrays, BYTEA, UUID, JSON, SERIAL, ENUM, MONEY, XML, network or range types",
         "c_unsupported-postgresql-datatypes";
+    VARBYTE_COUNTS_BYTES, "varbyte_counts_bytes", "22001",
+        "VARBYTE(n) holds at most n bytes, 64000 if n is left out, and n is at most 16777216", "r_VARBYTE_type";
     SUPER_IS_TYPE_4000, "super_is_type_4000", "00000",
         "SUPER has type id 4000 on the wire", "launchbadge/sqlx#3817";
 
@@ -82,6 +91,9 @@ rules! {
         "the size of a VARCHAR column with a default cannot be changed", "r_ALTER_TABLE";
     ALTER_HAS_FEW_FORMS, "alter_has_few_forms", "0A000",
         "ALTER TABLE cannot set or drop NOT NULL or defaults of a column", "r_ALTER_TABLE";
+    LATE_BINDING_VIEWS_FOLLOW_NAMES, "late_binding_views_follow_names", "42601",
+        "a view WITH NO SCHEMA BINDING names its tables with their schemas, keeps none of them from being dropped, and reads what has their names when it is read",
+        "r_CREATE_VIEW";
     NO_INDEXES, "no_indexes", "0A000",
         "there are no indexes, sequences, triggers, types, domains, extensions, rules or table spaces",
         "c_unsupported-postgresql-features";
@@ -105,6 +117,9 @@ rules! {
         "the target of MERGE has no alias", "r_MERGE";
     MERGE_REFUSES_DUPLICATES, "merge_refuses_duplicates", "XX000",
         "MERGE fails when two rows of the source match one of the target", "r_MERGE";
+    MERGE_REMOVES_DUPLICATES, "merge_removes_duplicates", "42601",
+        "MERGE .. REMOVE DUPLICATES replaces the rows that match by those of the source, which must have the same columns, and adds the others",
+        "r_MERGE";
     NO_SAVEPOINTS, "no_savepoints", "0A000",
         "there are no savepoints, LISTEN, NOTIFY or two-phase commits", "c_unsupported-postgresql-features";
     NO_JSON_OPERATORS, "no_json_operators", "42883",
@@ -181,10 +196,27 @@ rules! {
         "r_STL_LOAD_ERRORS";
     TEXT_STRINGS_ARE_1204, "text_strings_are_1204", "XX000",
         "a string of a text file that is longer than its column is error 1204", "r_Load_Error_Reference";
+    MAXERROR_LOADS_THE_REST, "maxerror_loads_the_rest", "XX000",
+        "with MAXERROR n, from 1 to 100000, COPY of text passes over fewer than n records with errors, which are in stl_load_errors, and loads the others",
+        "copy-parameters-data-load";
     CSV_NULL_IS_BACKSLASH_N, "csv_null_is_backslash_n", "00000",
         "in text files NULL is \\N unless NULL AS says otherwise", "copy-parameters-data-conversion";
     LAST_COPY_COUNT_IS_KEPT, "last_copy_count_is_kept", "00000",
         "pg_last_copy_count() is the number of rows of the session's last COPY, 0 if it failed while loading", "PG_LAST_COPY_COUNT";
+
+    // The Data API.
+    DATA_API_SESSIONS_ARE_KEPT, "data_api_sessions_are_kept", "00000",
+        "with SessionKeepAliveSeconds the Data API keeps the session of a statement, with its transaction and temporary tables, for those that name it by SessionId",
+        "redshift-data ExecuteStatement";
+    DATA_API_SESSIONS_EXPIRE, "data_api_sessions_expire", "00000",
+        "a session of the Data API ends so many seconds after its last statement; what was not committed is rolled back, and who names it is told that it is not available",
+        "redshift-data ExecuteStatement, awslabs/mcp#4587";
+    DATA_API_SESSIONS_RUN_ONE_STATEMENT, "data_api_sessions_run_one_statement", "00000",
+        "a session of the Data API runs one statement at a time and queues none", "redshift-data SessionData";
+    DATA_API_SESSIONS_HAVE_THEIR_DATABASE, "data_api_sessions_have_their_database", "00000",
+        "who names a session of the Data API names no database, warehouse or user", "apache/airflow#42218";
+    DATA_API_COUNTS_NO_COPY, "data_api_counts_no_copy", "00000",
+        "through the Data API pg_last_copy_count() and ResultRows of a COPY are 0", "aws/aws-sdk#333, aws/aws-sdk#356";
 
     // Catalog.
     TABLE_DEF_FOLLOWS_SEARCH_PATH, "table_def_follows_search_path", "00000",

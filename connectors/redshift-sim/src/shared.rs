@@ -30,9 +30,14 @@ pub(crate) struct Shared {
     /// What names that are too long for PostgreSQL stand for.
     names: Mutex<HashMap<String, String>>,
     queries: AtomicI64,
+    /// What a client sends whom the Data API's front vouches for.
+    pub(crate) voucher: String,
 }
 
 impl Shared {
+    /// The parameter of a session's start in which it is sent.
+    pub(crate) const VOUCHED: &str = "redshift_sim.voucher";
+
     pub(crate) fn new(socket: PathBuf, database: String, stores: Stores, faults: Arc<Faults>) -> Self {
         Self {
             socket,
@@ -43,6 +48,7 @@ impl Shared {
             administrators: tokio::sync::Mutex::default(),
             names: Mutex::default(),
             queries: AtomicI64::new(1),
+            voucher: format!("{:032x}", rand::random::<u128>()),
         }
     }
 

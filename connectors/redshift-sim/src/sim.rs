@@ -246,7 +246,7 @@ fn listen(port: u16) -> Result<(TcpListener, SocketAddr)> {
 }
 
 fn data_api_front(address: SocketAddr, options: &SimOptions) -> Front {
-    Front { address, user: options.user.clone(), password: options.password.clone(), database: options.database.clone() }
+    Front { address, user: options.user.clone(), database: options.database.clone() }
 }
 
 async fn serve_data_api(listener: TcpListener, front: Front, shared: Arc<Shared>) {
@@ -285,7 +285,7 @@ async fn bootstrap(socket: &Path, options: &SimOptions) -> io::Result<()> {
     template.must("ALTER SYSTEM SET password_encryption = md5").await?;
     template.must("SELECT pg_reload_conf()").await?;
     template.must(&format!("CREATE ROLE {user} LOGIN CREATEDB CREATEROLE PASSWORD {}", literal(&options.password))).await?;
-    template.must(&format!("GRANT SELECT ON pg_catalog.svv_table_info TO {user}")).await?;
+    template.must(&format!("GRANT SELECT ON pg_catalog.svv_table_info TO {user}; GRANT pg_read_all_stats TO {user}")).await?;
     template.must(&format!("ALTER SCHEMA public OWNER TO {user}; GRANT CREATE ON SCHEMA public TO PUBLIC")).await?;
     let settings: Vec<String> =
         SETTINGS.iter().map(|(name, value)| format!("ALTER ROLE ALL SET redshift_sim.{name} = {}", literal(value))).collect();

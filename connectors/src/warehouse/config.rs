@@ -1,12 +1,13 @@
 //! `[warehouse]`: which warehouse is meant, and what it may be.
 
+use std::time::Duration;
+
 use crate::error::{Error, Result};
 use crate::postgres::ConnectionConfig;
 use crate::secrets::without_secrets;
 
 /// Behind which schemes there is a warehouse that can be written.
-const SUPPORTED: &str =
-    "postgres://user@host:5432/database, redshift://user@host:5439/database, or no url for Delta tables in the lake";
+const SUPPORTED: &str = "postgres://user@host:5432/database, redshift://user@host:5439/database, redshift-data://workgroup/database, or no url for Delta tables in the lake";
 
 /// `[warehouse]` of `engine.toml`.
 #[derive(Clone, Default)]
@@ -19,8 +20,10 @@ pub struct WarehouseConfig {
     pub staging: Option<String>,
     /// Redshift: the role that COPY reads with.
     pub iam_role: Option<String>,
-    /// Redshift: where temporary credentials are asked for, instead of AWS's own address.
+    /// Redshift: where the Data API and temporary credentials are asked for, instead of AWS's own address.
     pub endpoint: Option<String>,
+    /// Redshift: how long a statement may take, the time included that it waits for locks and in queues.
+    pub statement_timeout: Option<Duration>,
 }
 
 impl std::fmt::Debug for WarehouseConfig {
@@ -57,8 +60,7 @@ impl WarehouseConfig {
                 Ok(config) => Ok(Target::Postgres(config)),
                 Err(error) => Err(Error::config_at("WAREHOUSE", format!("[warehouse] {error}"))),
             },
-            Some("redshift") => Ok(Target::Redshift(url.clone())),
-            Some("redshift-data") => Err(wrong("but this version of engine does not speak Redshift's Data API")),
+            Some("redshift" | "redshift-data") => Ok(Target::Redshift(url.clone())),
             Some(scheme) => Err(wrong(&format!("and '{scheme}' is no warehouse"))),
             None => Err(wrong("which is no URL")),
         }
@@ -81,7 +83,7 @@ mod tests {
     #[test]
     fn a_url_of_something_else_says_what_there_is_and_no_secret() {
         for (url, part) in [
-            ("redshift-data://workgroup/db", "does not speak Redshift's Data API"),
+            ("redshift-dat://workgroup/db", "'redshift-dat' is no warehouse"),
             ("mysql://u:hush@h/db", "'mysql' is no warehouse"),
             ("not a url", "is no URL"),
             ("postgres://u:hush@h/db?sslmod=x", "[warehouse] unknown parameter"),

@@ -79,7 +79,7 @@ impl Connector for Warehouse {
         Ok(match context.warehouse.target()? {
             Target::Lake => None,
             Target::Postgres(database) => Some(config::place(&database)),
-            Target::Redshift(url) => Some(format!("redshift://{}", redshift::connection(&url, None)?.place())),
+            Target::Redshift(url) => Some(redshift::place(&url, context)?),
         })
     }
 

@@ -1,22 +1,38 @@
 //! What the user of a database may do. Redshift and PostgreSQL are asked by the same functions ("HAS_TABLE_PRIVILEGE" and its kin,
 //! `r_HAS_TABLE_PRIVILEGE`), and given rights by the same statements.
 
+use async_trait::async_trait;
+
 use super::examine::Wanted;
 use super::name::TableName;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::postgres::Client;
+use crate::postgres::{Client, TextRow};
 
 /// What is examined is called so in a finding.
 const CHECK: &str = "rights";
 /// What a load does with its table.
 const OF_A_TABLE: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 
+/// Whoever answers queries with texts.
+#[async_trait]
+pub(super) trait Asked: Send + Sync {
+    /// The rows of a query; `doing` says what for.
+    async fn rows(&self, query: &str, doing: &str) -> Result<Vec<TextRow>>;
+}
+
+#[async_trait]
+impl Asked for Client {
+    async fn rows(&self, query: &str, doing: &str) -> Result<Vec<TextRow>> {
+        Self::rows(self, query, doing).await
+    }
+}
+
 /// What is missing of the rights to what is `wanted`, or that nothing is.
 ///
 /// # Errors
 /// What the server says.
-pub(super) async fn examine(client: &Client, wanted: &Wanted) -> Result<Vec<Finding>> {
+pub(super) async fn examine(client: &dyn Asked, wanted: &Wanted) -> Result<Vec<Finding>> {
     let who = Who::ask(client).await?;
     let mut findings = Vec::new();
     findings.extend(who.database(client).await?);
@@ -44,13 +60,13 @@ struct Who {
 }
 
 impl Who {
-    async fn ask(client: &Client) -> Result<Self> {
+    async fn ask(client: &dyn Asked) -> Result<Self> {
         let row = client.rows("SELECT current_user, current_database()", "asking who we are").await?.into_iter().next();
         let mut values = row.into_iter().flatten().map(Option::unwrap_or_default);
         Ok(Self { user: values.next().unwrap_or_default(), database: values.next().unwrap_or_default() })
     }
 
-    async fn database(&self, client: &Client) -> Result<Option<Finding>> {
+    async fn database(&self, client: &dyn Asked) -> Result<Option<Finding>> {
         let query = format!("SELECT has_database_privilege({}, 'temp')", literal(&self.database));
         if yes(client, &query).await? {
             return Ok(None);
@@ -60,7 +76,7 @@ impl Who {
         Ok(Some(Finding::problem(CHECK, found, fix)))
     }
 
-    async fn schema(&self, client: &Client, schema: &str) -> Result<Option<Finding>> {
+    async fn schema(&self, client: &dyn Asked, schema: &str) -> Result<Option<Finding>> {
         if !self.is_there(client, schema).await? {
             return self.schema_to_make(client, schema).await;
         }
@@ -75,7 +91,7 @@ impl Who {
         Ok(Some(Finding::problem(CHECK, found, fix)))
     }
 
-    async fn schema_to_make(&self, client: &Client, schema: &str) -> Result<Option<Finding>> {
+    async fn schema_to_make(&self, client: &dyn Asked, schema: &str) -> Result<Option<Finding>> {
         let query = format!("SELECT has_database_privilege({}, 'create')", literal(&self.database));
         if yes(client, &query).await? {
             return Ok(None);
@@ -88,12 +104,12 @@ impl Who {
         Ok(Some(Finding::problem(CHECK, found, fix)))
     }
 
-    async fn is_there(&self, client: &Client, schema: &str) -> Result<bool> {
+    async fn is_there(&self, client: &dyn Asked, schema: &str) -> Result<bool> {
         let query = format!("SELECT nspname FROM pg_namespace WHERE nspname = {}", literal(schema));
         Ok(!client.rows(&query, "looking for a schema").await?.is_empty())
     }
 
-    async fn table(&self, client: &Client, table: &TableName) -> Result<Vec<Finding>> {
+    async fn table(&self, client: &dyn Asked, table: &TableName) -> Result<Vec<Finding>> {
         let (schema, name) = (literal(&table.schema), literal(&table.table));
         let query = format!("SELECT tableowner FROM pg_tables WHERE schemaname = {schema} AND tablename = {name}");
         let Some(row) = client.rows(&query, "looking for a table").await?.into_iter().next() else { return Ok(Vec::new()) };
@@ -121,14 +137,14 @@ impl Who {
 }
 
 /// Those of `rights` that the user has not.
-async fn missing(client: &Client, rights: &[&'static str], may: impl Fn(&str) -> String) -> Result<Vec<&'static str>> {
+async fn missing(client: &dyn Asked, rights: &[&'static str], may: impl Fn(&str) -> String) -> Result<Vec<&'static str>> {
     let columns: Vec<String> = rights.iter().map(|right| may(right)).collect();
     let row =
         client.rows(&format!("SELECT {}", columns.join(", ")), "asking for rights").await?.into_iter().next().unwrap_or_default();
     Ok(rights.iter().zip(row).filter(|(_, answer)| answer.as_deref() != Some("t")).map(|(right, _)| *right).collect())
 }
 
-async fn yes(client: &Client, query: &str) -> Result<bool> {
+async fn yes(client: &dyn Asked, query: &str) -> Result<bool> {
     let rows = client.rows(query, "asking for rights").await?;
     Ok(rows.first().and_then(|row| row.first()).and_then(Option::as_deref) == Some("t"))
 }

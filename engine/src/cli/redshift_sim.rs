@@ -18,6 +18,7 @@ const PASSWORD: &str = "redshift-sim";
 Examples:
   engine redshift-sim                      and paste what it prints into engine.toml
   engine redshift-sim --s3-endpoint http://127.0.0.1:5500 --folder warehouse
+  engine redshift-sim --data-api-port 5440 answers the Data API as well
 
 The stand-in is a proxy in front of a PostgreSQL (15 or later) of its own, which it finds in $PG_BIN, in PATH or where \
 distributions put it, and which goes with it. It refuses what Redshift refuses. It is no Redshift: what passes here is \
@@ -53,6 +54,10 @@ pub(super) struct RedshiftSimArguments {
     /// A folder that keeps the data; without it the data goes when the stand-in ends
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
+
+    /// The port of the Redshift Data API on the loopback address, 0 for a free one; without it there is none
+    #[arg(long, value_name = "PORT")]
+    data_api_port: Option<u16>,
 
     /// Where S3 is, if not where [s3] endpoint says
     #[arg(long, value_name = "URL")]
@@ -92,6 +97,7 @@ pub(super) async fn redshift_sim(arguments: RedshiftSimArguments, settings: &Set
             Level::Serializable => Isolation::Serializable,
         },
         folder: arguments.folder,
+        data_api_port: arguments.data_api_port,
         s3,
         ..SimOptions::default()
     };
@@ -144,6 +150,13 @@ impl Lines {
              staging  = \"{staging}\"\n\
              iam_role = \"{role}\"\n"
         );
+        if let Some(endpoint) = sim.data_api_endpoint() {
+            text.push_str(&format!(
+                "# By the Data API, in place of url and password:\n\
+                 # url      = \"redshift-data://redshift-sim/{database}\"\n\
+                 # endpoint = \"{endpoint}\"\n"
+            ));
+        }
         if let Some(endpoint) = &self.s3_endpoint {
             text.push_str(&format!("\n[s3]\nendpoint = \"{endpoint}\"\n"));
         }

@@ -99,12 +99,25 @@ pub const KEYS: &[Key] = &[
     url(
         "warehouse",
         "url",
-        "where tables STORED AS WAREHOUSE are: postgres://user@host:5432/db or redshift://user@host:5439/db; by default Delta tables in the lake",
+        "where tables STORED AS WAREHOUSE are: postgres://user@host:5432/db, redshift://user@host:5439/db or redshift-data://workgroup/db; by \
+         default Delta tables in the lake",
     ),
     secret("warehouse", "password", "of the user in warehouse.url"),
     text("warehouse", "staging", None, "Redshift: where files wait for COPY, as in s3://bucket/prefix"),
     text("warehouse", "iam_role", None, "Redshift: the ARN of the role that COPY reads S3 with, or 'default'"),
-    text("warehouse", "endpoint", None, "Redshift: where temporary credentials are asked for; AWS's own when not set"),
+    text(
+        "warehouse",
+        "endpoint",
+        None,
+        "Redshift: where the Data API and temporary credentials are asked for; AWS's own when not set",
+    ),
+    sized(
+        "warehouse",
+        "statement_timeout",
+        Kind::Duration,
+        None,
+        "Redshift: how long a statement may take, waiting included, as in '2h'",
+    ),
     sized("state", "url", Kind::Folder, Some("./.engine"), "the folder of the state store (SQLite) and of temporary files"),
     sized(
         "run",

@@ -23,7 +23,7 @@ impl Cluster {
     /// `None`, having said so, where there is no PostgreSQL; in CI that is an error.
     pub(crate) fn start() -> Option<Self> {
         let s3 = S3Server::builder().start().unwrap();
-        let sim = stand_in(SimOptions { s3: of(&s3), ..SimOptions::default() })?;
+        let sim = stand_in(SimOptions { s3: of(&s3), data_api_port: Some(0), ..SimOptions::default() })?;
         Some(Self { sim, s3 })
     }
 
@@ -41,11 +41,22 @@ impl Cluster {
         environment
     }
 
+    /// What it needs to load it by the Data API.
+    fn by_data_api(&self) -> BTreeMap<String, String> {
+        let mut environment = self.environment();
+        environment.insert("ENGINE_WAREHOUSE_URL".to_owned(), format!("redshift-data://redshift-sim/{}", self.sim.database()));
+        environment.insert("ENGINE_WAREHOUSE_ENDPOINT".to_owned(), self.sim.data_api_endpoint().unwrap());
+        environment
+    }
+
     /// A lab with a schema of its own.
     pub(crate) fn lab(&self) -> (Lab, String) {
+        self.lab_in(self.environment())
+    }
+
+    fn lab_in(&self, mut environment: BTreeMap<String, String>) -> (Lab, String) {
         static LABS: AtomicU32 = AtomicU32::new(0);
         let schema = format!("lab_{}", LABS.fetch_add(1, Ordering::Relaxed));
-        let mut environment = self.environment();
         environment.insert("SCHEMA".to_owned(), schema.clone());
         (Lab::local_with(WAREHOUSE, environment), schema)
     }
@@ -136,6 +147,43 @@ fn a_pipeline_fills_redshift_and_reads_nothing_twice() {
     let again = lab.run_well("again");
     assert!(String::from_utf8_lossy(&again.stdout).contains("nothing new"));
     assert_eq!(cluster.sql(&counted), [format!("{posts}|{posts}")]);
+}
+
+#[test]
+fn a_pipeline_goes_on_where_it_was_when_the_way_to_its_database_is_another() {
+    let Some(cluster) = Cluster::start() else { return };
+    let (lab, schema) = cluster.lab();
+    lab.run_well("over a connection");
+    let expected = cluster.contents(&schema);
+    let by_data_api = |arguments: &[&str]| {
+        let output = lab.engine(arguments).envs(cluster.by_data_api()).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        said
+    };
+    let planned = by_data_api(&["plan", "warehouse.sql"]);
+    assert!(planned.contains("in redshift-data://redshift-sim/dev?region="), "{planned}");
+    by_data_api(&["run", "warehouse.sql"]);
+    assert_eq!(cluster.contents(&schema), expected);
+    let read =
+        by_data_api(&["shell", "--format", "csv", "-c", &format!("SELECT count(*) AS n FROM warehouse.{schema}.appended")]);
+    assert!(read.contains(&format!("n\n{}\n", WAREHOUSE.replay_posts)), "{read}");
+}
+
+#[test]
+fn a_pipeline_fills_redshift_by_the_data_api_as_over_a_connection() {
+    let Some(cluster) = Cluster::start() else { return };
+    let (lab, schema) = cluster.lab_in(cluster.by_data_api());
+    lab.run_well("first");
+    let (other, other_schema) = cluster.lab();
+    other.run_well("over a connection");
+    assert_eq!(cluster.contents(&schema), cluster.contents(&other_schema));
+    assert_eq!(cluster.staged(&schema), [""; 0]);
+    let verified = lab.engine(&["verify"]).arg(lab.pipeline()).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr));
+    assert!(verified.status.success(), "{said}");
+    let stuck = "SELECT COUNT(*) FROM svv_transactions WHERE lock_mode LIKE '%Exclusive%' AND pid <> pg_backend_pid()";
+    assert_eq!(cluster.sql(stuck), ["0"]);
 }
 
 #[test]
@@ -319,5 +367,30 @@ fn a_table_of_redshift_that_somebody_dropped_is_not_made_anew() {
     assert_eq!(ended.code, 1, "{ended:?}");
     for part in ["table 'kept' (lines.kept) is gone: 3 rows", "--from-scratch"] {
         assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+}
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_load_by_the_data_api_killed_around_its_commit_is_there_once() {
+    let Some(cluster) = Cluster::start() else { return };
+    let mut environment = cluster.by_data_api();
+    // What is killed in a transaction holds its locks until its session expires.
+    environment.insert(
+        "ENGINE_WAREHOUSE_URL".to_owned(),
+        format!("redshift-data://redshift-sim/{}?keep_alive=10", cluster.sim.database()),
+    );
+    let (undisturbed, schema) = cluster.lab_in(environment.clone());
+    undisturbed.run_well("undisturbed");
+    let expected = cluster.contents(&schema);
+    for point in ["table-commit-before", "table-commit-after"] {
+        for nth in 2..=4 {
+            let context = format!("killed at {point}={nth}");
+            let (lab, schema) = cluster.lab_in(environment.clone());
+            assert!(lab.run_killed_at(point, nth), "{context}: was not reached");
+            lab.run_well(&context);
+            assert_eq!(cluster.contents(&schema), expected, "{context}");
+            assert_eq!(cluster.staged(&schema), [""; 0], "{context}: files are left on S3");
+        }
     }
 }

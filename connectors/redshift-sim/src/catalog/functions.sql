@@ -85,6 +85,8 @@ BEGIN
 END $$;
 CREATE FUNCTION pg_catalog.pg_last_query_id() RETURNS integer LANGUAGE sql VOLATILE AS $$ SELECT pg_last_copy_id() $$;
 
--- No view is bound late here, so there is none to tell of.
-CREATE FUNCTION pg_catalog.pg_get_late_binding_view_cols() RETURNS SETOF record LANGUAGE sql STABLE AS
-    $$ SELECT ''::name, ''::name, ''::name, ''::varchar, 0 WHERE false $$;
+CREATE FUNCTION pg_catalog.pg_get_late_binding_view_cols() RETURNS SETOF record LANGUAGE sql STABLE AS $$
+    SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)::varchar, a.attnum::integer
+    FROM redshift_sim.late_views l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid WHERE a.attnum > 0
+$$;

@@ -82,6 +82,15 @@ CREATE VIEW pg_catalog.stv_db_isolation_level AS
 SELECT current_database()::char(128) AS db_name,
     (CASE current_setting('default_transaction_isolation') WHEN 'serializable' THEN 'Serializable' ELSE 'Snapshot Isolation' END)::char(20) AS isolation_level;
 
+-- Who holds and who waits for locks (r_SVV_TRANSACTIONS); whoever is no superuser sees what is his own.
+CREATE VIEW pg_catalog.svv_transactions AS
+SELECT a.usename::varchar AS txn_owner, a.datname::varchar AS txn_db, coalesce(a.backend_xid::text::bigint, 0) AS xid, l.pid,
+    (a.xact_start AT TIME ZONE 'UTC') AS txn_start, l.mode::varchar AS lock_mode,
+    (CASE l.locktype WHEN 'relation' THEN 'relation' ELSE 'transactionid' END)::varchar AS lockable_object_type, l.relation, l.granted
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE a.datname = current_database() AND l.locktype IN ('relation', 'transactionid') AND (a.usename = current_user
+    OR current_user IN (SELECT r.rolname FROM pg_roles r WHERE r.rolcreaterole));
+
 CREATE VIEW pg_catalog.stl_load_errors AS
 SELECT coalesce((SELECT u.usesysid::integer FROM pg_user u WHERE u.usename::text = e.user_name), 100) AS userid, 0 AS slice, e.table_id::integer AS tbl,
     e.start_time AS starttime, e.session, e.query::integer AS query, e.file_name::varchar AS filename, e.line_number, e.column_name::varchar AS colname,
@@ -105,5 +114,5 @@ SELECT coalesce((SELECT u.usesysid::integer FROM pg_user u WHERE u.usename::text
 FROM redshift_sim.load_history h WHERE h.user_name = current_user::text;
 
 GRANT SELECT ON pg_catalog.svv_columns, pg_catalog.svv_tables, pg_catalog.svv_relation_privileges, pg_catalog.pg_table_def, pg_catalog.stv_slices,
-    pg_catalog.stv_db_isolation_level, pg_catalog.stl_load_errors,
+    pg_catalog.stv_db_isolation_level, pg_catalog.svv_transactions, pg_catalog.stl_load_errors,
     pg_catalog.sys_load_error_detail, pg_catalog.sys_load_history TO PUBLIC;

@@ -1,7 +1,7 @@
 //! The grammar of COPY (r_COPY).
 
 use super::options::{Options, clause};
-use crate::rules::{NO_COPY_FROM_STDIN, PARQUET_OPTIONS_ARE_FEW};
+use crate::rules::{MAXERROR_LOADS_THE_REST, NO_COPY_FROM_STDIN, PARQUET_OPTIONS_ARE_FEW};
 use crate::sql::{Cursor, Name};
 use crate::sql_error::{SqlError, SqlResult};
 
@@ -47,6 +47,8 @@ impl Format {
     }
 }
 
+/// The most errors that MAXERROR may name (copy-parameters-data-load).
+const MOST_ERRORS: i64 = 100_000;
 /// What is allowed beside PARQUET (copy-usage_notes-copy-from-columnar). MAXERROR 0 is nothing, and some clients say it.
 const WITH_PARQUET: &[&str] =
     &["ACCEPTINVCHARS", "FILLRECORD", "EXPLICIT_IDS", "MANIFEST", "STATUPDATE", "SERIALIZETOJSON", "COMPUPDATE"];
@@ -91,8 +93,8 @@ fn check(options: &Options) -> SqlResult<()> {
     } else if options.serialize_to_json {
         return Err(SqlError::new("42601", "SERIALIZETOJSON is only supported for columnar formats"));
     }
-    if options.format != Format::Parquet && options.max_errors > 0 {
-        return Err(SqlError::unknown("MAXERROR above 0"));
+    if !(0..=MOST_ERRORS).contains(&options.max_errors) {
+        return Err(SqlError::refused(&MAXERROR_LOADS_THE_REST, format!("MAXERROR must be from 0 to {MOST_ERRORS}")));
     }
     Ok(())
 }

@@ -19,19 +19,22 @@ pub(crate) struct JsonFile {
     columns: Vec<Column>,
     options: Options,
     url: String,
+    /// Objects that were passed over (MAXERROR).
+    pub(crate) rejected: Vec<LoadError>,
 }
 
 impl JsonFile {
     pub(crate) async fn open(file: &SourceFile, target: &Target, options: &Options) -> Result<Self, Failure> {
         let text = whole(file, options).await?;
-        Ok(Self { text, position: 0, columns: target.columns.clone(), options: options.clone(), url: file.url.clone() })
+        let (columns, options, url) = (target.columns.clone(), options.clone(), file.url.clone());
+        Ok(Self { text, position: 0, columns, options, url, rejected: Vec::new() })
     }
 
     /// The next rows in the text format of PostgreSQL's COPY, with their number; `None` after the last.
     pub(crate) fn next(&mut self) -> Result<Option<(Vec<u8>, u64)>, Failure> {
         let (mut out, mut rows) = (Vec::new(), 0);
         while rows < ROWS {
-            let start = self.position;
+            let (start, before) = (self.position, out.len());
             let rest = self.text.get(start..).unwrap_or_default();
             let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<Value>();
             let result = match values.next() {
@@ -43,8 +46,16 @@ impl JsonFile {
                 Some(Ok(_)) => Err(record(1216, "Invalid JSONPath format: an object is expected")),
                 Some(Err(error)) => Err(record(1216, &format!("Invalid JSON: {error}"))),
             };
-            result.map_err(|error| self.locate(*error, start))?;
-            rows += 1;
+            match result {
+                Ok(()) => rows += 1,
+                // What is no JSON has no end either.
+                Err(error) if self.options.max_errors > 0 && self.position > start => {
+                    out.truncate(before);
+                    let error = self.locate(*error, start);
+                    self.rejected.push(error);
+                }
+                Err(error) => return Err(Failure::Record(Box::new(self.locate(*error, start)))),
+            }
         }
         Ok((rows > 0).then_some((out, rows)))
     }
@@ -73,7 +84,7 @@ impl JsonFile {
         Ok(())
     }
 
-    fn locate(&self, error: LoadError, start: usize) -> Failure {
+    fn locate(&self, error: LoadError, start: usize) -> LoadError {
         let before = self.text.get(..start).unwrap_or_default();
         let blanks = self.text.get(start..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_whitespace());
         let lines = before.iter().chain(blanks).filter(|byte| **byte == b'\n').count();
@@ -86,7 +97,7 @@ impl JsonFile {
             .find(|line| !line.is_empty())
             .unwrap_or_default();
         let raw_line = String::from_utf8_lossy(raw).chars().take(1_024).collect();
-        Failure::Record(Box::new(LoadError { file: self.url.clone(), line, raw_line, ..error }))
+        LoadError { file: self.url.clone(), line, raw_line, ..error }
     }
 }
 

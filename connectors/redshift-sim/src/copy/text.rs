@@ -14,6 +14,8 @@ pub(crate) struct TextFile {
     columns: Vec<Column>,
     options: Options,
     url: String,
+    /// Records that were passed over (MAXERROR).
+    pub(crate) rejected: Vec<LoadError>,
 }
 
 /// A field as it stands in the file, and whether it stood in quotes.
@@ -25,9 +27,10 @@ struct Field {
 impl TextFile {
     pub(crate) async fn open(file: &SourceFile, target: &Target, options: &Options) -> Result<Self, Failure> {
         let text = whole(file, options).await?;
-        let mut opened =
-            Self { text, position: 0, line: 1, columns: target.columns.clone(), options: options.clone(), url: file.url.clone() };
-        for _ in 0..options.ignore_header {
+        let (columns, options, url) = (target.columns.clone(), options.clone(), file.url.clone());
+        let skipped = options.ignore_header;
+        let mut opened = Self { text, position: 0, line: 1, columns, options, url, rejected: Vec::new() };
+        for _ in 0..skipped {
             opened.record();
         }
         Ok(opened)
@@ -43,10 +46,18 @@ impl TextFile {
             if raw.is_empty() {
                 continue;
             }
-            self.row(&fields, &mut out).map_err(|error| {
-                Failure::Record(Box::new(LoadError { file: self.url.clone(), line, raw_line: raw, ..*error }))
-            })?;
-            rows += 1;
+            let before = out.len();
+            match self.row(&fields, &mut out) {
+                Ok(()) => rows += 1,
+                Err(error) => {
+                    let error = LoadError { file: self.url.clone(), line, raw_line: raw, ..*error };
+                    if self.options.max_errors == 0 {
+                        return Err(Failure::Record(Box::new(error)));
+                    }
+                    out.truncate(before);
+                    self.rejected.push(error);
+                }
+            }
         }
         Ok((rows > 0).then_some((out, rows)))
     }
@@ -143,6 +154,12 @@ pub(super) fn put(value: Option<&str>, column: &Column, options: &Options, out: 
         let end = (0..=longest).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0);
         value = value.get(..end).unwrap_or_default();
     }
+    // Otherwise it is PostgreSQL that finds them, and then no row is loaded.
+    if options.max_errors > 0
+        && let Some(reason) = wrong_number(value, column.column_type)
+    {
+        return Err(failed(column, value, 1207, &reason));
+    }
     if value.contains('\0') {
         return Err(failed(column, value, 1220, "String contains invalid or unsupported UTF8 codepoints"));
     }
@@ -151,6 +168,19 @@ pub(super) fn put(value: Option<&str>, column: &Column, options: &Options, out: 
     }
     escape_into(value, out);
     Ok(())
+}
+
+/// Why a value is no number of its column's type.
+fn wrong_number(value: &str, column: ColumnType) -> Option<String> {
+    let whole = value.trim().parse::<i64>().ok();
+    let fits = match column {
+        ColumnType::SmallInt => whole.is_some_and(|whole| i16::try_from(whole).is_ok()),
+        ColumnType::Integer => whole.is_some_and(|whole| i32::try_from(whole).is_ok()),
+        ColumnType::BigInt => whole.is_some(),
+        ColumnType::Real | ColumnType::Double | ColumnType::Decimal(..) => value.trim().parse::<f64>().is_ok(),
+        _ => true,
+    };
+    (!fits).then(|| format!("Invalid digit, Value '{}', Pos 0, Type: {column}", value.chars().next().unwrap_or(' ')))
 }
 
 /// The error of one value.

@@ -1,12 +1,15 @@
 //! The Redshift Data API: statements over HTTP, answered later (mgmt/data-api). JSON 1.1, one address, the operation in a header.
 //!
-//! Requests are not authenticated. Statements run in sessions of the stand-in like any other client's.
+//! Requests are not authenticated. Statements run in sessions of the stand-in like any other client's, each in one of its own or one
+//! after another in one that is kept.
 
 mod request;
+mod sessions;
 mod statements;
+mod submission;
 mod values;
 
-use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -22,6 +25,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::faults::FaultKind;
 use crate::shared::Shared;
 use statements::Statements;
 
@@ -33,7 +37,6 @@ const LONGEST_REQUEST: usize = 8 << 20;
 pub(crate) struct Front {
     pub(crate) address: SocketAddr,
     pub(crate) user: String,
-    pub(crate) password: String,
     pub(crate) database: String,
 }
 
@@ -56,15 +59,15 @@ impl Fault {
 
 /// Serves until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, front: Front, shared: Arc<Shared>) {
-    let statements = Arc::new(Statements::new(front, shared));
+    let statements = Arc::new(Statements::new(front, Arc::clone(&shared)));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let statements = Arc::clone(&statements);
-                    let answers = service_fn(move |request| respond(Arc::clone(&statements), request));
+                    let (shared, statements) = (Arc::clone(&shared), Arc::clone(&statements));
+                    let answers = service_fn(move |request| respond(Arc::clone(&shared), Arc::clone(&statements), request));
                     connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answers));
                 }
                 Err(error) => tracing::warn!(%error, "a connection was not accepted"),
@@ -73,8 +76,22 @@ pub(crate) async fn serve(listener: TcpListener, front: Front, shared: Arc<Share
     }
 }
 
-async fn respond(statements: Arc<Statements>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (status, body) = match handle(&statements, request).await {
+/// An error is a connection that ends without an answer.
+async fn respond(
+    shared: Arc<Shared>,
+    statements: Arc<Statements>,
+    request: Request<Incoming>,
+) -> io::Result<Response<Full<Bytes>>> {
+    let ordered = |kind: FaultKind| shared.faults.take(&[], |other| other == kind).is_some();
+    let answer = if ordered(FaultKind::Throttle) {
+        Err(Fault { kind: "ThrottlingException", message: "Rate exceeded".to_owned() })
+    } else {
+        handle(&statements, request).await
+    };
+    if ordered(FaultKind::LoseAnswer) {
+        return Err(io::Error::other("the answer is lost, as ordered"));
+    }
+    let (status, body) = match answer {
         Ok(body) => (StatusCode::OK, body),
         Err(fault) => (StatusCode::BAD_REQUEST, json!({"__type": fault.kind, "message": fault.message})),
     };

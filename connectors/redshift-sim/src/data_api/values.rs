@@ -1,17 +1,19 @@
 //! Rows as the Data API has them (GetStatementResult).
 
+use std::ops::Range;
+
 use serde_json::{Value, json};
 
 use crate::copy::ColumnType;
 use crate::wire::Answer;
 
-/// The records of a result.
-pub(super) fn records(answer: &Answer) -> Value {
+/// Some of the records of a result.
+pub(super) fn records(answer: &Answer, some: Range<usize>) -> Value {
     let types: Vec<Option<ColumnType>> = answer.columns.iter().map(|(_, id, modifier)| column_type(*id, *modifier)).collect();
     let record = |row: &Vec<Option<String>>| -> Value {
         row.iter().zip(&types).map(|(value, column)| field(value.as_deref(), *column)).collect()
     };
-    answer.rows.iter().map(record).collect()
+    answer.rows.get(some).unwrap_or_default().iter().map(record).collect()
 }
 
 /// The columns of a result.

@@ -1,6 +1,9 @@
 //! Errors of PostgreSQL in Redshift's words.
 
-use crate::rules::{CONFLICT_IS_1023, IDENTITY_IS_NOT_SET, MERGE_REFUSES_DUPLICATES, NO_JSON_OPERATORS, Rule};
+use crate::rules::{
+    CONFLICT_IS_1023, IDENTITY_IS_NOT_SET, MERGE_REFUSES_DUPLICATES, NO_JSON_OPERATORS, Rule, STATEMENT_TIMEOUT_CANCELS,
+    VARBYTE_COUNTS_BYTES,
+};
 use crate::sql_error::SqlError;
 use crate::wire::Fields;
 
@@ -14,6 +17,11 @@ pub(super) fn translated(fields: Fields, process: i32) -> Fields {
         "21000" if message.starts_with("MERGE command cannot affect row a second time") => {
             with(&MERGE_REFUSES_DUPLICATES, "Found multiple matches to update the same tuple.".to_owned())
         }
+        "57014" if message.contains("statement timeout") => {
+            with(&STATEMENT_TIMEOUT_CANCELS, format!("Query ({process}) canceled on user's request"))
+        }
+        // The only constraints that are checked.
+        "23514" => with(&VARBYTE_COUNTS_BYTES, "value too long for type binary varying".to_owned()),
         "428C9" => with(&IDENTITY_IS_NOT_SET, "cannot set an identity column to a value".to_owned()),
         "42501" => match message
             .strip_prefix("permission denied for function ")

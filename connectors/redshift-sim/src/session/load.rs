@@ -36,6 +36,15 @@ impl Rows {
         })
     }
 
+    /// Takes the records that were passed over.
+    fn rejected(&mut self) -> Vec<LoadError> {
+        match self {
+            Self::Parquet(_) => Vec::new(),
+            Self::Text(file) => std::mem::take(&mut file.rejected),
+            Self::Json(file) => std::mem::take(&mut file.rejected),
+        }
+    }
+
     async fn next(&mut self) -> Result<Option<(Vec<u8>, u64)>, Failure> {
         match self {
             Self::Parquet(file) => file.next().await,
@@ -74,14 +83,18 @@ impl Session {
             format!("SELECT setval('pg_temp.redshift_sim_copy_id', {query}), setval('pg_temp.redshift_sim_copy_count', 0)");
         self.backend.query(&noted).await?;
         let started = Instant::now();
-        let result = self.load(copy, &target).await;
+        let mut rejected = Vec::new();
+        let result = self.load(copy, &target, &mut rejected).await;
         let result = match result {
             Err(Failure::Io(error)) => return Err(End::Io(error)),
             other => other,
         };
+        for error in &rejected {
+            self.keep_error(&target, query, error).await?;
+        }
         self.keep_history(copy, query, started, result.as_ref().ok()).await?;
         let done = match result {
-            Ok(loaded) => self.loaded(copy, &loaded).await?,
+            Ok(loaded) => self.loaded(copy, &loaded, rejected.len()).await?,
             Err(failure) => self.not_loaded(copy, &target, query, failure).await?,
         };
         self.finish_copy(own, done).await
@@ -107,12 +120,25 @@ impl Session {
         Ok(done)
     }
 
-    async fn loaded(&mut self, copy: &Copy, loaded: &Loaded) -> Step<Done> {
-        self.backend.query(&format!("SELECT setval('pg_temp.redshift_sim_copy_count', {})", loaded.rows)).await?;
+    async fn loaded(&mut self, copy: &Copy, loaded: &Loaded, rejected: usize) -> Step<Done> {
+        // Through the Data API it stays 0 (aws/aws-sdk#333).
+        let counted = if self.by_data_api { 0 } else { loaded.rows };
+        self.backend.query(&format!("SELECT setval('pg_temp.redshift_sim_copy_count', {counted})")).await?;
         let message = format!("Load into table '{}' completed, {} record(s) loaded successfully.", copy.table.name, loaded.rows);
-        let notice = Fields::default().with(b'S', "INFO").with(b'C', "00000").with(b'M', message);
-        self.client.write(b'N', &notice.build()).await?;
+        self.tell(message).await?;
+        if rejected > 0 {
+            let table = &copy.table.name;
+            let message = format!(
+                "Load into table '{table}' completed, {rejected} record(s) could not be loaded.  Check 'stl_load_errors' system table for details."
+            );
+            self.tell(message).await?;
+        }
         Ok(Done::Well)
+    }
+
+    async fn tell(&mut self, message: String) -> Step<()> {
+        let notice = Fields::default().with(b'S', "INFO").with(b'C', "00000").with(b'M', message);
+        Ok(self.client.write(b'N', &notice.build()).await?)
     }
 
     async fn not_loaded(&mut self, copy: &Copy, target: &Target, query: i64, failure: Failure) -> Step<Done> {
@@ -148,7 +174,7 @@ impl Session {
     }
 
     /// Loads all files. After a failure PostgreSQL's own COPY has ended.
-    async fn load(&mut self, copy: &Copy, target: &Target) -> Result<Loaded, Failure> {
+    async fn load(&mut self, copy: &Copy, target: &Target, rejected: &mut Vec<LoadError>) -> Result<Loaded, Failure> {
         let cancelled = Arc::clone(&self.cancelled);
         let (files, first) = tokio::select! {
             found = self.find(copy, target) => found?,
@@ -157,7 +183,7 @@ impl Session {
         let cut = self.shared.faults.take(&self.written, |kind| kind == FaultKind::CutDuringCopy).is_some();
         begin_copy(&mut self.backend, target).await?;
         let result = tokio::select! {
-            result = transfer(&mut self.backend, copy, target, &files, first, cut) => result,
+            result = transfer(&mut self.backend, (copy, target), &files, first, cut, rejected) => result,
             () = cancelled.notified() => Err(interrupted()),
         };
         let rows = end_copy(&mut self.backend, result, target).await?;
@@ -183,15 +209,16 @@ fn interrupted() -> Failure {
     Failure::Sql(SqlError::new("57014", "canceling statement due to user request"))
 }
 
-/// Sends the rows of all files; their number.
+/// Sends the rows of all files; their number. Records that are passed over are added to `rejected`.
 async fn transfer(
     backend: &mut Backend,
-    copy: &Copy,
-    target: &Target,
+    (copy, target): (&Copy, &Target),
     files: &[SourceFile],
     mut first: Option<Rows>,
     cut: bool,
+    rejected: &mut Vec<LoadError>,
 ) -> Result<u64, Failure> {
+    let most = usize::try_from(copy.options.max_errors).unwrap_or_default();
     let mut rows = 0;
     for file in files.iter().filter(|_| !copy.options.no_load) {
         let mut source = match first.take() {
@@ -204,6 +231,14 @@ async fn transfer(
             if cut {
                 return Err(Failure::Io(io::Error::other("cut in the middle of COPY, as ordered")));
             }
+        }
+        rejected.extend(source.rejected());
+        // The last is told by the failure itself.
+        if most > 0
+            && rejected.len() >= most
+            && let Some(last) = rejected.pop()
+        {
+            return Err(Failure::Record(Box::new(last)));
         }
     }
     Ok(rows)

@@ -60,6 +60,8 @@ struct Session {
     database: String,
     /// Whether names in double quotes are kept as they are.
     exact: bool,
+    /// Whether it is one of the Data API.
+    by_data_api: bool,
     /// Statements of the extended protocol, by the client's name.
     statements: HashMap<String, extended::Prepared>,
     /// Portals, by the client's name: the statement each is of.

@@ -131,7 +131,7 @@ fn add(mut cursor: Cursor<'_>, table: &Name) -> SqlResult<Plan> {
         } else if cursor.take(&["not", "null"]) {
             required = true;
         } else if cursor.take(&["encode"]) {
-            cursor.name()?;
+            cursor.word()?;
         } else if !cursor.take(&["null"]) {
             // A second column, a key, IDENTITY: none of them is in the grammar.
             return Err(cursor.forbidden(&ADD_ONE_COLUMN));
@@ -158,7 +158,7 @@ fn alter_column(mut cursor: Cursor<'_>, table: &Name) -> SqlResult<Plan> {
     }
     let column = cursor.name()?;
     if cursor.take(&["encode"]) {
-        cursor.name()?;
+        cursor.word()?;
         return cursor.end().map(|()| nothing(table));
     }
     if !cursor.take(&["type"]) {

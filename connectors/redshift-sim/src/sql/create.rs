@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use super::cursor::{Cursor, Name, literal, quote, split};
+use super::dml::reads;
 use super::expression::rewrite;
 use super::plan::{Plan, Run};
 use super::token::Token;
 use super::types::column_type;
-use crate::rules::{NO_CHECK_CONSTRAINTS, NO_INDEXES};
+use crate::rules::{LATE_BINDING_VIEWS_FOLLOW_NAMES, NO_CHECK_CONSTRAINTS, NO_INDEXES};
 use crate::sql_error::{SqlError, SqlResult};
 
 pub(super) fn create(tokens: &[Token<'_>]) -> SqlResult<Plan> {
@@ -19,7 +20,7 @@ pub(super) fn create(tokens: &[Token<'_>]) -> SqlResult<Plan> {
     let kind = cursor.next().map(|token| token.text.to_ascii_lowercase()).unwrap_or_default();
     match kind.as_str() {
         "table" if !replace => table(cursor, temporary),
-        "view" if !temporary && !local => view(tokens),
+        "view" if !temporary && !local => view(tokens, replace),
         "schema" | "user" | "group" | "role" if !replace && !temporary => Ok(Plan::Run(Run::new(rewrite(tokens)?))),
         "database" if !replace && !temporary => database(cursor),
         "index" | "unique" | "sequence" | "trigger" | "type" | "domain" | "extension" | "rule" | "tablespace" => {
@@ -32,14 +33,40 @@ pub(super) fn create(tokens: &[Token<'_>]) -> SqlResult<Plan> {
     }
 }
 
-fn view(tokens: &[Token<'_>]) -> SqlResult<Plan> {
+fn view(tokens: &[Token<'_>], replace: bool) -> SqlResult<Plan> {
     let unbound = ["with", "no", "schema", "binding"];
-    let significant: Vec<&Token<'_>> = tokens.iter().filter(|token| !token.text.trim().is_empty()).collect();
-    let tail = significant.get(significant.len().saturating_sub(unbound.len())..).unwrap_or_default();
+    let significant: Vec<Token<'_>> = tokens.iter().filter(|token| !token.text.trim().is_empty()).copied().collect();
+    let (body, tail) = significant.split_at(significant.len().saturating_sub(unbound.len()));
     if tail.len() == unbound.len() && tail.iter().zip(unbound).all(|(token, word)| token.is(word)) {
-        return Err(SqlError::unknown("CREATE VIEW .. WITH NO SCHEMA BINDING"));
+        return late_view(body, replace);
     }
     Ok(Plan::Run(Run::new(rewrite(tokens)?)))
+}
+
+/// A view that is bound when it is read.
+fn late_view(tokens: &[Token<'_>], replace: bool) -> SqlResult<Plan> {
+    let mut cursor = Cursor::new(tokens);
+    while !cursor.take(&["view"]) {
+        cursor.next();
+    }
+    let name = cursor.table()?;
+    if !cursor.take(&["as"]) {
+        return Err(SqlError::unknown("a list of columns of a view WITH NO SCHEMA BINDING"));
+    }
+    let query = cursor.rest();
+    // What WITH gives a name to is no table.
+    let is_of_with = |name: &Name| {
+        query.windows(3).any(|three| three[0].name().as_ref() == Some(&name.name) && three[1].is("as") && three[2].is("("))
+    };
+    if reads(query).iter().any(|table| table.schema.is_none() && !is_of_with(table)) {
+        let message = "All the relation names inside should be qualified when creating views with no schema binding.";
+        return Err(SqlError::refused(&LATE_BINDING_VIEWS_FOLLOW_NAMES, message));
+    }
+    let (view, text) = (literal(&name.sql()), literal(&spaced(query)?));
+    let first = if replace { format!("DROP VIEW IF EXISTS {};", name.sql()) } else { String::new() };
+    Ok(Plan::Run(Run::new(format!(
+        "DO $redshift_sim$ BEGIN {first} PERFORM redshift_sim.create_late_view({view}, {text}); END $redshift_sim$"
+    ))))
 }
 
 /// `CREATE DATABASE d [ISOLATION LEVEL ..]`.
@@ -152,7 +179,8 @@ fn columns(inner: &[Token<'_>], attributes: &mut Attributes) -> SqlResult<String
 
 fn like(mut cursor: Cursor<'_>) -> SqlResult<String> {
     let parent = cursor.table()?;
-    let mut sql = format!("LIKE {}", parent.sql());
+    // The only ones are those that stand for the length of a VARBYTE.
+    let mut sql = format!("LIKE {} INCLUDING CONSTRAINTS", parent.sql());
     if cursor.take(&["including", "defaults"]) {
         sql.push_str(" INCLUDING DEFAULTS");
     }
@@ -220,7 +248,7 @@ fn column(mut cursor: Cursor<'_>, attributes: &mut Attributes) -> SqlResult<(Str
         } else if cursor.take(&["identity"]) {
             definition.push_str(&format!(" GENERATED ALWAYS AS IDENTITY {}", identity(&mut cursor)?));
         } else if cursor.take(&["encode"]) {
-            attributes.encodings.push((name.clone(), cursor.name()?));
+            attributes.encodings.push((name.clone(), cursor.word()?));
         } else if cursor.take(&["distkey"]) {
             attributes.distribution = Some(name.clone());
         } else if cursor.take(&["sortkey"]) {

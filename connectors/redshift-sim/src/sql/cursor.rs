@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::reserved::is_reserved;
 use super::{Kind, Token};
-use crate::rules::{IDENTIFIERS_ARE_127_BYTES, Rule};
+use crate::rules::{IDENTIFIERS_ARE_127_BYTES, RESERVED_WORDS_ARE_QUOTED, Rule};
 use crate::sql_error::{SqlError, SqlResult};
 
 /// The name of a table, folded.
@@ -97,12 +98,23 @@ impl<'a> Cursor<'a> {
         if self.take(&[word]) { Ok(()) } else { Err(self.unexpected()) }
     }
 
-    /// A name that must come next.
+    /// A name that must come next, and is no reserved word, unless in double quotes.
     pub(crate) fn name(&mut self) -> SqlResult<String> {
         let name = self.peek().and_then(|token| token.name()).ok_or_else(|| self.unexpected())?;
+        if self.peek().is_some_and(|token| token.kind == Kind::Word) && is_reserved(&name) {
+            return Err(self.forbidden(&RESERVED_WORDS_ARE_QUOTED));
+        }
         check_name(&name)?;
         self.position += 1;
         Ok(name)
+    }
+
+    /// A word that must come next, reserved or not.
+    pub(crate) fn word(&mut self) -> SqlResult<String> {
+        let word = self.peek().filter(|token| token.kind == Kind::Word).and_then(|token| token.name());
+        let word = word.ok_or_else(|| self.unexpected())?;
+        self.position += 1;
+        Ok(word)
     }
 
     /// A table name that must come next, with or without its schema. One of a database stands in front of both.

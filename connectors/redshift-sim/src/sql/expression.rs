@@ -1,9 +1,10 @@
 //! The parts of a statement that are written anew wherever they stand: names, casts, and functions that PostgreSQL has not.
 
 use super::cursor::{check_name, quote, split};
+use super::reserved::is_never_bare;
 use super::token::{Kind, Token};
 use super::types::cast_type;
-use crate::rules::{NO_JSON_OPERATORS, NO_POSTGRES_ONLY_CLAUSES, Rule};
+use crate::rules::{NO_JSON_OPERATORS, NO_POSTGRES_ONLY_CLAUSES, RESERVED_WORDS_ARE_QUOTED, Rule};
 use crate::sql_error::{SqlError, SqlResult};
 
 /// What `version()` says. The form is Redshift's, so that clients that look for its name find it.
@@ -78,6 +79,9 @@ impl Writer<'_, '_> {
         let (before, after) = (self.before(position), self.after(position));
         let called = after.is_some_and(|after| after.is("("));
         let qualified = before.is_some_and(|before| before.is("."));
+        if is_never_bare(&name) && !qualified && !before.is_some_and(|before| before.is("as")) {
+            return Err(syntax(&RESERVED_WORDS_ARE_QUOTED, token.text));
+        }
         if before.is_some_and(|before| before.is("::") || (before.is("as") && self.casts.last() == Some(&true))) {
             return self.cast(position, text);
         }

@@ -10,6 +10,7 @@ mod dml;
 mod expression;
 mod merge;
 mod plan;
+mod reserved;
 mod settings;
 mod token;
 mod types;

@@ -119,7 +119,7 @@ pub(super) fn value(cursor: &mut Cursor<'_>) -> SqlResult<String> {
 }
 
 pub(super) fn reset(mut cursor: Cursor<'_>) -> SqlResult<Plan> {
-    let name = cursor.name()?;
+    let name = cursor.word()?;
     cursor.end()?;
     let known = own(&name).or_else(|| (SHARED.contains(&name.as_str()) || name == "all").then(|| name.clone()));
     known.map(|name| Plan::Run(Run::new(format!("RESET {name}")))).ok_or_else(|| unknown(&name))

@@ -1,6 +1,6 @@
 //! Types: those of columns, and those that an expression is cast to.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, quote};
 use super::token::Token;
 use crate::rules::{DECIMAL_IS_AT_MOST_38, TYPES_OF_POSTGRES_ARE_REFUSED, VARCHAR_MAX_IS_65535};
 use crate::sql_error::{SqlError, SqlResult};
@@ -9,6 +9,9 @@ use crate::sql_error::{SqlError, SqlResult};
 const LONGEST_VARCHAR: i64 = 65_535;
 const BARE_VARCHAR: i64 = 256;
 const LONGEST_CHAR: i64 = 4_096;
+/// The longest VARBYTE, and VARBYTE without a length, in bytes.
+const LONGEST_VARBYTE: i64 = 16_777_216;
+const BARE_VARBYTE: i64 = 64_000;
 
 /// Types of PostgreSQL that Redshift does not have.
 const REFUSED: &[&str] = &[
@@ -84,10 +87,10 @@ pub(super) fn column_type(cursor: &mut Cursor<'_>, column: &str) -> SqlResult<St
         "timestamptz" => "timestamptz".to_owned(),
         "timetz" => "timetz".to_owned(),
         "super" => "jsonb".to_owned(),
-        "varbyte" | "varbinary" => binary(cursor)?,
+        "varbyte" | "varbinary" => binary(cursor, column)?,
         "binary" => {
             cursor.expect("varying")?;
-            binary(cursor)?
+            binary(cursor, column)?
         }
         _ => return Err(SqlError::new("42704", format!("type \"{word}\" does not exist"))),
     };
@@ -129,9 +132,10 @@ fn character(cursor: &mut Cursor<'_>, default: i64) -> SqlResult<String> {
     Ok(format!("char({})", length(cursor, default, LONGEST_CHAR)?))
 }
 
-fn binary(cursor: &mut Cursor<'_>) -> SqlResult<String> {
-    const LONGEST: i64 = 16_777_216;
-    length(cursor, LONGEST, LONGEST).map(|_| "bytea".to_owned())
+/// PostgreSQL's has no length: a constraint is one.
+fn binary(cursor: &mut Cursor<'_>, column: &str) -> SqlResult<String> {
+    let length = length(cursor, BARE_VARBYTE, LONGEST_VARBYTE)?;
+    Ok(format!("bytea CHECK (octet_length({}) <= {length})", quote(column)))
 }
 
 fn float(cursor: &mut Cursor<'_>) -> SqlResult<&'static str> {

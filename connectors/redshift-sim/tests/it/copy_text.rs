@@ -42,6 +42,24 @@ async fn text_strings_are_1204() {
 }
 
 #[tokio::test]
+async fn maxerror_loads_the_rest() {
+    let (warehouse, session) = with_table().await;
+    let url = warehouse.put("some.csv", "1,ab,\nx,cd,\n2,too long,\n3\n4,ef,\n").await;
+    session.run(&copy(&warehouse, &url, "CSV MAXERROR 4")).await;
+    assert_eq!(session.rows("SELECT a, b FROM texts ORDER BY a").await, ["1|ab", "4|ef"]);
+    let errors = "SELECT line_number, err_code FROM stl_load_errors WHERE query = pg_last_copy_id() ORDER BY 1";
+    assert_eq!(session.rows(errors).await, ["2|1207", "3|1204", "4|1214"]);
+    assert_eq!(session.value("SELECT pg_last_copy_count()").await, "2");
+    session.refused(&copy(&warehouse, &url, "CSV MAXERROR AS 3")).await;
+    assert_eq!(session.rows(errors).await.len(), 3);
+    assert_eq!(session.value("SELECT count(*) FROM texts").await, "2");
+    let url = warehouse.put("some.json", "{\"a\": 5, \"b\": \"too long\"}\n{\"a\": 6}\n").await;
+    session.run(&copy(&warehouse, &url, "JSON 'auto' MAXERROR 2")).await;
+    assert_eq!(session.value("SELECT max(a) FROM texts").await, "6");
+    session.refused(&copy(&warehouse, &url, "CSV MAXERROR 100001")).await.by(rules::MAXERROR_LOADS_THE_REST);
+}
+
+#[tokio::test]
 async fn load_errors_survive_rollback() {
     let (warehouse, session) = with_table().await;
     let url = warehouse.put("bad.csv", "1,ab,2026-01-01\nx,cd,2026-01-01\n").await;

@@ -11,6 +11,13 @@ use crate::warehouse::Warehouse;
 
 /// One request; status and body of the answer.
 fn ask(warehouse: &Warehouse, operation: &str, body: &Value) -> (u16, Value) {
+    let answer = answer_to(warehouse, operation, body);
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap())
+}
+
+/// One request; whatever is answered.
+fn answer_to(warehouse: &Warehouse, operation: &str, body: &Value) -> String {
     let endpoint = warehouse.sim.as_ref().unwrap().data_api_endpoint().unwrap();
     let mut stream = TcpStream::connect(endpoint.trim_start_matches("http://")).unwrap();
     let body = body.to_string();
@@ -22,8 +29,7 @@ fn ask(warehouse: &Warehouse, operation: &str, body: &Value) -> (u16, Value) {
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap())
+    answer
 }
 
 /// Submits a request and waits until it has ended.
@@ -111,4 +117,136 @@ async fn a_statement_that_waits_is_cancelled() {
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(ended(&warehouse, &submitted["Id"])["Status"], "ABORTED");
+}
+
+/// Submits a statement of a session and waits until it has ended.
+fn in_session(warehouse: &Warehouse, session: &Value, sql: &str) -> Value {
+    let (status, submitted) = ask(warehouse, "ExecuteStatement", &json!({"SessionId": session, "Sql": sql}));
+    assert_eq!(status, 200, "{submitted}");
+    assert_eq!(&submitted["SessionId"], session);
+    ended(warehouse, &submitted["Id"])
+}
+
+/// Begins a session that is kept for so long.
+fn begin_session(warehouse: &Warehouse, seconds: u64, sql: &str) -> Value {
+    let begun = finished(warehouse, "ExecuteStatement", json!({"Sql": sql, "SessionKeepAliveSeconds": seconds}));
+    assert_eq!(begun["Status"], "FINISHED", "{begun}");
+    begun["SessionId"].clone()
+}
+
+/// The only value of a query of a session.
+fn value(warehouse: &Warehouse, session: &Value, sql: &str) -> Value {
+    let ended = in_session(warehouse, session, sql);
+    let (_, result) = ask(warehouse, "GetStatementResult", &json!({"Id": ended["Id"]}));
+    result["Records"][0][0].as_object().unwrap().values().next().unwrap().clone()
+}
+
+fn refused(warehouse: &Warehouse, request: &Value) -> String {
+    let (status, answer) = ask(warehouse, "ExecuteStatement", request);
+    assert_eq!((status, answer["__type"].as_str()), (400, Some("ValidationException")), "{answer}");
+    answer["message"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_api_sessions_are_kept() {
+    let warehouse = Warehouse::stand_in(Isolation::Snapshot).await;
+    let session = begin_session(&warehouse, 60, "CREATE TEMP TABLE own (a INT)");
+    in_session(&warehouse, &session, "BEGIN");
+    assert_eq!(in_session(&warehouse, &session, "INSERT INTO own VALUES (1), (2)")["ResultRows"], 2);
+    assert_eq!(value(&warehouse, &session, "SELECT COUNT(*) FROM own"), 2);
+    in_session(&warehouse, &session, "ROLLBACK");
+    assert_eq!(value(&warehouse, &session, "SELECT COUNT(*) FROM own"), 0);
+    let failed = in_session(&warehouse, &session, "SELECT nothing");
+    assert_eq!(failed["Status"], "FAILED", "{failed}");
+    assert_eq!(value(&warehouse, &session, "SELECT COUNT(*) FROM own"), 0);
+    let elsewhere = finished(&warehouse, "ExecuteStatement", json!({"Sql": "SELECT * FROM own"}));
+    assert!(elsewhere["Error"].as_str().unwrap().contains("does not exist"), "{elsewhere}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_api_sessions_expire() {
+    let warehouse = Warehouse::stand_in(Isolation::Snapshot).await;
+    let client = warehouse.connect().await;
+    client.run("CREATE TABLE expiring (a INT)").await;
+    let session = begin_session(&warehouse, 1, "BEGIN");
+    in_session(&warehouse, &session, "INSERT INTO expiring VALUES (1)");
+    // Waits for the lock, which goes with the session.
+    client.run("INSERT INTO expiring VALUES (2)").await;
+    assert_eq!(client.rows("SELECT a FROM expiring").await, ["2"]);
+    assert_eq!(refused(&warehouse, &json!({"SessionId": session, "Sql": "COMMIT"})), "Session is not available");
+    let unknown = "00000000-0000-4000-8000-000000000000";
+    assert!(refused(&warehouse, &json!({"SessionId": unknown, "Sql": "SELECT 1"})).ends_with("is invalid"));
+    let request = json!({"Sql": "SELECT 1", "Database": "dev", "WorkgroupName": "w", "SessionKeepAliveSeconds": 86_401});
+    assert!(refused(&warehouse, &request).contains("0 to 86400"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_api_sessions_run_one_statement() {
+    let warehouse = Warehouse::stand_in(Isolation::Snapshot).await;
+    let client = warehouse.connect().await;
+    client.run("CREATE TABLE held (a INT)").await;
+    client.run("BEGIN; INSERT INTO held VALUES (1)").await;
+    let session = begin_session(&warehouse, 60, "SELECT 1");
+    let (status, waiting) = ask(&warehouse, "ExecuteStatement", &json!({"SessionId": session, "Sql": "DELETE FROM held"}));
+    assert_eq!(status, 200);
+    assert_eq!(refused(&warehouse, &json!({"SessionId": session, "Sql": "SELECT 1"})), "Session is not available");
+    client.run("COMMIT").await;
+    ended(&warehouse, &waiting["Id"]);
+    assert_eq!(value(&warehouse, &session, "SELECT 7"), 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_api_sessions_have_their_database() {
+    let warehouse = Warehouse::stand_in(Isolation::Snapshot).await;
+    let session = begin_session(&warehouse, 60, "SELECT 1");
+    for other in ["Database", "WorkgroupName", "ClusterIdentifier", "DbUser", "SecretArn"] {
+        let mut request = json!({"SessionId": session, "Sql": "SELECT 1"});
+        request[other] = json!("dev");
+        assert!(refused(&warehouse, &request).starts_with(other));
+    }
+    let both = json!({"Sql": "SELECT 1", "Database": "dev", "WorkgroupName": "w", "ClusterIdentifier": "c"});
+    assert!(refused(&warehouse, &both).contains("one of ClusterIdentifier and WorkgroupName"));
+    let user = json!({"Sql": "SELECT 1", "Database": "dev", "WorkgroupName": "w", "DbUser": "awsuser"});
+    assert!(refused(&warehouse, &user).contains("DbUser is for clusters"));
+    warehouse.connect().await.run("CREATE USER reader PASSWORD 'Reader123'").await;
+    let request = json!({"Sql": "SELECT current_user", "Database": "dev", "ClusterIdentifier": "c", "DbUser": "reader"});
+    let (_, submitted) = ask(&warehouse, "ExecuteStatement", &request);
+    ended(&warehouse, &submitted["Id"]);
+    let (_, result) = ask(&warehouse, "GetStatementResult", &json!({"Id": submitted["Id"]}));
+    assert_eq!(result["Records"], json!([[{"stringValue": "reader"}]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_api_counts_no_copy() {
+    let warehouse = Warehouse::stand_in(Isolation::Snapshot).await;
+    let url = warehouse.put("counted.csv", "1\n2\n3\n").await;
+    let session = begin_session(&warehouse, 60, "CREATE TABLE counted (a INT)");
+    let copy = format!("COPY counted FROM '{url}' {} CSV", warehouse.authorization());
+    let copied = in_session(&warehouse, &session, &copy);
+    assert_eq!((copied["Status"].as_str(), copied["ResultRows"].as_i64()), (Some("FINISHED"), Some(0)), "{copied}");
+    assert_eq!(value(&warehouse, &session, "SELECT pg_last_copy_count()"), 0);
+    assert_eq!(value(&warehouse, &session, "SELECT COUNT(*) FROM counted"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_has_pages_and_an_answer_may_be_lost() {
+    let warehouse = Warehouse::stand_in(Isolation::Snapshot).await;
+    let session = warehouse.connect().await;
+    session.run("CREATE TABLE digits (d INT); INSERT INTO digits VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)").await;
+    let many = "SELECT a.d * 100 + b.d * 10 + c.d FROM digits a, digits b, digits c ORDER BY 1";
+    let selected = finished(&warehouse, "ExecuteStatement", json!({"Sql": many}));
+    let (_, first) = ask(&warehouse, "GetStatementResult", &json!({"Id": selected["Id"]}));
+    let next = json!({"Id": selected["Id"], "NextToken": first["NextToken"]});
+    let (_, second) = ask(&warehouse, "GetStatementResult", &next);
+    assert_eq!((first["Records"].as_array().unwrap().len(), second["Records"].as_array().unwrap().len()), (500, 500));
+    assert_eq!((&second["Records"][499][0], &second["NextToken"]), (&json!({"longValue": 999}), &Value::Null));
+
+    session.run("SET redshift_sim.fault TO 'throttle'").await;
+    assert_eq!(ask(&warehouse, "DescribeStatement", &json!({"Id": selected["Id"]})).1["__type"], "ThrottlingException");
+    session.run("SET redshift_sim.fault TO 'lose_answer'").await;
+    let once = json!({"Sql": "INSERT INTO digits VALUES (10)", "ClientToken": "t-2", "WorkgroupName": "w", "Database": "dev"});
+    assert_eq!(answer_to(&warehouse, "ExecuteStatement", &once), "");
+    let (_, again) = ask(&warehouse, "ExecuteStatement", &once);
+    ended(&warehouse, &again["Id"]);
+    assert_eq!(session.value("SELECT COUNT(*) FROM digits WHERE d = 10").await, "1");
 }

@@ -50,6 +50,35 @@ async fn statement_is_at_most_16_mib() {
 }
 
 #[tokio::test]
+async fn statement_timeout_cancels() {
+    let warehouse = Warehouse::start().await;
+    let (holder, session) = (warehouse.connect().await, warehouse.connect().await);
+    holder.run("CREATE TABLE limited (a INT)").await;
+    holder.run("BEGIN; INSERT INTO limited VALUES (1)").await;
+    session.run("SET statement_timeout TO 300").await;
+    let refusal = session.refused("INSERT INTO limited VALUES (2)").await;
+    assert!(refusal.code == "57014" && refusal.message.ends_with("on user's request"), "{refusal:?}");
+    refusal.by(rules::STATEMENT_TIMEOUT_CANCELS);
+    session.run("SET statement_timeout TO 0").await;
+    holder.run("COMMIT").await;
+    session.run("INSERT INTO limited VALUES (2)").await;
+}
+
+#[tokio::test]
+async fn locks_are_shown_to_their_owners() {
+    let warehouse = Warehouse::start().await;
+    let (holder, session) = (warehouse.connect().await, warehouse.connect().await);
+    holder.run("CREATE TABLE locked (a INT); CREATE USER onlooker PASSWORD 'Onlooker123'").await;
+    holder.run("BEGIN; INSERT INTO locked VALUES (1)").await;
+    let shown = "SELECT COUNT(*) > 0, COUNT(DISTINCT txn_start) FROM svv_transactions AS locks JOIN pg_class AS tables \
+                 ON tables.oid = locks.relation WHERE tables.relname = 'locked' AND locks.granted";
+    assert_eq!(session.value(shown).await, "t|1");
+    if warehouse.sim.is_some() {
+        assert_eq!(warehouse.connect_as("onlooker", "Onlooker123").await.value(shown).await, "f|0");
+    }
+}
+
+#[tokio::test]
 async fn unknown_is_refused() {
     let warehouse = Warehouse::start().await;
     let session = warehouse.connect().await;

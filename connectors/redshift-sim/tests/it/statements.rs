@@ -146,3 +146,45 @@ async fn no_postgres_only_clauses() {
         session.refused(sql).await.by(rules::NO_POSTGRES_ONLY_CLAUSES);
     }
 }
+
+#[tokio::test]
+async fn merge_removes_duplicates() {
+    let (_warehouse, session) = with_table().await;
+    session.run("INSERT INTO t VALUES (2, 'again')").await;
+    session.run("MERGE INTO t USING s ON t.k = s.k REMOVE DUPLICATES").await;
+    assert_eq!(session.rows("SELECT k, v FROM t ORDER BY k").await, ["1|a", "2|B", "3|C"]);
+    session.run("MERGE INTO t USING s AS other ON t.k = other.k REMOVE DUPLICATES").await;
+    assert_eq!(session.value("SELECT count(*) FROM t").await, "3");
+    session.run("CREATE TABLE wider (k INT, v VARCHAR(10), w INT)").await;
+    session.refused("MERGE INTO t USING wider ON t.k = wider.k REMOVE DUPLICATES").await.by(rules::MERGE_REMOVES_DUPLICATES);
+}
+
+#[tokio::test]
+async fn reserved_words_are_quoted() {
+    let warehouse = Warehouse::start().await;
+    let session = warehouse.connect().await;
+    for sql in [
+        "CREATE TABLE tag (a INT)",
+        "CREATE TABLE named (open INT)",
+        "CREATE TABLE named (a INT, \"b\" INT, Timestamp TIMESTAMP)",
+        "CREATE TABLE backup (LIKE other)",
+    ] {
+        let refusal = session.refused(sql).await;
+        assert!(refusal.code == "42601" && refusal.message.starts_with("syntax error at or near"), "{refusal:?}");
+        refusal.by(rules::RESERVED_WORDS_ARE_QUOTED);
+    }
+    session.run("CREATE TABLE named (\"open\" INT, \"tag\" VARCHAR(10) ENCODE lzo, start INT ENCODE raw)").await;
+    session.run("INSERT INTO named (\"open\", \"tag\", start) VALUES (1, 'x', 2)").await;
+    for sql in [
+        "ALTER TABLE named ADD COLUMN system INT",
+        "INSERT INTO named (open) VALUES (1)",
+        "SELECT open FROM named",
+        "SELECT start FROM named WHERE tag = 'x'",
+    ] {
+        session.refused(sql).await.by(rules::RESERVED_WORDS_ARE_QUOTED);
+    }
+    assert_eq!(
+        session.value("SELECT named.open, n.\"tag\", start AS new FROM named AS n JOIN named USING (start)").await,
+        "1|x|2"
+    );
+}

@@ -147,3 +147,28 @@ async fn no_check_constraints() {
     session.refused("CREATE TABLE parted (a INT) PARTITION BY RANGE (a)").await;
     session.refused("CREATE TABLE heir (a INT) INHERITS (parent)").await;
 }
+
+#[tokio::test]
+async fn late_binding_views_follow_names() {
+    let warehouse = Warehouse::start().await;
+    let session = warehouse.connect().await;
+    session
+        .run("CREATE SCHEMA late; CREATE TABLE late.one (a INT, b VARCHAR(9)); INSERT INTO late.one VALUES (1, 'it''s')")
+        .await;
+    let view = "CREATE VIEW late.v AS WITH w AS (SELECT a, b FROM late.one) SELECT a, b FROM w WITH NO SCHEMA BINDING";
+    session.run(view).await;
+    assert_eq!(session.rows("SELECT a, b FROM late.v").await, ["1|it's"]);
+    session.run("ALTER TABLE late.one RENAME TO former; CREATE TABLE late.one (LIKE late.former)").await;
+    assert_eq!(session.value("SELECT COUNT(*) FROM late.v").await, "0");
+    session.run("DROP TABLE late.former; DROP TABLE late.one").await;
+    let refusal = session.refused("SELECT * FROM late.v").await;
+    assert_eq!(refusal.code, "42P01", "{refusal:?}");
+    let columns = "SELECT col_name FROM pg_get_late_binding_view_cols() cols(view_schema name, view_name name, col_name name, \
+                   col_type varchar, col_num int) WHERE view_name = 'v' ORDER BY col_num";
+    assert_eq!(session.rows(columns).await, ["a", "b"]);
+    session.run("CREATE TABLE unqualified (a INT)").await;
+    session
+        .refused("CREATE VIEW late.u AS SELECT a FROM unqualified WITH NO SCHEMA BINDING")
+        .await
+        .by(rules::LATE_BINDING_VIEWS_FOLLOW_NAMES);
+}

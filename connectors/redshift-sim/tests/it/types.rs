@@ -18,8 +18,8 @@ async fn identifiers_are_folded() {
 async fn case_sensitive_names_are_kept() {
     let warehouse = Warehouse::start().await;
     let session = warehouse.connect_with("-c enable_case_sensitive_identifier=on").await;
-    session.run(r#"CREATE TABLE "Kept" ("Id" INT, Tag INT); INSERT INTO "Kept" VALUES (1, 2)"#).await;
-    assert_eq!(session.value(r#"SELECT "Id", TAG FROM "Kept""#).await, "1|2");
+    session.run(r#"CREATE TABLE "Kept" ("Id" INT, Label INT); INSERT INTO "Kept" VALUES (1, 2)"#).await;
+    assert_eq!(session.value(r#"SELECT "Id", LABEL FROM "Kept""#).await, "1|2");
     session.refused("SELECT * FROM kept").await.by(rules::CASE_SENSITIVE_NAMES_ARE_KEPT);
     assert_eq!(session.value("SHOW enable_case_sensitive_identifier").await, "on");
     assert_eq!(warehouse.connect().await.value("SHOW enable_case_sensitive_identifier").await, "off");
@@ -97,6 +97,20 @@ async fn decimal_is_at_most_38() {
         "SELECT numeric_precision, numeric_scale FROM svv_columns WHERE table_name = 'decimals' ORDER BY ordinal_position";
     assert_eq!(session.rows(sizes).await, ["18|0", "38|37", "9|0"]);
     session.refused("CREATE TABLE larger (a DECIMAL(39, 0))").await.by(rules::DECIMAL_IS_AT_MOST_38);
+}
+
+#[tokio::test]
+async fn varbyte_counts_bytes() {
+    let warehouse = Warehouse::start().await;
+    let session = warehouse.connect().await;
+    session.run("CREATE TABLE bytes (a VARBYTE(3), b VARBYTE)").await;
+    session.run("INSERT INTO bytes VALUES ('abc'::VARBYTE, NULL)").await;
+    session.refused("INSERT INTO bytes VALUES ('abcd'::VARBYTE, NULL)").await.by(rules::VARBYTE_COUNTS_BYTES);
+    session.run("CREATE TABLE same (LIKE bytes)").await;
+    session.refused("INSERT INTO same VALUES ('abcd'::VARBYTE, NULL)").await.by(rules::VARBYTE_COUNTS_BYTES);
+    let long = "x".repeat(64_001);
+    session.refused(&format!("INSERT INTO bytes VALUES (NULL, '{long}'::VARBYTE)")).await.by(rules::VARBYTE_COUNTS_BYTES);
+    session.refused("CREATE TABLE larger (a VARBYTE(16777217))").await;
 }
 
 #[tokio::test]

@@ -1,29 +1,23 @@
-//! `[warehouse]` where its URL is `redshift://`.
+//! `[warehouse]` where its URL is `redshift://` or `redshift-data://`.
 
-use std::sync::Arc;
-
-use url::Url;
+use std::time::Duration;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::postgres::ConnectionConfig;
 use crate::stores::Location;
-use crate::warehouse::redshift::login::Issuer;
 use crate::warehouse::redshift::session::Session;
-
-/// The port of a cluster and of a workgroup.
-const DEFAULT_PORT: u16 = 5_439;
+use crate::warehouse::redshift::transport::Transport;
 
 /// A cluster or workgroup, and how it loads.
 #[derive(Debug, Clone)]
 pub(crate) struct RedshiftConfig {
-    pub(crate) connection: ConnectionConfig,
+    pub(crate) transport: Transport,
     /// Where files wait for COPY.
     pub(crate) staging: Location,
     /// The role that COPY reads with.
     pub(crate) iam_role: String,
-    /// Who gives the password, where there is none.
-    issuer: Option<Arc<Issuer>>,
+    /// How long a statement may take.
+    pub(crate) statement_timeout: Option<Duration>,
 }
 
 impl RedshiftConfig {
@@ -41,40 +35,25 @@ impl RedshiftConfig {
             missing("iam_role", "COPY reads S3 with a role of the cluster: its ARN, several with commas between, or 'default'")
         })?;
         check_role(&iam_role)?;
-        let connection = connection(url, config.password.as_deref())?;
-        let issuer = Issuer::of(&connection, config.endpoint.as_deref(), &context.stores, &context.clock).map(Arc::new);
-        Ok(Self { connection, staging: staging_area(staging, context)?, iam_role, issuer })
+        let staging = staging_area(staging, context)?;
+        let statement_timeout = config.statement_timeout;
+        let first = statement_timeout.iter().map(|limit| set_timeout(Some(*limit))).collect();
+        Ok(Self { transport: Transport::open(url, first, context)?, staging, iam_role, statement_timeout })
     }
 
-    /// A connection.
+    /// A session.
     ///
     /// # Errors
-    /// As [`Session::connect`], and when no credentials are to be had.
+    /// As [`Transport::session`].
     pub(crate) async fn session(&self) -> Result<Session> {
-        match &self.issuer {
-            Some(issuer) => Session::connect(&issuer.log_in(&self.connection).await?).await,
-            None => Session::connect(&self.connection).await,
-        }
+        self.transport.session().await
     }
 }
 
-/// Where the cluster is, and as whom it is reached.
-///
-/// # Errors
-/// [`Error::Config`] for a URL that is wrong; it is not shown.
-pub(crate) fn connection(url: &str, password: Option<&str>) -> Result<ConnectionConfig> {
-    let connection = as_postgres(url).and_then(|url| ConnectionConfig::parse(&url, password));
-    connection.map_err(|error| Error::config_at("WAREHOUSE", format!("[warehouse] {error}")))
-}
-
-/// Redshift speaks PostgreSQL's protocol, at another port.
-fn as_postgres(url: &str) -> Result<String> {
-    let mut url = Url::parse(url).map_err(|error| Error::config(format!("url cannot be read: {error}")))?;
-    let port = url.port().unwrap_or(DEFAULT_PORT);
-    if url.set_scheme("postgres").is_err() || url.set_port(Some(port)).is_err() {
-        return Err(Error::config("url names no host; expected 'redshift://user@host:5439/database'"));
-    }
-    Ok(url.to_string())
+/// The statement that bounds those that follow it in their session; without a limit there is none ("statement_timeout",
+/// `r_statement_timeout`).
+pub(crate) fn set_timeout(limit: Option<Duration>) -> String {
+    format!("SET statement_timeout TO {}", limit.map_or(0, |limit| limit.as_millis().max(1)))
 }
 
 fn staging_area(staging: &str, context: &Context) -> Result<Location> {
@@ -106,13 +85,6 @@ fn check_role(role: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn port_is_that_of_redshift() {
-        assert_eq!(as_postgres("redshift://me@h/db").unwrap(), "postgres://me@h:5439/db");
-        let url = "redshift://me:p%40@h:1/db?sslmode=require";
-        assert_eq!(as_postgres(url).unwrap(), "postgres://me:p%40@h:1/db?sslmode=require");
-    }
 
     #[test]
     fn role_is_an_arn_and_nothing_else() {

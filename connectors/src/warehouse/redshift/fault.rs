@@ -75,6 +75,15 @@ impl Fault {
         Self { kind: kind(code, &message.to_ascii_lowercase()), code: code.to_owned(), message: message.to_owned() }
     }
 
+    /// By what the Data API tells of it: the text alone, without an SQLSTATE.
+    pub(crate) fn told(text: &str) -> Self {
+        let message = text.trim().trim_start_matches("ERROR:").trim_start_matches("FATAL:").trim();
+        let lower = message.to_ascii_lowercase();
+        let state = state_of(&lower);
+        let kind = kind(state.as_ref().map_or("", SqlState::code), &lower);
+        Self { kind, code: String::new(), message: message.to_owned() }
+    }
+
     /// A connection that is gone.
     pub(crate) fn lost(message: impl Into<String>) -> Self {
         Self { kind: Kind::Lost, code: String::new(), message: message.into() }
@@ -158,6 +167,22 @@ fn kind(code: &str, message: &str) -> Kind {
     Kind::Other
 }
 
+/// The SQLSTATE of faults with such a text, in lower case, where the text tells it.
+fn state_of(message: &str) -> Option<SqlState> {
+    let has = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
+    let is_thing = ["relation ", "schema ", "database ", "table "].iter().any(|thing| message.starts_with(thing));
+    let states = [
+        (is_thing && has(&["does not exist"]) || has(&["into nonexistent table"]), SqlState::UNDEFINED_TABLE),
+        (has(&["already exists"]), SqlState::DUPLICATE_TABLE),
+        (has(&["permission denied", "must be owner", "authentication failed"]), SqlState::INSUFFICIENT_PRIVILEGE),
+        (has(&["value too long", "out of range", "invalid input syntax", "overflow"]), SqlState::DATA_EXCEPTION),
+        (has(&["on user's request", "canceling statement due to"]), SqlState::QUERY_CANCELED),
+        (has(&["terminating connection", "connection to server"]), SqlState::ADMIN_SHUTDOWN),
+        (has(&["too many connections", "connection limit"]), SqlState::TOO_MANY_CONNECTIONS),
+    ];
+    states.into_iter().find(|(applies, _)| *applies).map(|(_, state)| state)
+}
+
 /// Whether the text begins with one of Redshift's own numbers.
 fn starts_with_number(message: &str, numbers: &[&str]) -> bool {
     let number = message.trim_start_matches("error:").trim_start();
@@ -196,6 +221,38 @@ mod tests {
             ("42601", "syntax error at or near \"1023\"", Kind::Other),
         ] {
             assert_eq!(Fault::new(code, message).kind, expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn text_alone_tells_the_same() {
+        for (message, expected) in [
+            (
+                "ERROR: 1023 Detail: Serializable isolation violation on table - 102031, transactions forming the cycle",
+                Kind::Again,
+            ),
+            ("ERROR: 1018 Detail: Relation does not exist", Kind::Again),
+            ("ERROR: could not complete because of conflict with concurrent transaction", Kind::Again),
+            ("ERROR: Query (150) canceled on user's request", Kind::Again),
+            ("FATAL: terminating connection due to administrator command", Kind::Lost),
+            ("ERROR: Load into table 't' failed.  Check 'sys_load_error_detail' system table for details.", Kind::Data),
+            (
+                "ERROR: Spectrum Scan Error Detail: code: 15007: has an incompatible Parquet schema for column 's3://b/k.n'",
+                Kind::Data,
+            ),
+            ("ERROR: value too long for type character varying(4)", Kind::Data),
+            ("ERROR: permission denied for relation t", Kind::Denied),
+            ("ERROR: relation \"s.t\" does not exist", Kind::Missing),
+            ("ERROR: schema \"s\" does not exist", Kind::Missing),
+            ("ERROR: column \"c\" does not exist", Kind::Other),
+            ("ERROR: Relation \"t\" already exists", Kind::Exists),
+            ("ERROR: Disk Full", Kind::Full),
+            ("ERROR: syntax error at or near \"1023\"", Kind::Other),
+            ("ERROR: current transaction is aborted, commands ignored until end of transaction block", Kind::Other),
+        ] {
+            let fault = Fault::told(message);
+            assert_eq!((fault.kind, fault.code.as_str()), (expected, ""), "{message}");
+            assert!(!fault.message.starts_with("ERROR"), "{message}");
         }
     }
 

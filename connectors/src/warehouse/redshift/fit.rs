@@ -1,27 +1,26 @@
 //! Makes a table, and its schema, fit a batch: before the load, and without a transaction.
 
 use crate::error::{Error, Result};
-use crate::postgres::ConnectionConfig;
 use crate::warehouse::redshift::columns::LoadColumn;
+use crate::warehouse::redshift::config::set_timeout;
 use crate::warehouse::redshift::ddl::{Ddl, changes};
 use crate::warehouse::redshift::fault::{Fault, Kind};
-use crate::warehouse::redshift::names::{Relation, literal, quoted};
+use crate::warehouse::redshift::names::{literal, quoted};
 use crate::warehouse::redshift::options::TableOptions;
 use crate::warehouse::redshift::problem::{Problem, While};
 use crate::warehouse::redshift::session::Session;
+use crate::warehouse::redshift::waiting::Waiting;
 
 /// A table that is to have the columns of a batch.
 #[derive(Debug)]
 pub(crate) struct Fit<'a> {
-    pub(crate) table: &'a Relation,
+    pub(crate) waiting: Waiting<'a>,
     pub(crate) options: &'a TableOptions,
     pub(crate) columns: &'a [LoadColumn],
     /// Bytes of the longest text of each column.
     pub(crate) longest: &'a [u64],
     /// Whether the table is there.
     pub(crate) exists: bool,
-    /// Who makes it.
-    pub(crate) connection: &'a ConnectionConfig,
 }
 
 impl Fit<'_> {
@@ -33,12 +32,23 @@ impl Fit<'_> {
         if !self.exists {
             self.make_schema(session).await?;
         }
-        for change in changes(self.table, self.columns, self.longest, self.exists, self.options) {
-            if let Err(fault) = session.run(&change.statement).await
+        let changes = changes(self.waiting.table, self.columns, self.longest, self.exists, self.options);
+        if !self.exists || changes.is_empty() {
+            return self.apply(session, changes).await;
+        }
+        // Whoever comes after an ALTER that waits, waits for it.
+        session.run(&set_timeout(Some(self.waiting.alter_limit()))).await.when("altering")?;
+        self.apply(session, changes).await?;
+        session.run(&set_timeout(self.waiting.config.statement_timeout)).await.when("altering").map(drop)
+    }
+
+    async fn apply(&self, session: &Session, changes: Vec<Ddl>) -> Result<(), Problem> {
+        for change in changes {
+            if let Err(fault) = self.waiting.run(session, &change.statement).await
                 && fault.kind != Kind::Exists
                 && !fault.message.contains("target column size should be different")
             {
-                return Err(self.problem(change, fault));
+                return Err(self.problem(change, self.waiting.explained(fault).await));
             }
         }
         Ok(())
@@ -52,32 +62,34 @@ impl Fit<'_> {
         let message = format!(
             "column '{column}' of table '{}' is too narrow for a value of {longest} bytes and could not be made wider: {fault}; a person \
              can run: {by_hand}",
-            self.table
+            self.waiting.table
         );
         Problem::Ours(Error::config_at(column, message))
     }
 
     /// IF NOT EXISTS would ask for the right to make schemas also where there is one.
     async fn make_schema(&self, session: &Session) -> Result<(), Problem> {
-        let schema = &self.table.schema;
+        let schema = &self.waiting.table.schema;
         let there = format!("SELECT COUNT(*) FROM pg_namespace WHERE nspname = {}", literal(schema));
         if session.number(&there).await.when("looking for the schema of")? != Some(0) {
             return Ok(());
         }
         match session.run(&format!("CREATE SCHEMA {}", quoted(schema))).await {
-            Err(fault) if fault.kind == Kind::Denied => Err(self.may_not_make_schema(&fault).into()),
+            Err(fault) if fault.kind == Kind::Denied => Err(self.may_not_make_schema(session, &fault).await.into()),
             Err(fault) if fault.kind != Kind::Exists => Err(Problem::Database(fault, "making the schema of")),
             _ => Ok(()),
         }
     }
 
-    fn may_not_make_schema(&self, fault: &Fault) -> Error {
-        let (schema, user) = (quoted(&self.table.schema), quoted(&self.connection.user));
+    async fn may_not_make_schema(&self, session: &Session, fault: &Fault) -> Error {
+        let asked = session.rows("SELECT current_user, current_database()").await.ok();
+        let mut who = asked.and_then(|rows| rows.into_iter().next()).into_iter().flatten().map(Option::unwrap_or_default);
+        let mut next = |unknown: &str| quoted(&who.next().unwrap_or_else(|| unknown.to_owned()));
+        let (schema, user, database) = (quoted(&self.waiting.table.schema), next("USER"), next("DATABASE"));
         Error::auth(format!(
             "table '{}': its schema is not there and could not be made: {fault}; run CREATE SCHEMA {schema} AUTHORIZATION {user}, or \
-             GRANT CREATE ON DATABASE {} TO {user}",
-            self.table,
-            quoted(&self.connection.database)
+             GRANT CREATE ON DATABASE {database} TO {user}",
+            self.waiting.table
         ))
     }
 }

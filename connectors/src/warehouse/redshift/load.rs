@@ -18,8 +18,17 @@ const STAGE: &str = "\"_engine_stage\"";
 pub(crate) enum Statement {
     /// Run as it is.
     Run(String),
-    /// A COPY, of which the rows are counted.
-    Copy(String),
+    /// A COPY into a table, of which the rows are counted.
+    Copy { text: String, into: String },
+}
+
+/// How the rows of a COPY are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// The session knows those of its last COPY.
+    LastCopy,
+    /// In the table that it filled, which therefore has to be one of its own.
+    OwnTable,
 }
 
 /// What one load does.
@@ -48,6 +57,7 @@ pub(crate) struct Load<'a> {
     pub(crate) iam_role: &'a str,
     /// The statements that give others the rights to the table that they have, for a table that takes its name.
     pub(crate) kept: &'a [String],
+    pub(crate) counting: Counting,
 }
 
 impl Load<'_> {
@@ -62,7 +72,7 @@ impl Load<'_> {
 
     fn append(&self) -> Statements {
         let is_plain = self.columns.iter().all(|column| column.form == Form::Plain && !column.marker);
-        if is_plain {
+        if is_plain && self.counting == Counting::LastCopy {
             return Statements { transaction: vec![self.copy(&self.table.quoted())], ..Statements::default() };
         }
         self.staged(vec![self.insert("")])
@@ -179,9 +189,8 @@ impl Load<'_> {
         let role = role(self.iam_role);
         let is_nested = self.columns.iter().any(|column| column.file_type.is_nested());
         let nested = if is_nested { " SERIALIZETOJSON" } else { "" };
-        Statement::Copy(format!(
-            "COPY {into} ({columns}) FROM {from} IAM_ROLE {role} FORMAT PARQUET{nested} MANIFEST STATUPDATE OFF"
-        ))
+        let text = format!("COPY {into} ({columns}) FROM {from} IAM_ROLE {role} FORMAT PARQUET{nested} MANIFEST STATUPDATE OFF");
+        Statement::Copy { text, into: into.to_owned() }
     }
 
     fn insert(&self, filter: &str) -> String {
@@ -283,6 +292,10 @@ mod tests {
 
     /// The statements of a load, one a line, the transaction between BEGIN and COMMIT.
     fn script(mode: WriteMode, extra: &[(&str, DataType)], given: &[(&str, &str)]) -> String {
+        script_of(mode, extra, given, Counting::LastCopy)
+    }
+
+    fn script_of(mode: WriteMode, extra: &[(&str, DataType)], given: &[(&str, &str)], counting: Counting) -> String {
         let table = Relation::parse("s.t").unwrap();
         let mut fields = vec![Field::new("k", DataType::Int64, true), Field::new("v", DataType::Utf8, true)];
         fields.extend(extra.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)));
@@ -299,10 +312,11 @@ mod tests {
             manifest: Some("s3://b/m.json"),
             iam_role: "arn:aws:iam::1:role/r",
             kept: &["GRANT SELECT ON \"s\".\"t\" TO ROLE r".to_owned()],
+            counting,
         };
         let Statements { prepare, transaction, after } = load.statements();
         let text = |statement| match statement {
-            Statement::Run(text) | Statement::Copy(text) => text,
+            Statement::Run(text) | Statement::Copy { text, .. } => text,
         };
         let mut lines: Vec<String> = prepare.into_iter().map(text).collect();
         lines.push("BEGIN".to_owned());
@@ -318,6 +332,17 @@ mod tests {
     #[test]
     fn append_copies_inside_the_transaction() {
         assert_eq!(script(WriteMode::Append, &[], &[]), format!("BEGIN\nCOPY T (k, v) {COPY}\nCOMMIT"));
+    }
+
+    #[test]
+    fn append_that_can_only_be_counted_in_a_table_of_its_own_is_staged() {
+        assert_eq!(
+            script_of(WriteMode::Append, &[], &[], Counting::OwnTable),
+            format!(
+                "{STAGED}COPY STAGE (k, v) {COPY}\nBEGIN\nINSERT INTO T (k, v) SELECT STAGE.k, STAGE.v FROM STAGE\nCOMMIT\n\
+                 DROP TABLE IF EXISTS STAGE"
+            )
+        );
     }
 
     #[test]
@@ -446,6 +471,7 @@ mod tests {
             manifest: None,
             iam_role: "default",
             kept: &[],
+            counting: Counting::LastCopy,
         };
         let Statements { prepare, transaction, after } = load.statements();
         assert_eq!((prepare.len(), after.len()), (0, 0));

@@ -9,12 +9,13 @@ use crate::warehouse::redshift::load_errors::explained;
 use crate::warehouse::redshift::names::Relation;
 use crate::warehouse::redshift::problem::{Problem, While};
 use crate::warehouse::redshift::session::Session;
+use crate::warehouse::redshift::waiting::Waiting;
 
 /// One load in one session.
 #[derive(Debug)]
 pub(crate) struct Loading<'a> {
     pub(crate) session: &'a Session,
-    pub(crate) table: &'a Relation,
+    pub(crate) waiting: Waiting<'a>,
     pub(crate) ledger: &'a Ledger,
     pub(crate) entry: &'a Entry<'a>,
     /// The last epoch of the writer when the load began.
@@ -42,7 +43,7 @@ impl Loading<'_> {
         let committed = session.run("COMMIT").await;
         point(AFTER_TABLE_COMMIT);
         committed.when("committing to")?;
-        tidy(session, self.table, &statements.after).await;
+        tidy(session, self.waiting.table, &statements.after).await;
         Ok(())
     }
 
@@ -50,27 +51,36 @@ impl Loading<'_> {
         for statement in statements {
             self.step(statement).await?;
         }
-        self.session.run(&self.ledger.record(self.entry)).await.when("writing the ledger of")?;
+        self.ask(&self.ledger.record(self.entry)).await.when("writing the ledger of")?;
         let fence = self.ledger.fence(self.entry.id, self.last_epoch);
-        match self.session.run(&fence).await.when("writing the ledger of")? {
+        match self.ask(&fence).await.when("writing the ledger of")? {
             1 => Ok(()),
             _ => Err(Problem::Database(Fault::new("40001", "another engine was faster"), "committing to")),
         }
     }
 
+    /// One statement, which may have to wait.
+    async fn ask(&self, statement: &str) -> Result<u64, Fault> {
+        match self.waiting.run(self.session, statement).await {
+            Err(fault) => Err(self.waiting.explained(fault).await),
+            changed => changed,
+        }
+    }
+
     async fn step(&self, statement: &Statement) -> Result<(), Problem> {
-        let text = match statement {
-            Statement::Run(text) => return self.session.run(text).await.map(drop).when("loading"),
-            Statement::Copy(text) => text,
+        let (text, into) = match statement {
+            Statement::Run(text) => return self.ask(text).await.map(drop).when("loading"),
+            Statement::Copy { text, into } => (text, into),
         };
-        self.session.run(text).await.when("COPY into")?;
-        let loaded = self.session.number("SELECT pg_last_copy_count()").await.when("counting the rows of")?;
+        self.ask(text).await.when("COPY into")?;
+        let loaded = self.session.copied(into).await.when("counting the rows of")?;
         let rows = self.entry.rows;
         if loaded.and_then(|loaded| u64::try_from(loaded).ok()) == Some(rows) {
             return Ok(());
         }
         let loaded = loaded.unwrap_or_default();
-        Err(Error::data(format!("COPY into '{}' loaded {loaded} of {rows} rows; nothing was committed", self.table)).into())
+        Err(Error::data(format!("COPY into '{}' loaded {loaded} of {rows} rows; nothing was committed", self.waiting.table))
+            .into())
     }
 
     /// Outside of the transaction that failed, where the system tables can be read.

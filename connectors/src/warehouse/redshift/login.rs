@@ -7,9 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -18,14 +15,12 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::postgres::ConnectionConfig;
 use crate::stores::Stores;
+use crate::warehouse::redshift::aws::{self, Answer};
 
 /// How long credentials are asked for, in seconds: the default of both services.
 const DURATION_SECONDS: u32 = 900;
 /// How long they are used: they need only last until a connection is made.
 const USED_FOR: Duration = Duration::from_secs(600);
-const ANSWER_LIMIT: Duration = Duration::from_secs(20);
-/// Letters of an answer that an error shows.
-const SHOWN: usize = 300;
 
 /// Who gives temporary credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +40,9 @@ struct Login {
 #[derive(Debug)]
 pub(crate) struct Issuer {
     service: Service,
-    region: String,
-    endpoint: String,
+    aws: aws::Service,
     user: String,
     database: String,
-    stores: Arc<Stores>,
     clock: Arc<dyn Clock>,
     kept: Mutex<Option<(DateTime<Utc>, Login)>>,
 }
@@ -62,32 +55,31 @@ impl std::fmt::Debug for Login {
 
 impl Issuer {
     /// For the host of `connection`, if it is one of AWS and there is no password. `endpoint` is asked instead of AWS's own.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a setting of `[s3]` that is wrong.
     pub(crate) fn of(
         connection: &ConnectionConfig,
         endpoint: Option<&str>,
-        stores: &Arc<Stores>,
+        stores: &Stores,
         clock: &Arc<dyn Clock>,
-    ) -> Option<Self> {
+    ) -> Result<Option<Self>> {
         if connection.password.is_some() {
-            return None;
+            return Ok(None);
         }
-        let (service, region) = service(&connection.host)?;
+        let Some((service, region)) = service(&connection.host) else { return Ok(None) };
         let name = match service {
             Service::Cluster { .. } => "redshift",
             Service::Serverless { .. } => "redshift-serverless",
         };
-        let suffix = if connection.host.ends_with(".cn") { ".cn" } else { "" };
-        let endpoint = endpoint.map_or_else(|| format!("https://{name}.{region}.amazonaws.com{suffix}"), str::to_owned);
-        Some(Self {
+        Ok(Some(Self {
             service,
-            region,
-            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            aws: aws::Service::new(name, region, endpoint, stores, clock)?,
             user: connection.user.clone(),
             database: connection.database.clone(),
-            stores: Arc::clone(stores),
             clock: Arc::clone(clock),
             kept: Mutex::new(None),
-        })
+        }))
     }
 
     /// `connection` with credentials that are good now.
@@ -120,7 +112,7 @@ impl Issuer {
                     ("AutoCreate", "false"),
                     ("DurationSeconds", &DURATION_SECONDS.to_string()),
                 ]);
-                let answer = self.post("redshift", &[("content-type", "application/x-www-form-urlencoded")], body).await?;
+                let answer = self.post(&[("content-type", "application/x-www-form-urlencoded")], body).await?;
                 let (user, password) = (element(&answer, "DbUser"), element(&answer, "DbPassword"));
                 user.zip(password).map(|(user, password)| Login { user, password }).ok_or_else(|| self.not_understood())
             }
@@ -130,62 +122,22 @@ impl Issuer {
                 });
                 let headers =
                     [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "RedshiftServerless.GetCredentials")];
-                let answer = self.post("redshift-serverless", &headers, body.to_string()).await?;
+                let answer = self.post(&headers, body.to_string()).await?;
                 let given: ServerlessCredentials = serde_json::from_str(&answer).map_err(|_| self.not_understood())?;
                 Ok(Login { user: given.user, password: given.password })
             }
         }
     }
 
-    async fn post(&self, service: &str, headers: &[(&'static str, &str)], body: String) -> Result<String> {
-        let url = format!("{}/", self.endpoint);
-        let signed = self.signature(service, &url, headers, body.as_bytes()).await?;
-        let client = reqwest::Client::builder().timeout(ANSWER_LIMIT).build();
-        let client = client.map_err(|error| Error::internal(format!("an HTTP client: {error}")))?;
-        let mut request = client.post(&url).body(body);
-        for (name, value) in headers.iter().map(|(name, value)| (*name, (*value).to_owned())).chain(signed) {
-            request = request.header(name, value);
+    async fn post(&self, headers: &[(&'static str, &str)], body: String) -> Result<String> {
+        let answer = self.aws.post(headers, body, "for temporary credentials").await?;
+        if answer.is_good() {
+            return Ok(answer.text);
         }
-        let unreachable = |error: reqwest::Error| Error::Transient {
-            message: format!("{}: asking {} for temporary credentials", crate::error::chain(&error), self.endpoint),
-            source: None,
-        };
-        let answer = request.send().await.map_err(unreachable)?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(unreachable)?;
-        if status.is_success() {
-            return Ok(text);
-        }
-        let said: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect();
-        let message = format!("{} gave no temporary credentials for {} ({status}): {said}", self.endpoint, self.shown());
-        Err(if status.is_server_error() || status.as_u16() == 429 { Error::transient(message) } else { self.refused(message) })
-    }
-
-    async fn signature(
-        &self,
-        service: &str,
-        url: &str,
-        headers: &[(&'static str, &str)],
-        body: &[u8],
-    ) -> Result<Vec<(&'static str, String)>> {
-        let wrong = |error: String| Error::internal(format!("signing a request: {error}"));
-        let keys = self.stores.credentials()?.get_credential().await?;
-        let identity = Credentials::new(&keys.key_id, &keys.secret_key, keys.token.clone(), None, "[s3]").into();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name(service)
-            .time(self.clock.now().into())
-            .settings(SigningSettings::default())
-            .build();
-        let params = params.map_err(|error| wrong(error.to_string()))?.into();
-        let request =
-            SignableRequest::new("POST", url, headers.iter().map(|(name, value)| (*name, *value)), SignableBody::Bytes(body));
-        let signed =
-            sign(request.map_err(|error| wrong(error.to_string()))?, &params).map_err(|error| wrong(error.to_string()))?;
-        let (instructions, _) = signed.into_parts();
-        let (signed, _) = instructions.into_parts();
-        Ok(signed.into_iter().map(|header| (header.name(), header.value().to_owned())).collect())
+        let Answer { status, .. } = answer;
+        let message =
+            format!("{} gave no temporary credentials for {} ({status}): {}", self.aws.endpoint(), self.shown(), answer.shown());
+        Err(if answer.passes() { Error::transient(message) } else { self.refused(message) })
     }
 
     fn shown(&self) -> String {
@@ -204,7 +156,7 @@ impl Issuer {
     }
 
     fn not_understood(&self) -> Error {
-        Error::auth(format!("the answer of {} for {} has no credentials in it", self.endpoint, self.shown()))
+        Error::auth(format!("the answer of {} for {} has no credentials in it", self.aws.endpoint(), self.shown()))
     }
 }
 
@@ -290,10 +242,10 @@ mod tests {
             region: Some("eu-west-1".into()),
             ..Default::default()
         };
-        let stores = Arc::new(Stores::new("s3://lake", s3).unwrap());
+        let stores = Stores::new("s3://lake", s3).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
         let connection = ConnectionConfig::parse(&format!("postgres://loader@{host}:5439/dev"), None).unwrap();
-        let issuer = Issuer::of(&connection, Some(endpoint), &stores, &clock).unwrap();
+        let issuer = Issuer::of(&connection, Some(endpoint), &stores, &clock).unwrap().unwrap();
         (connection, issuer)
     }
 

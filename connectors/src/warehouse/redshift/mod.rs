@@ -7,14 +7,16 @@
 //!                BEGIN; COPY (or DELETE, INSERT from a temporary table that was copied into); ledger; fence; COMMIT
 //! ```
 //! Which statements those are is said in `load`, what is in the ledger and why a batch gets in once in `ledger`, what is tried again
-//! in `fault`. None of it was run on a real cluster: it was held against Redshift's documentation and the stand-in `redshift-sim`,
+//! in `fault`, how the database is spoken to in `transport` (a connection, or the Data API). None of it was run on a real cluster: it was held against Redshift's documentation and the stand-in `redshift-sim`,
 //! whose rules have their sources beside them.
 
 mod audit;
+mod aws;
 mod catalog;
 mod check;
 mod columns;
 mod config;
+mod data_api;
 mod ddl;
 mod drift;
 mod examine;
@@ -39,11 +41,13 @@ mod sink;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod types;
 mod upload;
+mod waiting;
 
-pub(super) use config::connection;
 pub(super) use examine::examine;
 pub(super) use options::{OPTIONS, explain, refuse_elsewhere};
 pub(super) use reader::table;
 pub(super) use sink::RedshiftSink;
+pub(super) use transport::place;

@@ -1,7 +1,8 @@
-//! The rows of a table as they stand, for queries that read what was written: by a cursor, as text, a batch at a time.
+//! The rows of a table as they stand, for queries that read what was written: as text, a batch at a time, by a cursor or from the result
+//! that the Data API has.
 //!
-//! Redshift has no binary COPY to the client, and a cursor is held on its leader node ("DECLARE", `declare`): this is for tables of the
-//! size that a person looks at, and UNLOAD for others.
+//! Redshift has no binary COPY to the client, a cursor is held on its leader node ("DECLARE", `declare`), and a result of the Data API
+//! has at most 500 MB (`data-api-troubleshooting`): this is for tables of the size that a person looks at, and UNLOAD for others.
 
 use std::sync::Arc;
 
@@ -22,11 +23,8 @@ use crate::warehouse::redshift::catalog;
 use crate::warehouse::redshift::config::RedshiftConfig;
 use crate::warehouse::redshift::fault::Fault;
 use crate::warehouse::redshift::names::{Relation, quoted_list};
-use crate::warehouse::redshift::session::{Session, TextRow};
+use crate::warehouse::redshift::session::{Rows, TextRow};
 use crate::warehouse::redshift::types::ColumnType;
-
-/// Rows fetched at a time.
-const FETCH_ROWS: usize = 2_000;
 
 /// The table; `None` when there is none.
 ///
@@ -42,7 +40,7 @@ pub(crate) async fn table(table: &TableSpec, url: &str, context: &Context) -> Re
     let fields: Vec<Field> =
         columns.iter().map(|column| Field::new(&column.name, read_type(&column.column_type), true)).collect();
     let schema = Arc::new(Schema::new(fields));
-    let rows = Rows {
+    let rows = TableRows {
         config: config.clone(),
         query: format!("SELECT {names} FROM {}", name.quoted()),
         name,
@@ -68,26 +66,20 @@ fn unread(fault: Fault, name: &Relation) -> crate::Error {
 
 /// The rows of one query.
 #[derive(Debug)]
-struct Rows {
+struct TableRows {
     config: RedshiftConfig,
     name: Relation,
     query: String,
     schema: SchemaRef,
 }
 
-impl Rows {
-    async fn open(&self) -> Result<Session> {
-        let session = self.config.session().await?;
-        let declare = format!("DECLARE engine_rows CURSOR FOR {}", self.query);
-        for statement in ["BEGIN", &declare] {
-            session.run(statement).await.map_err(|fault| unread(fault, &self.name))?;
-        }
-        Ok(session)
+impl TableRows {
+    async fn open(&self) -> Result<Rows> {
+        self.config.session().await?.scan(&self.query).await.map_err(|fault| unread(fault, &self.name))
     }
 
-    async fn fetch(&self, session: &Session) -> Result<Option<RecordBatch>> {
-        let fetch = format!("FETCH FORWARD {FETCH_ROWS} FROM engine_rows");
-        let rows = session.rows(&fetch).await.map_err(|fault| unread(fault, &self.name))?;
+    async fn fetch(&self, rows: &mut Rows) -> Result<Option<RecordBatch>> {
+        let rows = rows.next().await.map_err(|fault| unread(fault, &self.name))?;
         if rows.is_empty() { Ok(None) } else { batch(&self.schema, &rows).map(Some) }
     }
 }
@@ -103,25 +95,25 @@ fn batch(schema: &SchemaRef, rows: &[TextRow]) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 
-impl PartitionStream for Rows {
+impl PartitionStream for TableRows {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let rows = Self {
+        let table = Self {
             config: self.config.clone(),
             name: self.name.clone(),
             query: self.query.clone(),
             schema: Arc::clone(&self.schema),
         };
-        let batches = try_unfold((rows, None), |(rows, session)| async move {
-            let session = match session {
-                Some(session) => session,
-                None => rows.open().await?,
+        let batches = try_unfold((table, None), |(table, rows)| async move {
+            let mut rows = match rows {
+                Some(rows) => rows,
+                None => table.open().await?,
             };
-            let batch = rows.fetch(&session).await?;
-            Ok::<_, DataFusionError>(batch.map(|batch| (batch, (rows, Some(session)))))
+            let batch = table.fetch(&mut rows).await?;
+            Ok::<_, DataFusionError>(batch.map(|batch| (batch, (table, Some(rows)))))
         });
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
     }

@@ -36,6 +36,7 @@ use crate::warehouse::redshift::problem::{Problem, While};
 use crate::warehouse::redshift::session::Session;
 use crate::warehouse::redshift::swap;
 use crate::warehouse::redshift::upload::{StagingArea, Upload};
+use crate::warehouse::redshift::waiting::Waiting;
 
 /// A commit that loses to others, or whose connection breaks, is tried this often.
 const ATTEMPTS: u32 = 8;
@@ -108,12 +109,11 @@ impl RedshiftSink {
         let upload = self.upload(&session, batch, &columns, uploaded).await?;
         point(FILES_COPIED);
         let fit = Fit {
-            table: self.name(),
+            waiting: self.waiting(),
             options: &self.declared.options,
             columns: &columns,
             longest: &upload.longest,
             exists: existing.is_some(),
-            connection: &self.config.connection,
         };
         fit.make(&session).await?;
         // Somebody else may have made the table in the meantime, or a column of it.
@@ -148,10 +148,15 @@ impl RedshiftSink {
             manifest,
             iam_role: &self.config.iam_role,
             kept: &kept,
+            counting: session.counting(),
         };
         let entry = Entry { id: &batch.id, mode: batch.mode, rows: upload.rows, bytes: upload.bytes, manifest };
-        let loading = Loading { session, table: self.name(), ledger: &self.ledger, entry: &entry, last_epoch };
+        let loading = Loading { session, waiting: self.waiting(), ledger: &self.ledger, entry: &entry, last_epoch };
         loading.run(&load.statements()).await
+    }
+
+    fn waiting(&self) -> Waiting<'_> {
+        Waiting { config: &self.config, table: self.name(), clock: self.clock.as_ref() }
     }
 
     async fn columns(&self, session: &Session) -> Result<Option<Vec<TableColumn>>, Problem> {

@@ -48,6 +48,12 @@ impl Setup {
         wrong
     }
 
+    /// From now on the Data API is the way to it.
+    fn by_data_api(&mut self, name: &str) {
+        self.bench.set("ENGINE_WAREHOUSE_URL", format!("redshift-data://{name}/{}", self.sim.database()));
+        self.bench.set("ENGINE_WAREHOUSE_ENDPOINT", self.sim.data_api_endpoint().unwrap());
+    }
+
     /// The only thing that is not as it should be.
     fn only(&self, exit_code: i32) -> Wrong {
         let mut wrong = self.wrong(&[], exit_code);
@@ -91,6 +97,24 @@ fn wrong(bench: &Bench, arguments: &[&str], exit_code: i32) -> Vec<Wrong> {
             fix: text(&finding["fix"]),
         })
         .collect()
+}
+
+#[test]
+fn what_is_wrong_is_found_by_the_data_api_as_well() {
+    let plant = |options: &mut SimOptions| {
+        options.data_api_port = Some(0);
+        options.isolation = Isolation::Serializable;
+    };
+    let Some(mut setup) = Setup::start(plant) else { return };
+    setup.by_data_api("redshift-sim");
+    let fix = "ALTER DATABASE \"dev\" ISOLATION LEVEL SNAPSHOT;";
+    setup.only(0).is("isolation", "warning", "SERIALIZABLE", fix);
+    let sound = setup.bench.good(&["doctor"]);
+    for part in ["database 'dev' of workgroup 'redshift-sim' by the Data API", "a COPY of one row worked", "user 'awsuser' may"] {
+        assert!(sound.contains(part), "{part}: {sound}");
+    }
+    setup.bench.set("ENGINE_WAREHOUSE_URL", "redshift-data://redshift-sim/nosuch");
+    setup.only(1).is("warehouse", "problem", "\"nosuch\" does not exist", "a database that are there in [warehouse] url");
 }
 
 #[test]

@@ -31,8 +31,8 @@ fn start(bench: &Bench, arguments: &[&str]) -> Option<(Child, String)> {
     None
 }
 
-#[test]
-fn what_the_stand_in_prints_is_enough_to_load_a_pipeline_into_it() {
+/// An S3 server, and a folder whose environment has its keys.
+fn with_s3() -> (S3Server, Bench) {
     let s3 = S3Server::builder().start().unwrap();
     let mut bench = Bench::new();
     bench.set("PATH", std::env::var("PATH").unwrap());
@@ -40,6 +40,12 @@ fn what_the_stand_in_prints_is_enough_to_load_a_pipeline_into_it() {
         let value = s3.environment().into_iter().find(|(known, _)| known == name).unwrap().1;
         bench.set(name, value);
     }
+    (s3, bench)
+}
+
+#[test]
+fn what_the_stand_in_prints_is_enough_to_load_a_pipeline_into_it() {
+    let (s3, bench) = with_s3();
     let Some((mut child, lines)) = start(&bench, &["--s3-endpoint", &s3.endpoint()]) else { return };
     let url = lines.lines().next().unwrap().split('\'').nth(1).unwrap().to_owned();
     let toml = lines.replace("s3://staging/", &format!("s3://{BUCKET}/"));
@@ -50,6 +56,25 @@ fn what_the_stand_in_prints_is_enough_to_load_a_pipeline_into_it() {
     send(&child, "-INT");
     assert_eq!(exit_code(&mut child), Some(0));
     assert!(std::net::TcpStream::connect(address).is_err(), "{address} still answers");
+}
+
+#[test]
+fn what_it_prints_of_the_data_api_is_enough_as_well() {
+    let (s3, bench) = with_s3();
+    let Some((mut child, lines)) = start(&bench, &["--data-api-port", "0", "--s3-endpoint", &s3.endpoint()]) else { return };
+    let psql = lines.lines().next().unwrap().split('\'').nth(1).unwrap().to_owned();
+    let kept = lines.lines().filter(|line| !line.starts_with("url ") && !line.starts_with("password "));
+    let toml: Vec<String> = kept
+        .map(|line| match line.strip_prefix("# ") {
+            Some(setting) if setting.contains(" = ") => setting.to_owned(),
+            _ => line.replace("s3://staging/", &format!("s3://{BUCKET}/")),
+        })
+        .collect();
+    bench.write("engine.toml", format!("{}\nendpoint = \"{}\"\n", toml.join("\n"), s3.endpoint())).write("p.sql", PIPELINE);
+    bench.good(&["run", "p.sql"]);
+    assert_eq!(query(&psql, "SELECT COUNT(*), COUNT(DISTINCT id) FROM shop.posts"), [format!("{POSTS}|{POSTS}")]);
+    send(&child, "-TERM");
+    assert_eq!(exit_code(&mut child), Some(0));
 }
 
 #[test]

@@ -33,7 +33,8 @@ fn a_warehouse_that_cannot_be_used_is_pointed_at_and_no_password_shown() {
     bench.secret("hush").write("p.sql", PIPELINE);
     bench.set("ENGINE_WAREHOUSE_PASSWORD", "hush");
     for (url, part) in [
-        ("redshift-data://me:hush@h/db", "does not speak Redshift's Data API; there are: postgres://user@host"),
+        ("redshift-data://me:hush@h/db", "[warehouse] staging is not set: COPY loads from S3"),
+        ("redshift-dat://me:hush@h/db", "'redshift-dat' is no warehouse; there are: postgres://user@host"),
         ("redshift://me:hush@h/db", "[warehouse] staging is not set: COPY loads from S3"),
         ("postgres://me:hush@h/db?sslmod=x", "did you mean 'sslmode'?"),
         ("postgres://me:hush@127.0.0.1:1/db?sslmode=disable", "127.0.0.1:1"),

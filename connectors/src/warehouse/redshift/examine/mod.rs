@@ -9,10 +9,13 @@ mod staging;
 use crate::context::Context;
 use crate::finding::{Finding, Level};
 use crate::probe;
-use crate::warehouse::examine::{Wanted, unreachable, unusable};
+use crate::warehouse::examine::{CHECK, Wanted, unreachable, unusable};
 use crate::warehouse::name::TableName;
 use crate::warehouse::redshift::config::RedshiftConfig;
+use crate::warehouse::redshift::fault::Kind;
 use crate::warehouse::redshift::names::folded;
+use crate::warehouse::redshift::session::Session;
+use crate::warehouse::redshift::transport::Transport;
 use crate::warehouse::rights;
 
 /// What is examined is called so in a finding.
@@ -28,12 +31,12 @@ pub(crate) async fn examine(url: &str, wanted: &Wanted, context: &Context) -> Ve
     };
     let staging = probe::store(STAGING, &config.staging, false, context).await;
     let reaches_staging = staging.iter().all(|finding| finding.level != Level::Problem || finding.check != STAGING);
-    let cluster = match config.session().await {
-        Err(error) => return [vec![unreachable(&error, PASSWORD)], staging].concat(),
+    let cluster = match reached(&config).await {
+        Err(unreached) => return [vec![unreached], staging].concat(),
         Ok(cluster) => cluster,
     };
     let mut findings = session::examine(&cluster, &config, context).await;
-    let rights = rights::examine(cluster.client(), &in_redshift(wanted)).await;
+    let rights = rights::examine(&cluster, &in_redshift(wanted)).await;
     let not_answered = |error: crate::Error| vec![Finding::problem("rights", error.to_string(), "see what the cluster says")];
     findings.extend(rights.unwrap_or_else(not_answered));
     findings.extend(staging);
@@ -42,6 +45,23 @@ pub(crate) async fn examine(url: &str, wanted: &Wanted, context: &Context) -> Ve
         findings.extend(staging::examine(&cluster, &config, context).await);
     }
     findings
+}
+
+/// A session that answers; the Data API begins none before it is asked something.
+async fn reached(config: &RedshiftConfig) -> Result<Session, Finding> {
+    let cluster = config.session().await.map_err(|error| unreachable(&error, PASSWORD))?;
+    let Transport::DataApi(api) = &config.transport else { return Ok(cluster) };
+    match cluster.rows("SELECT 1").await {
+        Ok(_) => Ok(cluster),
+        Err(fault) => {
+            let fix = match fault.kind {
+                Kind::Denied => api.rights(),
+                Kind::Again | Kind::Lost => "check that this machine reaches the service ([warehouse] endpoint for a VPC endpoint), and try again".to_owned(),
+                _ => "name a workgroup (or, with ?type=cluster, a cluster), its region and a database that are there in [warehouse] url".to_owned(),
+            };
+            Err(Finding::problem(CHECK, format!("{}: {fault}", config.transport.shown()), fix))
+        }
+    }
 }
 
 /// Names as Redshift keeps them.

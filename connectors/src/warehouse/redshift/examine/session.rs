@@ -10,24 +10,26 @@ use crate::warehouse::redshift::fault::Fault;
 use crate::warehouse::redshift::names::quoted;
 use crate::warehouse::redshift::session::Session;
 use crate::warehouse::redshift::sink::DEFAULT_SLICES;
+use crate::warehouse::redshift::transport::Transport;
 
 pub(super) async fn examine(session: &Session, config: &RedshiftConfig, context: &Context) -> Vec<Finding> {
     let mut findings = vec![version(session, config).await];
-    findings.extend(unverified(&config.connection));
+    if let Transport::Connection { config, .. } = &config.transport {
+        findings.extend(unverified(config));
+    }
     findings.push(clock(session, context).await);
     findings.push(isolation(session, config).await);
     findings.push(slices(session).await);
-    findings.push(case(session, config).await);
+    findings.push(case(session).await);
     findings
 }
 
 async fn text(session: &Session, query: &str) -> Result<String, Fault> {
-    let rows = session.rows(query).await?;
-    Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default())
+    Ok(session.text(query).await?.unwrap_or_default())
 }
 
 async fn version(session: &Session, config: &RedshiftConfig) -> Finding {
-    let place = config.connection.shown();
+    let place = config.transport.shown();
     match text(session, "SELECT version()").await {
         Ok(version) if version.contains("Redshift") => {
             let version = version.split_once("Redshift").map_or("", |(_, version)| version.trim());
@@ -65,7 +67,7 @@ async fn isolation(session: &Session, config: &RedshiftConfig) -> Finding {
     match text(session, query).await {
         Ok(level) if level.to_ascii_lowercase().starts_with("serializable") => {
             let found = "SERIALIZABLE: a load that meets other readers and writers of its table is tried again (error 1023)";
-            let fix = format!("ALTER DATABASE {} ISOLATION LEVEL SNAPSHOT;", quoted(&config.connection.database));
+            let fix = format!("ALTER DATABASE {} ISOLATION LEVEL SNAPSHOT;", quoted(config.transport.database()));
             Finding::warning(ISOLATION, found, format!("{fix} (while nobody else is connected to it)"))
         }
         Ok(level) if !level.trim().is_empty() => Finding::ok(ISOLATION, level.trim().to_owned()),
@@ -82,15 +84,16 @@ async fn slices(session: &Session) -> Finding {
 }
 
 /// The engine folds names and quotes them: with this setting it does not find a table `"Posts"`, and makes a second one, `posts`.
-async fn case(session: &Session, config: &RedshiftConfig) -> Finding {
+async fn case(session: &Session) -> Finding {
     const CASE: &str = "case";
     match text(session, "SHOW enable_case_sensitive_identifier").await {
         Ok(value) if ["on", "true", "1"].contains(&value.trim()) => {
             let found = "enable_case_sensitive_identifier is on: names with capitals, as others make them in double quotes, are other \
                          names than the engine's, which are in lower case";
+            let user = text(session, "SELECT current_user").await.unwrap_or_else(|_| "USER".to_owned());
             let fix = format!(
                 "ALTER USER {} SET enable_case_sensitive_identifier TO off; (or in the parameter group, or in the options of [warehouse] url)",
-                quoted(&config.connection.user)
+                quoted(&user)
             );
             Finding::warning(CASE, found, fix)
         }

@@ -16,7 +16,6 @@ use crate::warehouse::redshift::examine::STAGING;
 use crate::warehouse::redshift::fault::{Fault, Kind};
 use crate::warehouse::redshift::load::role;
 use crate::warehouse::redshift::load_errors::explained;
-use crate::warehouse::redshift::login::region_of;
 use crate::warehouse::redshift::manifest::Manifest;
 use crate::warehouse::redshift::names::literal;
 use crate::warehouse::redshift::parquet::writer_options;
@@ -64,7 +63,7 @@ pub(super) async fn examine(session: &Session, config: &RedshiftConfig, context:
 
 /// Where the cluster's name says in which region it is, that is known before anything is copied.
 async fn regions(config: &RedshiftConfig, context: &Context) -> Option<Finding> {
-    let cluster = region_of(&config.connection.host)?;
+    let cluster = config.transport.region()?;
     let name = config.staging.url.host_str()?;
     let bucket = bucket_region(&context.stores, name).await?;
     let found = format!("the cluster is in {cluster}, and bucket '{name}' in {bucket}");
@@ -107,7 +106,7 @@ async fn copy_one(session: &Session, config: &RedshiftConfig, manifest: &str) ->
     session.run(&format!("CREATE TEMP TABLE {TABLE} (\"n\" INTEGER)")).await?;
     let (from, role) = (literal(manifest), role(&config.iam_role));
     session.run(&format!("COPY {TABLE} (\"n\") FROM {from} IAM_ROLE {role} FORMAT PARQUET MANIFEST STATUPDATE OFF")).await?;
-    session.number("SELECT pg_last_copy_count()").await
+    session.copied(TABLE).await
 }
 
 fn is_about_temporary(fault: &Fault) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Schema, SchemaRef};
 use object_store::ObjectStoreExt;
-use redshift_sim::{Fault, FaultKind, RedshiftSim, S3Options, SimOptions};
+use redshift_sim::{Fault, FaultKind, Isolation, RedshiftSim, S3Options, SimOptions};
 use testkit::s3::{BUCKET, S3Server};
 use tokio::sync::oneshot::Receiver;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
@@ -17,6 +17,8 @@ use crate::registry::Connector;
 use crate::sink::{Batch, BatchId, Receipt, Sink, SinkPlan, WriteMode};
 use crate::stores::{S3Config, Stores};
 use crate::testing::stage;
+use crate::warehouse::redshift::config::RedshiftConfig;
+use crate::warehouse::redshift::session::Session;
 use crate::warehouse::{Warehouse, WarehouseConfig};
 
 /// The folder of files that wait for COPY.
@@ -24,8 +26,23 @@ const STAGING: &str = "staging/";
 
 pub(crate) const MODES: [WriteMode; 3] = [WriteMode::Append, WriteMode::Overwrite, WriteMode::Upsert];
 
+/// How the engine reaches the stand-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Connection,
+    DataApi,
+}
+
+/// One of the ways to a stand-in, at one isolation level.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) way: Way,
+    pub(crate) isolation: Isolation,
+}
+
 pub(crate) struct Cluster {
     sim: RedshiftSim,
+    pub(crate) way: Way,
     s3: S3Server,
     client: Client,
     pub(crate) context: Context,
@@ -37,7 +54,7 @@ pub(crate) struct Reader(Client);
 
 impl Cluster {
     /// `None`, having said so, where there is no PostgreSQL; in CI that is an error.
-    pub(crate) async fn start() -> Option<Self> {
+    pub(crate) async fn start(setup: Setup) -> Option<Self> {
         let s3 = S3Server::start().await.unwrap();
         let options = SimOptions {
             s3: S3Options {
@@ -47,6 +64,9 @@ impl Cluster {
                 secret_key: Some(s3.secret_key().to_owned()),
                 ..S3Options::default()
             },
+            isolation: setup.isolation,
+            data_api_port: Some(0),
+            prepared: Some(testkit::target_directory().unwrap().join("tmp/redshift-sim")),
             ..SimOptions::default()
         };
         let sim = match RedshiftSim::start(options).await {
@@ -60,13 +80,31 @@ impl Cluster {
         let (lake, mut context) = local_lake();
         context.stores = Arc::new(Stores::new(lake.path().to_str().unwrap(), s3_config(&s3)).unwrap());
         context.warehouse = WarehouseConfig {
-            url: Some(sim.url().replacen("postgres://", "redshift://", 1)),
             staging: Some(format!("s3://{BUCKET}/{STAGING}")),
             iam_role: Some("arn:aws:iam::123456789012:role/loader".to_owned()),
             ..WarehouseConfig::default()
         };
         let client = connect(&sim).await;
-        Some(Self { sim, s3, client, context, _lake: lake })
+        let mut cluster = Self { sim, way: setup.way, s3, client, context, _lake: lake };
+        cluster.go_by(setup.way);
+        Some(cluster)
+    }
+
+    /// The engine takes this way from now on.
+    pub(crate) fn go_by(&mut self, way: Way) {
+        let settings = &mut self.context.warehouse;
+        settings.endpoint = self.sim.data_api_endpoint();
+        settings.url = Some(match way {
+            Way::Connection => self.sim.url().replacen("postgres://", "redshift://", 1),
+            Way::DataApi => format!("redshift-data://redshift-sim/{}", self.sim.database()),
+        });
+        self.way = way;
+    }
+
+    /// A session as the engine has it.
+    pub(crate) async fn session(&self) -> Session {
+        let url = self.context.warehouse.url.clone().unwrap();
+        RedshiftConfig::read(&url, &self.context).unwrap().session().await.unwrap()
     }
 
     /// A table in the schema `public`, with the key `id`.
@@ -91,7 +129,10 @@ impl Cluster {
     /// The engine is this user from now on.
     pub(crate) fn log_in(&mut self, user: &str, password: &str) {
         let (address, database) = (self.sim.address(), self.sim.database());
-        self.context.warehouse.url = Some(format!("redshift://{user}@{address}/{database}"));
+        self.context.warehouse.url = Some(match self.way {
+            Way::Connection => format!("redshift://{user}@{address}/{database}"),
+            Way::DataApi => format!("redshift-data://redshift-sim/{database}?type=cluster&db_user={user}"),
+        });
         self.context.warehouse.password = Some(password.to_owned());
     }
 
@@ -101,9 +142,9 @@ impl Cluster {
 
     /// The next load of `table` meets `fault`.
     pub(crate) fn fail_once(&self, fault: FaultKind, table: &str) {
-        // COPY may fill another table first.
-        let is_of_copy = matches!(fault, FaultKind::CutDuringCopy);
-        self.sim.faults().push(if is_of_copy { Fault::new(fault) } else { Fault::new(fault).on(table) });
+        // COPY may fill another table first, and a request has none.
+        let is_of_any = matches!(fault, FaultKind::CutDuringCopy | FaultKind::LoseAnswer | FaultKind::Throttle);
+        self.sim.faults().push(if is_of_any { Fault::new(fault) } else { Fault::new(fault).on(table) });
     }
 
     /// Faults that have not come.

@@ -5,9 +5,13 @@ use redshift_sim::FaultKind;
 use crate::sink::WriteMode;
 use crate::warehouse::redshift::tests::cluster::{Cluster, MODES, batch, holds, load, pairs, sink};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connection_cut_around_commit_loads_once() {
-    let Some(cluster) = Cluster::start().await else { return };
+over_each_way_and_isolation!(
+    connection_cut_around_commit_loads_once,
+    two_engines_that_load_the_same_epochs_load_each_once,
+    files_of_a_load_that_was_killed_go_with_the_next
+);
+
+async fn connection_cut_around_commit_loads_once(cluster: Cluster) {
     for (name, fault) in [
         ("cut_before", FaultKind::CutBeforeCommit),
         ("cut_after", FaultKind::CutAfterCommit),
@@ -31,9 +35,7 @@ async fn connection_cut_around_commit_loads_once() {
     assert_eq!(cluster.staged(), Vec::<String>::new());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_engines_that_load_the_same_epochs_load_each_once() {
-    let Some(cluster) = Cluster::start().await else { return };
+async fn two_engines_that_load_the_same_epochs_load_each_once(cluster: Cluster) {
     for mode in [WriteMode::Append, WriteMode::Upsert] {
         let name = format!("raced_{mode}");
         let table = cluster.table(&name, &[("key", "id")]);
@@ -49,9 +51,7 @@ async fn two_engines_that_load_the_same_epochs_load_each_once() {
     assert_eq!(cluster.staged(), Vec::<String>::new());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_of_a_load_that_was_killed_go_with_the_next() {
-    let Some(cluster) = Cluster::start().await else { return };
+async fn files_of_a_load_that_was_killed_go_with_the_next(cluster: Cluster) {
     let table = cluster.table("killed", &[]);
     load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "a")])).await.unwrap();
     cluster.put("staging/public.killed/shop-1-killed/00000001/part-00000.parquet").await;

@@ -8,9 +8,14 @@ use crate::error::Error;
 use crate::sink::{Change, WriteMode};
 use crate::warehouse::redshift::tests::cluster::{Cluster, holds, load, numbers, pairs, plan, rows, texts};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn columns_that_drift_are_added_widened_or_refused() {
-    let Some(cluster) = Cluster::start().await else { return };
+over_each_way!(
+    columns_that_drift_are_added_widened_or_refused,
+    column_that_cannot_be_widened_names_the_statements_to_run,
+    value_that_fits_nowhere_fails_before_anything_is_made,
+    schema_that_is_not_there_is_made_by_who_may
+);
+
+async fn columns_that_drift_are_added_widened_or_refused(cluster: Cluster) {
     let table = cluster.table("drifting", &[]);
     load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "short")])).await.unwrap();
 
@@ -32,9 +37,7 @@ async fn columns_that_drift_are_added_widened_or_refused() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn column_that_cannot_be_widened_names_the_statements_to_run() {
-    let Some(cluster) = Cluster::start().await else { return };
+async fn column_that_cannot_be_widened_names_the_statements_to_run(cluster: Cluster) {
     cluster.sql("CREATE TABLE fixed (id BIGINT, v VARCHAR(5) DEFAULT 'x')").await;
     let table = cluster.table("fixed", &[]);
     let error = load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "too long")])).await.unwrap_err();
@@ -44,9 +47,7 @@ async fn column_that_cannot_be_widened_names_the_statements_to_run() {
     holds(&cluster, "fixed", "id", &[]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn value_that_fits_nowhere_fails_before_anything_is_made() {
-    let Some(cluster) = Cluster::start().await else { return };
+async fn value_that_fits_nowhere_fails_before_anything_is_made(cluster: Cluster) {
     let table = cluster.table("strict", &[]);
     let long = "ä".repeat(40_000);
     let error = load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "ok"), (2, &long)])).await.unwrap_err();
@@ -55,9 +56,7 @@ async fn value_that_fits_nowhere_fails_before_anything_is_made() {
     assert_eq!(cluster.sql("SELECT table_name FROM svv_columns WHERE table_name = 'strict'").await, Vec::<String>::new());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn schema_that_is_not_there_is_made_by_who_may() {
-    let Some(mut cluster) = Cluster::start().await else { return };
+async fn schema_that_is_not_there_is_made_by_who_may(mut cluster: Cluster) {
     let mut table = cluster.table("t", &[]);
     table.location = "\"New Schema\".t".into();
     load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "a")])).await.unwrap();

@@ -2,19 +2,16 @@
 
 use object_store::ObjectStoreExt;
 
-use crate::warehouse::redshift::config::connection;
 use crate::warehouse::redshift::load_errors::{DETAIL, STL, explained, told};
-use crate::warehouse::redshift::session::Session;
 use crate::warehouse::redshift::tests::cluster::Cluster;
 
+over_each_way!(reason_is_in_either_table_and_outlives_the_transaction);
+
 /// The engine loads Parquet, of which the client is told all; the tables are asked where it is not, as of text.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reason_is_in_either_table_and_outlives_the_transaction() {
-    let Some(cluster) = Cluster::start().await else { return };
+async fn reason_is_in_either_table_and_outlives_the_transaction(cluster: Cluster) {
     let place = cluster.context.locate(&format!("s3://{}/notes.csv", testkit::s3::BUCKET)).unwrap();
     place.store.put(&place.path, "1,ok\n2,too long\n".into()).await.unwrap();
-    let url = cluster.context.warehouse.url.clone().unwrap();
-    let session = Session::connect(&connection(&url, None).unwrap()).await.unwrap();
+    let session = cluster.session().await;
     session.run("CREATE TABLE notes (id BIGINT, note VARCHAR(4))").await.unwrap();
     session.run("BEGIN").await.unwrap();
     let copy = format!("COPY notes FROM '{}' IAM_ROLE 'arn:aws:iam::123456789012:role/loader' CSV", place.url);

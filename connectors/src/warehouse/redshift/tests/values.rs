@@ -13,9 +13,9 @@ use crate::testing::read_rows;
 use crate::warehouse::Warehouse;
 use crate::warehouse::redshift::tests::cluster::{Cluster, holds, load, numbers, rows, texts};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_type_comes_back_as_it_was() {
-    let Some(cluster) = Cluster::start().await else { return };
+over_each_way!(every_type_comes_back_as_it_was, column_that_is_no_json_and_json_that_is);
+
+async fn every_type_comes_back_as_it_was(cluster: Cluster) {
     let table = cluster.table("types", &[]);
     let all = rows(vec![
         ("id", numbers(&[1, 2])),
@@ -52,9 +52,7 @@ async fn every_type_comes_back_as_it_was() {
     assert_eq!(read, ["1|-123.45|true|01:00:00.000001", "2|-|-|-"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn column_that_is_no_json_and_json_that_is() {
-    let Some(cluster) = Cluster::start().await else { return };
+async fn column_that_is_no_json_and_json_that_is(cluster: Cluster) {
     cluster.sql("CREATE TABLE documents (id BIGINT, doc SUPER)").await;
     let table = cluster.table("documents", &[]);
     let document = |text: &str| rows(vec![("id", numbers(&[1])), ("doc", texts(&[text]))]);

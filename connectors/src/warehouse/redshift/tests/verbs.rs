@@ -5,9 +5,16 @@ use crate::testing::{SinkCase, sink_contract};
 use crate::warehouse::Warehouse;
 use crate::warehouse::redshift::tests::cluster::{Cluster, MODES, holds, load, numbers, pairs, rows, texts};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redshift_keeps_the_sink_contract() {
-    let Some(cluster) = Cluster::start().await else { return };
+over_each_way_and_isolation!(
+    redshift_keeps_the_sink_contract,
+    upserts_replace_merge_or_leave,
+    deleted_rows_go_or_are_marked,
+    fast_overwrite_replaces_all_and_leaves_nothing_behind,
+    view_and_grant_survive_an_overwrite_that_nobody_sees_half_done,
+    swap_keeps_grants_and_comments_and_is_refused_where_a_view_is_bound
+);
+
+async fn redshift_keeps_the_sink_contract(cluster: Cluster) {
     let case = SinkCase {
         connector: &Warehouse,
         context: &cluster.context,
@@ -20,9 +27,7 @@ async fn redshift_keeps_the_sink_contract() {
     assert_eq!(cluster.staged(), Vec::<String>::new());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn upserts_replace_merge_or_leave() {
-    let Some(cluster) = Cluster::start().await else { return };
+async fn upserts_replace_merge_or_leave(cluster: Cluster) {
     for (upsert, expected) in [
         ("delete+insert", ["1|new|-", "2|b|kept", "3|c|-"]),
         ("merge", ["1|new|kept", "2|b|kept", "3|c|-"]),
@@ -38,9 +43,7 @@ async fn upserts_replace_merge_or_leave() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deleted_rows_go_or_are_marked() {
-    let Some(cluster) = Cluster::start().await else { return };
+async fn deleted_rows_go_or_are_marked(cluster: Cluster) {
     let operations = rows(vec![("id", numbers(&[1, 3, 9])), ("v", texts(&["", "c", ""])), ("_op", texts(&["d", "I", "DELETE"]))]);
     let first = rows(vec![("id", numbers(&[1, 2])), ("v", texts(&["a", "b"])), ("_op", texts(&["I", "I"]))]);
     for (deletes, upsert, columns, expected) in [
@@ -59,9 +62,7 @@ async fn deleted_rows_go_or_are_marked() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fast_overwrite_replaces_all_and_leaves_nothing_behind() {
-    let Some(cluster) = Cluster::start().await else { return };
+async fn fast_overwrite_replaces_all_and_leaves_nothing_behind(cluster: Cluster) {
     let table = cluster.table("quick", &[("overwrite", "fast")]);
     load(&cluster, &table, 1, WriteMode::Overwrite, &pairs(&[(1, "a"), (2, "b")])).await.unwrap();
     load(&cluster, &table, 2, WriteMode::Overwrite, &pairs(&[(3, "c")])).await.unwrap();
@@ -72,9 +73,7 @@ async fn fast_overwrite_replaces_all_and_leaves_nothing_behind() {
     assert_eq!(left, ["quick"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn view_and_grant_survive_an_overwrite_that_nobody_sees_half_done() {
-    let Some(cluster) = Cluster::start().await else { return };
+async fn view_and_grant_survive_an_overwrite_that_nobody_sees_half_done(cluster: Cluster) {
     let table = cluster.table("shown", &[]);
     load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "old"), (2, "old")])).await.unwrap();
     cluster.sql("CREATE USER analyst PASSWORD 'Analyst123'").await;
@@ -95,9 +94,7 @@ async fn view_and_grant_survive_an_overwrite_that_nobody_sees_half_done() {
     assert_eq!(cluster.sql("SELECT has_table_privilege('analyst', 'public.shown', 'SELECT')").await, ["t"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn swap_keeps_grants_and_comments_and_is_refused_where_a_view_is_bound() {
-    let Some(cluster) = Cluster::start().await else { return };
+async fn swap_keeps_grants_and_comments_and_is_refused_where_a_view_is_bound(cluster: Cluster) {
     let table = cluster.table("swapped", &[("overwrite", "swap"), ("grants", "public")]);
     load(&cluster, &table, 1, WriteMode::Overwrite, &pairs(&[(1, "a"), (2, "b")])).await.unwrap();
     cluster.sql("CREATE USER auditor PASSWORD 'Auditor123'").await;
