@@ -64,8 +64,8 @@ async fn a_copy_of_a_table_has_every_value_of_every_type() {
     let every = read(&bench, "public.every").await;
     let differences = |copy: &str| {
         bench.sql(&format!(
-            "SELECT count(*) FROM ((SELECT e::text FROM every e EXCEPT ALL SELECT c::text FROM {copy} c) UNION ALL
-             (SELECT c::text FROM {copy} c EXCEPT ALL SELECT e::text FROM every e)) AS other"
+            "SELECT count(*) FROM ((SELECT one::text FROM every one EXCEPT ALL SELECT one::text FROM {copy} one) UNION ALL
+             (SELECT one::text FROM {copy} one EXCEPT ALL SELECT one::text FROM every one)) AS other"
         ))
     };
     for (copy, key, mode) in [
