@@ -35,7 +35,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// The numbers of `text` in the catalog: those of types of the server's own are the same everywhere.
+/// The number of `text` in the catalog: those of the server's own types are the same everywhere.
 const TEXT: u32 = 25;
 
 impl Kind {
