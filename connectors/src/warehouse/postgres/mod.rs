@@ -9,6 +9,7 @@
 mod array;
 mod audit;
 mod ddl;
+mod decimal;
 mod digits;
 mod encode;
 mod error;
