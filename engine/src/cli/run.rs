@@ -17,7 +17,7 @@ use crate::run::summary::Summary;
 use crate::run::{self, Observer, Outcome, RunOptions};
 use crate::session::Session;
 use crate::sql::Pipeline;
-use crate::state::{SqliteStore, StateStore};
+use crate::state;
 
 /// Arguments of `engine run`.
 #[derive(Debug, clap::Args)]
@@ -86,7 +86,7 @@ pub(super) async fn run(arguments: RunArguments, session: &Session, printer: &mu
     {
         printer.note(&notice);
     }
-    let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open_in(&session.state_folder).await?);
+    let store = state::open(session).await?;
     let observer = Observer::new(&pipeline.name, false)?.with_lines(printer.lines());
     let interrupts = Interrupts::default();
     let options =

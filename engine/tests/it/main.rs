@@ -24,6 +24,8 @@ mod s3;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod state;
+#[cfg(test)]
 mod terminal;
 #[cfg(test)]
 mod verify;
