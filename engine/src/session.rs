@@ -20,8 +20,11 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::config::{Settings, folder, interpolate};
+use crate::config::{Settings, StateUrl, folder, interpolate, state_url};
 use crate::sql::settings::PipelineOptions;
+
+/// The folder of temporary files where state is in none.
+const LOCAL_FOLDER: &str = "./.engine";
 
 /// Rows of a batch: small, so that wide rows of text stay few megabytes.
 const BATCH_ROWS: usize = 2_048;
@@ -48,8 +51,11 @@ pub struct Session {
     pub settings: Settings,
     /// What connectors are given.
     pub context: Context,
-    /// The folder of the state store and of temporary files.
+    /// The folder of this machine for what is beside the state: that of the state itself where it is a folder, of temporary files
+    /// otherwise.
     pub state_folder: PathBuf,
+    /// The folder of temporary files.
+    temporary: PathBuf,
     environment: Arc<BTreeMap<String, String>>,
     /// Last, so that what spills is gone when its folder goes.
     _spill: Option<Arc<SpillFolder>>,
@@ -61,11 +67,11 @@ impl Session {
     /// # Errors
     /// A setting that makes no sense.
     pub fn new(settings: Settings, environment: BTreeMap<String, String>, purpose: Purpose) -> Result<Self> {
-        let state_folder = std::path::absolute(folder(settings.required("state.url")?))?;
+        let (state_folder, temporary) = folders(&settings)?;
         let memory = usize::try_from(settings.bytes("run.memory")?)?;
         let spill = match purpose {
             Purpose::Look => None,
-            Purpose::Run => Some(Arc::new(SpillFolder::make(&state_folder.join("tmp"))?)),
+            Purpose::Run => Some(Arc::new(SpillFolder::make(&temporary.join("tmp"))?)),
         };
         let mode = match &spill {
             None => DiskManagerMode::OsTmpDirectory,
@@ -89,7 +95,7 @@ impl Session {
             runtime,
             clock,
         };
-        Ok(Self { settings, context, state_folder, environment: Arc::new(environment), _spill: spill })
+        Ok(Self { settings, context, state_folder, temporary, environment: Arc::new(environment), _spill: spill })
     }
 
     /// Threads of a query.
@@ -108,7 +114,7 @@ impl Session {
 
     /// Where a pipeline's slices wait; what is in it goes when a run begins.
     pub fn temporary_folder(&self, pipeline: &str) -> PathBuf {
-        self.state_folder.join("tmp").join(pipeline)
+        self.temporary.join("tmp").join(pipeline)
     }
 
     /// Where a source keeps what its offsets refer to. Hidden from readers of the lake, as staged files are.
@@ -181,7 +187,10 @@ impl SpillFolder {
         }
         let folder = temporary.join(format!("{PREFIX}{}", std::process::id()));
         std::fs::create_dir_all(&folder).with_context(|| {
-            format!("cannot create {}; check that [state] url names a folder that can be written", folder.display())
+            format!(
+                "cannot create {}; check that [state] url, or [run] temporary, names a folder that can be written",
+                folder.display()
+            )
         })?;
         Ok(Self(folder))
     }
@@ -194,6 +203,21 @@ impl Drop for SpillFolder {
             tracing::debug!(folder = %self.0.display(), %error, "spill files were not removed");
         }
     }
+}
+
+/// The folder beside the state, and that of temporary files.
+fn folders(settings: &Settings) -> Result<(PathBuf, PathBuf)> {
+    let url = settings.required("state.url")?;
+    let beside = match state_url(url) {
+        Some(StateUrl::Folder) => Some(std::path::absolute(folder(url))?),
+        _ => None,
+    };
+    let temporary = match (settings.text("run.temporary"), &beside) {
+        (Some(set), _) => std::path::absolute(folder(set))?,
+        (None, Some(beside)) => beside.clone(),
+        (None, None) => std::path::absolute(LOCAL_FOLDER)?,
+    };
+    Ok((beside.unwrap_or_else(|| temporary.clone()), temporary))
 }
 
 fn s3(settings: &Settings) -> S3Config {
