@@ -1,5 +1,6 @@
 //! State on an object store, with a server that misbehaves.
 
+use engine::state::{Page, RunEnding};
 use tempfile::TempDir;
 use testkit::s3::{BUCKET, Fault, FaultKind, Operation, S3Server};
 
@@ -49,7 +50,7 @@ async fn a_long_history_goes_to_objects_of_its_own_and_is_read_page_by_page() {
     assert!((2..=5).contains(&parts), "{keys:?}");
     assert!(s3.object(BUCKET, "some/_engine/pipelines/long.json").unwrap().len() < 50_000);
     let other = backend.open().await;
-    let mut page = engine::state::Page { limit: 7, ..engine::state::Page::default() };
+    let mut page = Page { limit: 7, ..Page::default() };
     let mut epochs = Vec::new();
     loop {
         let next = other.epochs(&page).await.unwrap();
@@ -59,12 +60,37 @@ async fn a_long_history_goes_to_objects_of_its_own_and_is_read_page_by_page() {
     }
     assert_eq!(epochs, (1..=EPOCHS).rev().collect::<Vec<_>>());
     s3.requests().reset();
-    let newest = other.epochs(&engine::state::Page { limit: 7, ..engine::state::Page::default() }).await.unwrap();
+    let newest = other.epochs(&Page { limit: 7, ..Page::default() }).await.unwrap();
     assert_eq!(newest.len(), 7);
     assert_eq!(s3.requests().count(Operation::GetObject, "history/"), 0, "the newest are in the pipeline's object");
     let run = other.run("long", lease.generation, at(300)).await.unwrap().unwrap();
     assert_eq!((run.epochs, run.totals.rows_written), (EPOCHS, EPOCHS * (EPOCHS + 1) / 2));
     assert_eq!(other.epoch_flows("long").await.unwrap().len(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn history_in_objects_of_its_own_is_pruned_run_by_run() {
+    const EPOCHS: i64 = 80;
+    let (s3, folder) = (S3Server::builder().start().unwrap(), TempDir::new().unwrap());
+    let store = backend(&s3, &folder).open().await;
+    for run in 0..3 {
+        let begin = run * EPOCHS;
+        let lease = granted(&store, "long", at(begin)).await;
+        for number in begin..begin + EPOCHS {
+            commit(&store, &lease, "lake://t", 1, at(number)).await;
+        }
+        store.release(&lease, &RunEnding::default(), at(begin + EPOCHS)).await.unwrap();
+    }
+    let page = Page { limit: 1_000, ..Page::default() };
+    let before = store.epochs(&page).await.unwrap();
+    assert_eq!(before.len(), 240);
+    assert_eq!(store.prune(at(2 * EPOCHS + 1)).await.unwrap(), 2);
+    assert_eq!(store.epochs(&page).await.unwrap(), before[..80]);
+    assert_eq!(store.epoch_flows("long").await.unwrap().len(), 80);
+    let [run] = store.runs(&page, at(999)).await.unwrap().try_into().unwrap();
+    assert_eq!((run.run, run.epochs, run.totals.rows_written), (3, 80, 80));
+    assert_eq!(store.prune(at(2 * EPOCHS + 1)).await.unwrap(), 0);
+    assert_eq!(store.progress("long").await.unwrap().next_epoch, 241);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,6 +15,9 @@ use crate::state::{Result, StateError};
 /// How long a statement waits for somebody else's transaction.
 const LOCK_LIMIT: &str = "30s";
 
+/// How long a transaction may do nothing: one whose client is gone without a word does not keep others out for longer.
+const IDLE_LIMIT: &str = "20s";
+
 /// Waits before it is asked again what became of a commit.
 const WAITS: [Duration; 8] = [
     Duration::from_millis(50),
@@ -43,7 +46,7 @@ impl PostgresTransaction {
             Access::Read => format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO \"{schema}\""),
             Access::Write => format!(
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL search_path TO \"{schema}\"; \
-                 SET LOCAL lock_timeout = '{LOCK_LIMIT}'; \
+                 SET LOCAL lock_timeout = '{LOCK_LIMIT}'; SET LOCAL idle_in_transaction_session_timeout = '{IDLE_LIMIT}'; \
                  SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'; \
                  SELECT txid_current() AS transaction"
             ),
