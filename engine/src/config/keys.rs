@@ -142,6 +142,11 @@ pub const KEYS: &[Key] = &[
     text("reddit", "api_url", Some("https://oauth.reddit.com"), "where listings are read"),
     text("reddit", "token_url", Some("https://www.reddit.com/api/v1/access_token"), "where tokens are granted"),
     sized("reddit", "replay_posts", Kind::Number, Some("1000"), "posts per subreddit in the replayed sample"),
+    sized("serve", "concurrency", Kind::Number, Some("4"), "engine serve: pipelines that run at the same time"),
+    sized("serve", "poll", Kind::Duration, Some("1s"), "engine serve: how often the state store is asked what other processes did"),
+    sized("serve", "grace", Kind::Duration, Some("30s"), "engine serve: how long runs have to end their epochs when it is stopped"),
+    sized("serve", "keep_runs", Kind::Duration, Some("90d"), "engine serve: how long runs and their logs are remembered"),
+    text("serve", "queue", None, "engine serve: URL of an SQS queue that tells of objects that pipeline.trigger waits for"),
     text("s3", "endpoint", None, "URL of an S3-compatible server; AWS when not set"),
     text("s3", "region", None, "region; by default AWS_REGION"),
     sized(

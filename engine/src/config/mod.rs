@@ -13,7 +13,7 @@ use anyhow::{Result, anyhow, bail};
 use connectors::options::{nearest, parse_bytes, parse_duration};
 use connectors::secrets::without_secrets;
 
-pub use interpolate::interpolate;
+pub use interpolate::{RUN_TIME, interpolate};
 pub use keys::{KEYS, Key};
 
 /// What the environment variables of settings begin with.
