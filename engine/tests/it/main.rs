@@ -22,6 +22,8 @@ mod redshift;
 #[cfg(test)]
 mod s3;
 #[cfg(test)]
+mod serve;
+#[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod terminal;
