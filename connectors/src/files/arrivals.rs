@@ -2,10 +2,11 @@
 //!
 //! A listing shows that something is different from before, but not what; between listings, the operating system or a queue tells at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use catalog::crawl::SkipReason;
 use futures::TryStreamExt;
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -15,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::listing::Place;
-use super::object::{Object, SkipReason};
+use super::object::Object;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::sqs::{Inbox, Name, Post, QueueUrl, Reader};
@@ -195,15 +196,6 @@ impl Told {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// A text that is another when something else was told.
-    pub fn mark(&self) -> String {
-        let by_arrival: BTreeMap<u64, usize> = self.0.iter().fold(BTreeMap::new(), |mut counts, name| {
-            *counts.entry(name.arrival).or_default() += 1;
-            counts
-        });
-        by_arrival.last_key_value().map_or_else(String::new, |(arrival, _)| arrival.to_string())
-    }
 }
 
 /// Whether a file is whole that was not before, or a folder is there.
@@ -227,7 +219,7 @@ mod tests {
     #[tokio::test]
     async fn a_folder_tells_of_whole_files_and_looks_other_then() {
         let folder = tempfile::tempdir().unwrap();
-        let context = crate::testing::context(folder.path());
+        let context = crate::lake::testing::local_lake().1;
         let place = folder.path().join("in/*.json").display().to_string();
         std::fs::create_dir(folder.path().join("in")).unwrap();
         let arrivals = Arrivals::new(&place, None, &context).unwrap();
