@@ -20,7 +20,7 @@ use crate::run::absent::absences;
 use crate::run::group::groups;
 use crate::session::Session;
 use crate::sql::Pipeline;
-use crate::state::{Progress, SqliteStore, StateStore};
+use crate::state::{self, Progress};
 
 /// Arguments of `engine plan`.
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,7 @@ pub(super) async fn plan(arguments: PlanArguments, session: &Session, printer: &
 
 /// Reads the state store if there is one; makes none.
 pub(super) async fn stored(session: &Session, pipeline: &str) -> Result<Progress> {
-    match SqliteStore::open_existing(&session.state_folder).await? {
+    match state::open_existing(session).await? {
         Some(store) => Ok(store.progress(pipeline).await?),
         None => Ok(Progress::default()),
     }

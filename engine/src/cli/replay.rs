@@ -1,7 +1,6 @@
 //! `engine replay FILE.sql TABLE`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use connectors::options::unknown;
@@ -15,7 +14,7 @@ use crate::run::replay::{look, replay as replay_table};
 use crate::run::replay_summary::ReplaySummary;
 use crate::session::Session;
 use crate::sql::Pipeline;
-use crate::state::{SqliteStore, StateStore};
+use crate::state;
 
 /// Arguments of `engine replay`.
 #[derive(Debug, clap::Args)]
@@ -68,11 +67,9 @@ pub(super) async fn replay(arguments: ReplayArguments, session: &Session, printe
     let source = source(&pipeline, &arguments.table)?;
     let observer = Observer::new(&pipeline.name, false)?.with_lines(printer.lines());
     let summary = if arguments.plan {
-        let store = SqliteStore::open_existing(&session.state_folder).await?;
-        let store = store.map(|store| Arc::new(store) as Arc<dyn StateStore>);
-        look(pipeline, &source, session, store, &observer).await?
+        look(pipeline, &source, session, state::open_existing(session).await?, &observer).await?
     } else {
-        let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open_in(&session.state_folder).await?);
+        let store = state::open(session).await?;
         let interrupts = Interrupts::default();
         let work = replay_table(pipeline, &source, session, store, &observer, &interrupts.stop);
         tokio::select! {

@@ -1,19 +1,20 @@
 //! Whether the state store can be written and read, and what it says of the pipelines' last runs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use chrono::Utc;
 use connectors::finding::{Finding, Level};
 
 use super::folder;
-use crate::state::{Page, RunRecord, RunStatus, SqliteStore, StateStore};
+use crate::session::Session;
+use crate::state::{self, Page, RunRecord, RunStatus};
 
 const CHECK: &str = "state";
 /// Runs that are looked through for the last one of each pipeline.
 const RUNS: u32 = 1_000;
 
-pub(super) async fn examine(path: &Path) -> Finding {
+pub(super) async fn examine(session: &Session) -> Finding {
+    let path = &session.state_folder;
     let writable = folder::examine(CHECK, path, "[state] url");
     if writable.level != Level::Ok {
         return writable;
@@ -23,7 +24,7 @@ pub(super) async fn examine(path: &Path) -> Finding {
             format!("restore {} from a backup, or move it away: the sources are then read from the beginning", path.display());
         Finding::problem(CHECK, error.to_string(), fix)
     };
-    let store = match SqliteStore::open_existing(path).await {
+    let store = match state::open_existing(session).await {
         Ok(Some(store)) => store,
         Ok(None) => return Finding::ok(CHECK, format!("{}; no pipeline was run", writable.found)),
         Err(error) => return broken(&error),

@@ -152,6 +152,7 @@ pub(super) async fn stage(
         stage: staged.stages.len() - 1,
         rows_in: rows,
         bad_rows: new,
+        landed_at: None,
         replaces,
         progress: None,
     };

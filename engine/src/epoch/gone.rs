@@ -66,7 +66,7 @@ async fn lost(store: &dyn StateStore, pipeline: &str, progress: &Progress, flow:
     };
     let epochs = store.epoch_flows(pipeline).await?;
     let own = epochs.iter().filter(|epoch| {
-        let is_own = epoch.flow == flow.id && epoch.incarnation == progress.incarnation && epoch.is_committed;
+        let is_own = epoch.flow == flow.id && epoch.incarnation == progress.incarnation && epoch.is_committed();
         is_own && epoch.place == flow.place && is_there(&epoch.sink)
     });
     let lost = own.fold(Lost { rows: 0, epoch: 0 }, |lost, epoch| Lost { rows: lost.rows + epoch.rows, epoch: epoch.epoch });

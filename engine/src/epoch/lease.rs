@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cause::one_line;
-use crate::state::{Acquired, Holder, Lease, StateStore};
+use crate::state::{Acquired, Holder, Lease, Purpose, RunEnding, StateStore};
 
 /// A lease that is not renewed for this long can be taken over.
 const TTL: Duration = Duration::from_secs(60);
@@ -30,12 +30,17 @@ pub struct HeldLease {
 }
 
 impl HeldLease {
-    /// Takes the lease.
+    /// Takes the lease; `purpose` is what the run is begun for.
     ///
     /// # Errors
     /// When another run holds it: says which, and until when.
-    pub async fn acquire(store: Arc<dyn StateStore>, pipeline: &str, file: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
-        let lease = match store.acquire(pipeline, &Holder::running(file), clock.now(), TTL).await? {
+    pub async fn acquire(
+        store: Arc<dyn StateStore>,
+        (pipeline, file): (&str, &Path),
+        purpose: &Purpose,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let lease = match store.acquire(pipeline, &Holder::running(file), purpose, clock.now(), TTL).await? {
             Acquired::Granted(lease) => lease,
             Acquired::Held { holder, until } => bail!(
                 "pipeline '{pipeline}' is being run by {holder} (its lease lasts until {}, unless it is renewed); wait for that run, or stop it and try again",
@@ -59,13 +64,13 @@ impl HeldLease {
         &self.lost
     }
 
-    /// Gives it back; `error` is what the run failed with.
+    /// Gives it back; `ending` is how the run ended.
     ///
     /// # Errors
     /// When the state store cannot be written; the lease then ends by itself.
-    pub async fn release(mut self, error: Option<&str>) -> Result<()> {
+    pub async fn release(mut self, ending: &RunEnding) -> Result<()> {
         self.renewal.shutdown().await;
-        Ok(self.store.release(&self.lease, error, self.clock.now()).await?)
+        Ok(self.store.release(&self.lease, ending, self.clock.now()).await?)
     }
 }
 
@@ -76,16 +81,16 @@ impl HeldLease {
 pub async fn under_lease<T>(
     store: Arc<dyn StateStore>,
     (pipeline, file): (&str, &Path),
+    purpose: &Purpose,
     clock: &Arc<dyn Clock>,
     work: impl AsyncFnOnce(&HeldLease) -> Result<T>,
 ) -> Result<T> {
-    let held = HeldLease::acquire(store, pipeline, file, Arc::clone(clock)).await?;
+    let held = HeldLease::acquire(store, (pipeline, file), purpose, Arc::clone(clock)).await?;
     let result = tokio::select! {
         result = work(&held) => result,
         () = held.lost().cancelled() => bail!("the lease of pipeline '{pipeline}' was lost: another run has taken over"),
     };
-    let error = result.as_ref().err().map(one_line);
-    let released = held.release(error.as_deref()).await;
+    let released = held.release(&RunEnding::of(result.as_ref().err().map(one_line))).await;
     let value = result?;
     released?;
     Ok(value)

@@ -188,6 +188,7 @@ async fn stage_records(
         stage: staged.stages.len() - 1,
         rows_in: records.records,
         bad_rows: records.left_out(),
+        landed_at: None,
         replaces: None,
         progress: None,
     })

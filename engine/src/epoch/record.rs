@@ -54,6 +54,7 @@ pub async fn record(
             stage: staged.stage_of.get(&flow.id).copied().unwrap_or_default(),
             rows_in,
             bad_rows: bad_rows + staged.refused_rows(&flow.id),
+            landed_at: None,
             replaces: None,
             progress: Some(FlowProgress {
                 fingerprint: flow.fingerprint.clone(),
@@ -71,6 +72,7 @@ pub async fn record(
         incarnation: progress.incarnation.clone(),
         epoch: progress.next_epoch,
         recorded_at: scope.session.context.clock.now(),
+        date: scope.session.date(),
         folder: folder.to_owned(),
         stages: staged.stages,
         flows,

@@ -37,7 +37,7 @@ use crate::flow::{Class, Flow, assign, plan};
 use crate::memory;
 use crate::session::Session;
 use crate::sql::Pipeline;
-use crate::state::{FlowProgress, Page, Progress, StateStore};
+use crate::state::{FlowProgress, Lease, Page, Progress, Purpose, StateStore};
 
 /// How a run behaves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -90,7 +90,7 @@ pub async fn run(
     if let Some(warning) = same_name::warning(store.as_ref(), &name, &file, session.context.clock.now()).await? {
         tracing::warn!("{warning}");
     }
-    under_lease(Arc::clone(&store), (&name, &file), &session.context.clock, async |held: &HeldLease| {
+    under_lease(Arc::clone(&store), (&name, &file), &options.purpose(), &session.context.clock, async |held: &HeldLease| {
         Box::pin(self::held(&mut pipeline, session, store.as_ref(), held.lease(), options, observer, stop)).await
     })
     .await
@@ -175,7 +175,7 @@ async fn had_nothing(store: &dyn StateStore, pipeline: &str, progress: &Progress
     if progress.next_epoch > u64::from(EMPTY_EPOCHS) {
         return Ok(false);
     }
-    let page = Page { pipeline: Some(pipeline.to_owned()), before: None, limit: EMPTY_EPOCHS };
+    let page = Page { pipeline: Some(pipeline.to_owned()), limit: EMPTY_EPOCHS, ..Page::default() };
     let epochs = store.epochs(&page).await?;
     let mut own = epochs.iter().filter(|epoch| epoch.incarnation == progress.incarnation);
     // What an epoch brought is not known of one that an earlier version recorded.

@@ -23,7 +23,7 @@ use crate::epoch::{Scope, advance, commit, quarantine, record, recover, staging_
 use crate::flow::{Flow, assign};
 use crate::session::Session;
 use crate::sql::Pipeline;
-use crate::state::{Checkpoint, Lease, Progress, StateStore};
+use crate::state::{self, Checkpoint, Lease, Progress, StateStore};
 
 /// Replays the bad records of `source`.
 ///
@@ -40,9 +40,13 @@ pub async fn replay(
     stop: &CancellationToken,
 ) -> Result<ReplaySummary> {
     let (name, file) = (pipeline.name.clone(), pipeline.path.clone());
-    under_lease(Arc::clone(&store), (&name, &file), &session.context.clock, async |held: &HeldLease| {
-        Box::pin(drive(&mut pipeline, source, session, store.as_ref(), held, observer, stop)).await
-    })
+    under_lease(
+        Arc::clone(&store),
+        (&name, &file),
+        &state::Purpose::default(),
+        &session.context.clock,
+        async |held: &HeldLease| Box::pin(drive(&mut pipeline, source, session, store.as_ref(), held, observer, stop)).await,
+    )
     .await
 }
 

@@ -13,7 +13,7 @@ const LOOKED_THROUGH: u32 = 20;
 /// What to say when the pipeline was last run from another file, which is still there and says something else. A file that was moved,
 /// or is a copy, is the same pipeline.
 pub(super) async fn warning(store: &dyn StateStore, pipeline: &str, file: &Path, now: DateTime<Utc>) -> Result<Option<String>> {
-    let page = Page { pipeline: Some(pipeline.to_owned()), before: None, limit: LOOKED_THROUGH };
+    let page = Page { pipeline: Some(pipeline.to_owned()), limit: LOOKED_THROUGH, ..Page::default() };
     let last = store.runs(&page, now).await?.into_iter().find_map(|run| run.holder.file).map(PathBuf::from);
     let Some(last) = last else { return Ok(None) };
     let (Ok(other), Ok(own)) = (std::fs::canonicalize(&last), std::fs::canonicalize(file)) else { return Ok(None) };

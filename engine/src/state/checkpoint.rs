@@ -26,6 +26,9 @@ pub struct Checkpoint {
     pub epoch: u64,
     /// When it was recorded.
     pub recorded_at: DateTime<Utc>,
+    /// The logical date that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<DateTime<Utc>>,
     /// The folder of the staged files, below the lake.
     pub folder: String,
     /// What was computed; flows with equal queries share a stage.
@@ -63,6 +66,9 @@ pub struct FlowCheckpoint {
     /// Records of its sources that are no rows.
     #[serde(default)]
     pub bad_rows: u64,
+    /// The newest modification of what the flow read, where its sources know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landed_at: Option<DateTime<Utc>>,
     /// The files of the sink's table whose place the rows of an overwrite take, by their paths from its root; none when it is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<Vec<String>>,
@@ -91,6 +97,11 @@ impl StageCheckpoint {
     /// Rows in the files.
     pub fn rows(&self) -> u64 {
         self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// Bytes of the files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
     }
 }
 

@@ -1,12 +1,9 @@
-//! What the state store remembers of runs and epochs, for people: `system.runs`, `system.epochs`, `system.flows`.
-
-use std::fmt;
+//! What the state store remembers of epochs, for people: `system.epochs`, `system.flows`; and how histories are asked for.
 
 use chrono::{DateTime, Utc};
-use connectors::context::TableSpec;
-use connectors::sink::WriteMode;
+use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, FlowProgress, Holder};
+use super::{Checkpoint, FlowProgress, RunStatus};
 
 /// Which part of a history is asked for. The newest comes first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,55 +14,10 @@ pub struct Page {
     pub before: Option<i64>,
     /// At most so many.
     pub limit: u32,
-}
-
-/// How a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunStatus {
-    /// It holds its lease.
-    Running,
-    /// It ended well.
-    Done,
-    /// It ended with an error.
-    Failed,
-    /// Its process is gone, or has not renewed its lease.
-    Killed,
-}
-
-impl fmt::Display for RunStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Killed => "killed",
-        })
-    }
-}
-
-/// One run of a pipeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunRecord {
-    /// Where it stands in the history.
-    pub position: i64,
-    /// The pipeline.
-    pub pipeline: String,
-    /// Its number among the pipeline's runs, which is the generation of its lease.
-    pub run: i64,
-    /// How it stands.
-    pub status: RunStatus,
-    /// When it took the lease.
-    pub started_at: DateTime<Utc>,
-    /// When it gave the lease back.
-    pub ended_at: Option<DateTime<Utc>>,
-    /// What it failed with.
-    pub error: Option<String>,
-    /// The process.
-    pub holder: Holder,
-    /// Epochs that it recorded and that are committed.
-    pub epochs: u64,
-    /// What these brought.
-    pub totals: Totals,
+    /// Runs that stand so. Of no meaning to epochs.
+    pub status: Option<RunStatus>,
+    /// Started (of an epoch: recorded) then or later.
+    pub since: Option<DateTime<Utc>>,
 }
 
 /// One epoch of a pipeline.
@@ -85,33 +37,10 @@ pub struct EpochRecord {
     pub recorded_at: DateTime<Utc>,
     /// When every sink had committed it; none while it is pending.
     pub committed_at: Option<DateTime<Utc>>,
+    /// Its logical date.
+    pub date: Option<DateTime<Utc>>,
     /// What it brought; unknown of one that an earlier version of engine recorded.
     pub totals: Option<Totals>,
-}
-
-/// What one epoch brought to one sink.
-#[derive(Debug, Clone)]
-pub struct EpochFlow {
-    /// Changes when the pipeline's progress is forgotten.
-    pub incarnation: String,
-    /// The epoch.
-    pub epoch: u64,
-    /// The flow.
-    pub flow: String,
-    /// The sink, as the file declared it, `${...}` unresolved.
-    pub sink: TableSpec,
-    /// Which of several places the sink was in, where that is for the settings to say.
-    pub place: Option<String>,
-    /// How it was written.
-    pub mode: WriteMode,
-    /// Rows that the flow read.
-    pub rows_in: u64,
-    /// Rows that were staged.
-    pub rows: u64,
-    /// Staged files.
-    pub files: u64,
-    /// Whether every sink of the epoch has committed.
-    pub is_committed: bool,
 }
 
 /// How far a flow is.
@@ -126,7 +55,7 @@ pub struct FlowRecord {
 }
 
 /// What epochs brought.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Rows that flows read: what two of them read counts twice.
     pub rows_in: u64,
@@ -154,7 +83,7 @@ impl Totals {
             totals.rows_in += flow.rows_in;
             totals.rows_written += stage.rows();
             totals.files += stage.files.len() as u64;
-            totals.bytes += stage.files.iter().map(|file| file.bytes).sum::<u64>();
+            totals.bytes += stage.bytes();
         }
         totals
     }

@@ -233,7 +233,11 @@ mod tests {
             rows_in: rows,
             rows,
             files: u64::from(rows > 0),
-            is_committed: true,
+            bytes: 0,
+            bad_rows: 0,
+            recorded_at: chrono::DateTime::UNIX_EPOCH,
+            committed_at: Some(chrono::DateTime::UNIX_EPOCH),
+            run: None,
         }
     }
 
@@ -250,7 +254,7 @@ mod tests {
             pipeline: "p",
             epochs,
             all_epochs: epochs,
-            committed: &|flow: &EpochFlow| flow.is_committed,
+            committed: &|flow: &EpochFlow| flow.is_committed(),
             audit: Some(audit),
         };
         judge("t".into(), "lake://t".into(), None, &facts).differences
@@ -282,7 +286,7 @@ mod tests {
     #[test]
     fn what_is_pending_is_not_missed() {
         let mut pending = epoch(2, Append, 4);
-        pending.is_committed = false;
+        pending.committed_at = None;
         assert_eq!(differences(&[epoch(1, Append, 3), pending], audit(&[entry(1, Append, 3)], 3)), [""; 0]);
     }
 
@@ -342,7 +346,7 @@ mod tests {
             pipeline: "p",
             epochs: &epochs,
             all_epochs: &epochs,
-            committed: &|flow: &EpochFlow| flow.is_committed,
+            committed: &|flow: &EpochFlow| flow.is_committed(),
             audit: Some(uncounted),
         };
         let report = judge("t".into(), "lake://t".into(), None, &facts);

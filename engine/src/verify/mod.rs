@@ -14,7 +14,7 @@ use connectors::sink::Audit;
 
 use crate::epoch::commit::open;
 use crate::session::Session;
-use crate::state::{EpochFlow, Page, Progress, SqliteStore, StateStore};
+use crate::state::{self, EpochFlow, Page, Progress, StateStore};
 
 pub use report::{EpochLine, SinkReport, Verification};
 
@@ -33,13 +33,13 @@ struct Written {
 /// # Errors
 /// When the pipeline was never run, or the state or a table cannot be read.
 pub async fn verify(session: &Session, pipeline: &str) -> Result<Verification> {
-    let Some(store) = SqliteStore::open_existing(&session.state_folder).await? else {
+    let Some(store) = state::open_existing(session).await? else {
         bail!("no pipeline was run: there is no state in {}", session.state_folder.display());
     };
     let progress = store.progress(pipeline).await?;
-    let before = epochs(&store, pipeline, &progress).await?;
+    let before = epochs(store.as_ref(), pipeline, &progress).await?;
     if before.is_empty() {
-        return Err(never_run(&store, pipeline).await?);
+        return Err(never_run(store.as_ref(), pipeline).await?);
     }
     let mut audits = BTreeMap::new();
     for (key, written) in by_table(session, &before)? {
@@ -50,8 +50,8 @@ pub async fn verify(session: &Session, pipeline: &str) -> Result<Verification> {
         audits.insert(key, audit);
     }
     // A run that goes on has committed more by now: what a ledger has is looked for in the later record.
-    let after = epochs(&store, pipeline, &progress).await?;
-    let committed: BTreeSet<_> = before.iter().filter(|flow| flow.is_committed).map(key).collect();
+    let after = epochs(store.as_ref(), pipeline, &progress).await?;
+    let committed: BTreeSet<_> = before.iter().filter(|flow| flow.is_committed()).map(key).collect();
     let mut sinks = Vec::new();
     for ((name, location), written) in by_table(session, &after)? {
         let audit: Option<Audit> = audits.remove(&(name.clone(), location.clone())).flatten();
@@ -64,7 +64,7 @@ pub async fn verify(session: &Session, pipeline: &str) -> Result<Verification> {
 }
 
 /// The epochs of the pipeline since its progress was forgotten last: what was before may have been removed with good reason.
-async fn epochs(store: &SqliteStore, pipeline: &str, progress: &Progress) -> Result<Vec<EpochFlow>> {
+async fn epochs(store: &dyn StateStore, pipeline: &str, progress: &Progress) -> Result<Vec<EpochFlow>> {
     let mut epochs = store.epoch_flows(pipeline).await?;
     epochs.retain(|epoch| epoch.incarnation == progress.incarnation);
     Ok(epochs)
@@ -95,7 +95,7 @@ fn called(place: Option<&str>) -> String {
     place.unwrap_or("the lake").to_owned()
 }
 
-async fn never_run(store: &SqliteStore, pipeline: &str) -> Result<anyhow::Error> {
+async fn never_run(store: &dyn StateStore, pipeline: &str) -> Result<anyhow::Error> {
     let runs = store.runs(&Page { limit: KNOWN, ..Page::default() }, chrono::Utc::now()).await?;
     let mut names: Vec<&str> = runs.iter().map(|run| run.pipeline.as_str()).collect();
     names.sort_unstable();

@@ -247,7 +247,7 @@ impl Lab {
         })
     }
 
-    fn session(&self) -> Session {
+    pub(crate) fn session(&self) -> Session {
         let settings = Settings::load(None, &self.environment).unwrap();
         Session::new(settings, self.environment.clone(), Purpose::Look).unwrap()
     }

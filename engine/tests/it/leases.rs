@@ -2,10 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use engine::state::{Acquired, Holder, Lease, SqliteStore, StateError, StateStore};
+use engine::state::{self, Acquired, Holder, Lease, Purpose, RunEnding, StateError, StateStore};
 
 use crate::lab::{Lab, block_on};
 use crate::pipelines::REDDIT;
@@ -38,12 +39,12 @@ fn elsewhere() -> Holder {
     Holder { host: "elsewhere".into(), boot: "another".into(), pid: 4711, started: "1".into(), file: None }
 }
 
-async fn store(lab: &Lab) -> SqliteStore {
-    SqliteStore::open(&lab.state().join("state.db")).await.unwrap()
+async fn store(lab: &Lab) -> Arc<dyn StateStore> {
+    state::open(&lab.session()).await.unwrap()
 }
 
-async fn granted(store: &SqliteStore, holder: &Holder, now: chrono::DateTime<Utc>) -> Lease {
-    match store.acquire("reddit", holder, now, TTL).await.unwrap() {
+async fn granted(store: &Arc<dyn StateStore>, holder: &Holder, now: chrono::DateTime<Utc>) -> Lease {
+    match store.acquire("reddit", holder, &Purpose::default(), now, TTL).await.unwrap() {
         Acquired::Granted(lease) => lease,
         Acquired::Held { holder, .. } => panic!("held by {holder}"),
     }
@@ -109,13 +110,13 @@ fn a_writer_that_was_superseded_can_neither_record_nor_advance_nor_renew_nor_for
         fenced(store.renew(&zombie, now + TimeDelta::seconds(60)).await);
         fenced(store.forget(&zombie).await);
         // What a zombie releases is not the other's.
-        store.release(&zombie, None, now).await.unwrap();
+        store.release(&zombie, &RunEnding::default(), now).await.unwrap();
         assert!(store.progress("reddit").await.unwrap().pending.is_some());
         store.advance(&current, checkpoint.epoch, now).await.unwrap();
         assert_eq!(store.progress("reddit").await.unwrap().next_epoch, checkpoint.epoch + 1);
 
         // Nobody holds it: not even the last holder may write.
-        store.release(&current, None, now).await.unwrap();
+        store.release(&current, &RunEnding::default(), now).await.unwrap();
         fenced(store.record(&current, &checkpoint).await);
     });
 }
@@ -124,11 +125,13 @@ fn a_writer_that_was_superseded_can_neither_record_nor_advance_nor_renew_nor_for
 fn of_many_that_want_a_lease_at_once_one_gets_it() {
     let lab = Lab::local(REDDIT);
     block_on(async {
-        let store = std::sync::Arc::new(store(&lab).await);
+        let store = store(&lab).await;
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..16 {
-            let store = std::sync::Arc::clone(&store);
-            tasks.spawn(async move { store.acquire("reddit", &Holder::current(), Utc::now(), TTL).await.unwrap() });
+            let store = Arc::clone(&store);
+            tasks.spawn(async move {
+                store.acquire("reddit", &Holder::current(), &Purpose::default(), Utc::now(), TTL).await.unwrap()
+            });
         }
         let answers = tasks.join_all().await;
         assert_eq!(answers.iter().filter(|answer| matches!(answer, Acquired::Granted(_))).count(), 1);
@@ -139,13 +142,14 @@ fn fenced(result: engine::state::Result<()>) {
     assert!(matches!(result, Err(StateError::Fenced { .. })), "{result:?}");
 }
 
-async fn checkpoint(store: &SqliteStore) -> engine::state::Checkpoint {
+async fn checkpoint(store: &Arc<dyn StateStore>) -> engine::state::Checkpoint {
     let progress = store.progress("reddit").await.unwrap();
     engine::state::Checkpoint {
         pipeline: "reddit".into(),
         incarnation: progress.incarnation,
         epoch: progress.next_epoch,
         recorded_at: Utc::now(),
+        date: None,
         folder: "none".into(),
         stages: Vec::new(),
         flows: Vec::new(),

@@ -26,6 +26,8 @@ mod serve;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod state;
+#[cfg(test)]
 mod terminal;
 #[cfg(test)]
 mod verify;

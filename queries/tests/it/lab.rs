@@ -12,7 +12,7 @@ use engine::config::Settings;
 use engine::run::{Observer, Outcome, RunOptions, run};
 use engine::session::{Purpose, Session};
 use engine::sql::Pipeline;
-use engine::state::{Acquired, Holder, SqliteStore, StateStore};
+use engine::state::{self, Acquired, Holder, RunEnding, StateStore};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -59,8 +59,8 @@ impl Lab {
         folder.to_str().unwrap().to_owned()
     }
 
-    async fn store(&self) -> Arc<SqliteStore> {
-        Arc::new(SqliteStore::open(&self.folder.path().join("state/state.db")).await.unwrap())
+    async fn store(&self) -> Arc<dyn StateStore> {
+        state::open(&self.session(1)).await.unwrap()
     }
 
     /// Runs to the end.
@@ -94,8 +94,8 @@ impl Lab {
     async fn release(&self, pipeline: &str) {
         let store = self.store().await;
         let later = Utc::now() + Duration::from_secs(3_600);
-        match store.acquire(pipeline, &Holder::current(), later, Duration::ZERO).await.unwrap() {
-            Acquired::Granted(lease) => store.release(&lease, None, later).await.unwrap(),
+        match store.acquire(pipeline, &Holder::current(), &state::Purpose::default(), later, Duration::ZERO).await.unwrap() {
+            Acquired::Granted(lease) => store.release(&lease, &RunEnding::default(), later).await.unwrap(),
             Acquired::Held { holder, .. } => panic!("held by {holder}"),
         }
     }

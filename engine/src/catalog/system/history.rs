@@ -1,6 +1,7 @@
 //! `system.runs`, `system.epochs`, `system.flows`: what the state store remembers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
@@ -10,7 +11,7 @@ use futures::stream::{self, BoxStream};
 use super::batches::{batch, numbers, texts, times};
 use super::table::{Rows, Wanted};
 use crate::session::Session;
-use crate::state::{EpochRecord, FlowRecord, Page, RunRecord, SqliteStore, StateError, StateStore};
+use crate::state::{self, EpochRecord, FlowRecord, Page, RunRecord, StateError, StateStore};
 
 /// Records that are read at once.
 const PAGE: u32 = 1_000;
@@ -27,7 +28,7 @@ pub(super) enum History {
 struct Cursor {
     history: History,
     /// `None` before the first page.
-    store: Option<SqliteStore>,
+    store: Option<Arc<dyn StateStore>>,
     page: Page,
     /// Records that are still wanted.
     left: usize,
@@ -57,7 +58,7 @@ impl Rows for History {
         let cursor = Cursor {
             history: self.clone(),
             store: None,
-            page: Page { pipeline, before: None, limit: PAGE },
+            page: Page { pipeline, limit: PAGE, ..Page::default() },
             left: wanted.limit.unwrap_or(usize::MAX),
         };
         stream::try_unfold(cursor, Cursor::next).boxed()
@@ -78,7 +79,7 @@ impl Cursor {
         }
         let store = match self.store.take() {
             Some(store) => store,
-            None => match SqliteStore::open_existing(&self.history.session().state_folder).await? {
+            None => match state::open_existing(self.history.session()).await? {
                 Some(store) => store,
                 None => return Ok(None),
             },
@@ -114,8 +115,13 @@ fn runs(records: &[RunRecord]) -> Result<RecordBatch> {
         ("pipeline", texts(all().map(|run| Some(&run.pipeline)))),
         ("run", numbers(all().map(|run| u64::try_from(run.run).ok()))),
         ("status", texts(all().map(|run| Some(run.status.to_string())))),
+        ("reason", texts(all().map(|run| Some(run.purpose.reason.clone()).filter(|reason| !reason.is_empty())))),
+        ("attempt", numbers(all().map(|run| Some(u64::from(run.purpose.attempt))))),
+        ("date", times(all().map(|run| run.purpose.date))),
+        ("due_at", times(all().map(|run| run.purpose.due))),
         ("started_at", times(all().map(|run| Some(run.started_at)))),
         ("ended_at", times(all().map(|run| run.ended_at))),
+        ("again_at", times(all().map(|run| run.again_at))),
         ("epochs", numbers(all().map(|run| Some(run.epochs)))),
         ("rows_in", numbers(all().map(|run| Some(run.totals.rows_in)))),
         ("rows_written", numbers(all().map(|run| Some(run.totals.rows_written)))),

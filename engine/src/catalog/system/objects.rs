@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use super::batches::{batch, numbers, texts};
 use super::table::{Rows, Wanted};
 use crate::session::Session;
-use crate::state::{FlowRecord, SqliteStore, StateStore};
+use crate::state::{self, FlowRecord};
 
 /// Files of a batch.
 const BATCH: usize = 8_192;
@@ -43,7 +43,7 @@ impl Rows for Objects {
 type Batches = BoxStream<'static, Result<RecordBatch>>;
 
 async fn all(session: Session, wanted: Wanted) -> Result<Batches> {
-    let Some(store) = SqliteStore::open_existing(&session.state_folder).await? else { return Ok(stream::empty().boxed()) };
+    let Some(store) = state::open_existing(&session).await? else { return Ok(stream::empty().boxed()) };
     let flows = store.flows(wanted.key("pipeline")).await?;
     let readers = stream::iter(readers(flows, &wanted));
     let batches = readers.then(move |(reader, identity, offset)| one(session.clone(), reader, identity, offset));
