@@ -171,7 +171,7 @@ impl Arrivals {
     pub async fn look(&self) -> Result<Mark> {
         let mut objects = match self.place.list().await {
             Ok(objects) => objects,
-            Err(error) if matches!(error, Error::NotFound { .. }) => return Ok(Mark(String::new())),
+            Err(Error::NotFound { .. }) => return Ok(Mark(String::new())),
             Err(error) => return Err(error),
         };
         let (mut count, mut hash) = (0_u64, Sha256::new());

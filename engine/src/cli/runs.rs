@@ -147,7 +147,9 @@ const MOST_EPOCHS: u32 = 1_000;
 
 async fn show(store: &dyn StateStore, name: &str, json: bool, now: DateTime<Utc>, printer: &mut Printer) -> Result<Status> {
     let parts = name.rsplit_once('/').and_then(|(pipeline, run)| Some((pipeline, run.parse::<i64>().ok()?)));
-    let Some((pipeline, number)) = parts else { bail!("'{name}' names no run; expected one as `engine runs` prints it: reddit/12") };
+    let Some((pipeline, number)) = parts else {
+        bail!("'{name}' names no run; expected one as `engine runs` prints it: reddit/12")
+    };
     let run = store.run(pipeline, number, now).await?;
     let run = run.with_context(|| format!("there is no run '{name}'; `engine runs {pipeline}` lists those there are"))?;
     let page = Page { pipeline: Some(pipeline.to_owned()), limit: MOST_EPOCHS, since: Some(run.started_at), ..Page::default() };
@@ -165,7 +167,9 @@ async fn show(store: &dyn StateStore, name: &str, json: bool, now: DateTime<Utc>
 }
 
 fn shown(run: &RunRecord, epochs: &[EpochRecord], now: DateTime<Utc>) -> String {
-    let time = |time: Option<DateTime<Utc>>| time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string());
+    let time = |time: Option<DateTime<Utc>>| {
+        time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string())
+    };
     let mut text = format!("run {}/{}: {}\n", run.pipeline, run.run, run.status);
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:12} {value}\n"));
     line("reason", reason(run));
@@ -187,7 +191,10 @@ fn shown(run: &RunRecord, epochs: &[EpochRecord], now: DateTime<Utc>) -> String 
         line("error", error.replace('\n', "\n               "));
     }
     if !epochs.is_empty() {
-        text.push_str(&format!("\n{:>8}  {:>12}  {:>12}  {:>8}  {:>6}  committed (UTC)\n", "epoch", "rows in", "rows written", "bad rows", "files"));
+        text.push_str(&format!(
+            "\n{:>8}  {:>12}  {:>12}  {:>8}  {:>6}  committed (UTC)\n",
+            "epoch", "rows in", "rows written", "bad rows", "files"
+        ));
     }
     for epoch in epochs {
         let totals = epoch.totals.unwrap_or_default();

@@ -42,7 +42,9 @@ fn run_time(reference: &str, environment: &BTreeMap<String, String>) -> Option<R
         "run.date" => "%Y-%m-%d",
         "run.time" => "%Y-%m-%dT%H:%M:%S%:z",
         _ if name.starts_with("run.") => {
-            return Some(Err(anyhow!("unknown reference '${{{reference}}}'; there are ${{run.date}} and ${{run.time}}, with a form as in ${{run.date:%Y%m%d}}")));
+            return Some(Err(anyhow!(
+                "unknown reference '${{{reference}}}'; there are ${{run.date}} and ${{run.time}}, with a form as in ${{run.date:%Y%m%d}}"
+            )));
         }
         _ => return None,
     };

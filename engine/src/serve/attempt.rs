@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
@@ -60,13 +60,16 @@ pub(super) async fn attempt(shared: &Arc<Shared>, entry: &Entry, start: &Start) 
     let log = RunLog::begin(&shared.logs, &entry.name, lease.generation)?;
     let observer = Arc::new(Observer::new(&entry.name, false)?.with_metrics(shared.metrics.clone()));
     let cancel = CancellationToken::new();
-    shared.begin(&entry.name, Here {
-        run: lease.generation,
-        started_at: clock.now(),
-        reason: purpose.reason.clone(),
-        observer: Arc::clone(&observer),
-        cancel: cancel.clone(),
-    });
+    shared.begin(
+        &entry.name,
+        Here {
+            run: lease.generation,
+            started_at: clock.now(),
+            reason: purpose.reason.clone(),
+            observer: Arc::clone(&observer),
+            cancel: cancel.clone(),
+        },
+    );
     let session = shared.session.dated(purpose.date.unwrap_or_else(|| clock.now()), good.policy.zone);
     let work = Box::pin(work(shared, &session, entry, &lease, &observer));
     let timeout = async {
@@ -113,7 +116,8 @@ async fn work(shared: &Shared, session: &Session, entry: &Entry, lease: &Lease, 
     })?;
     // The server tries the whole run again, and says so.
     pipeline.options.set_retries(0);
-    let outcome = run::held(&mut pipeline, session, shared.store.as_ref(), lease, RunOptions::default(), observer, &shared.stop).await?;
+    let outcome =
+        run::held(&mut pipeline, session, shared.store.as_ref(), lease, RunOptions::default(), observer, &shared.stop).await?;
     for (sink, totals) in &outcome.summary.sinks {
         tracing::info!(
             sink,

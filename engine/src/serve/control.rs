@@ -183,7 +183,9 @@ impl Control {
         self.0.poke();
         if entry.good.as_ref().is_some_and(|good| good.policy.paused) {
             let file = entry.path.display();
-            return Err(ControlError::Wrong(format!("pipeline '{name}' is paused by its file: take SET pipeline.paused out of {file}")));
+            return Err(ControlError::Wrong(format!(
+                "pipeline '{name}' is paused by its file: take SET pipeline.paused out of {file}"
+            )));
         }
         Ok(())
     }
@@ -274,7 +276,9 @@ pub fn dates(policy: &super::policy::Policy, from: DateTime<Utc>, to: DateTime<U
             None => date.checked_add_signed(TimeDelta::days(1)),
         };
         match next.filter(|next| *next <= to) {
-            Some(next) if dates.len() == MOST_DATES => return Err(format!("there are over {MOST_DATES} dates up to {next}; ask for less at a time")),
+            Some(next) if dates.len() == MOST_DATES => {
+                return Err(format!("there are over {MOST_DATES} dates up to {next}; ask for less at a time"));
+            }
             Some(next) => {
                 dates.push(next);
                 date = next;

@@ -217,7 +217,8 @@ impl Facts<'_> {
                 open.request.pipeline == *name && (open.request.key == BY_HAND || !self.is_paused(name, policy))
             };
             let waiting: Vec<&OpenRequest> = self.open.iter().filter(is_wanted).collect();
-            let (due, later): (Vec<&OpenRequest>, Vec<&OpenRequest>) = ready(&waiting).into_iter().partition(|open| open.request.due <= self.now);
+            let (due, later): (Vec<&OpenRequest>, Vec<&OpenRequest>) =
+                ready(&waiting).into_iter().partition(|open| open.request.due <= self.now);
             for open in later {
                 decision.wake(Some(open.request.due));
             }
@@ -359,7 +360,8 @@ mod tests {
             let starts = self.at(now).starts;
             let done: BTreeSet<i64> = starts.iter().flat_map(|start| &start.requests).map(|open| open.id).collect();
             self.open.retain(|open| !done.contains(&open.id));
-            let reasons = |start: &Start| start.requests.iter().map(|open| open.request.reason.clone()).collect::<Vec<_>>().join(", ");
+            let reasons =
+                |start: &Start| start.requests.iter().map(|open| open.request.reason.clone()).collect::<Vec<_>>().join(", ");
             starts.iter().map(|start| format!("{}: {}", start.pipeline, reasons(start))).collect()
         }
     }

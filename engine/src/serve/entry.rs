@@ -40,7 +40,14 @@ pub(super) struct Good {
 
 impl Entry {
     /// Looks at a text. If it is wrong, the good version of `before` stays.
-    pub(super) async fn of(name: &str, path: &Path, stamp: Stamp, text: String, session: &Session, before: Option<&Self>) -> Self {
+    pub(super) async fn of(
+        name: &str,
+        path: &Path,
+        stamp: Stamp,
+        text: String,
+        session: &Session,
+        before: Option<&Self>,
+    ) -> Self {
         let found = Good::of(path, text.clone(), session).await;
         let (good, errors) = match found {
             Ok(good) => (Some(good), Vec::new()),
@@ -61,7 +68,8 @@ impl Good {
     async fn of(path: &Path, text: String, session: &Session) -> Result<Self, Vec<FileError>> {
         let place = path.display().to_string();
         let pipeline = Pipeline::parse(path, text.clone(), session).await;
-        let pipeline = pipeline.map_err(|errors| errors.iter().map(|error| file_error(error, &place, &text)).collect::<Vec<_>>())?;
+        let pipeline =
+            pipeline.map_err(|errors| errors.iter().map(|error| file_error(error, &place, &text)).collect::<Vec<_>>())?;
         let policy = Policy::new(&pipeline.options);
         let policy = policy.map_err(|mistakes| {
             let diagnostics = mistakes.into_iter().map(|mistake| Diagnostic::new(mistake.message, None));

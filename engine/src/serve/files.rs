@@ -41,7 +41,11 @@ impl Place {
         }
         let folder = PathBuf::from(text.strip_prefix("file://").unwrap_or(text));
         if !folder.is_dir() {
-            let what = if folder.exists() { "is a file; name the folder that it is in" } else { "is not there; make it, or name another folder" };
+            let what = if folder.exists() {
+                "is a file; name the folder that it is in"
+            } else {
+                "is not there; make it, or name another folder"
+            };
             bail!("{} {what}", folder.display());
         }
         Ok(Self::Folder(folder))
@@ -116,7 +120,11 @@ async fn list_bucket(location: &Location) -> Result<Files> {
     let mut files = Files::new();
     let listed = location.store.list_with_delimiter(prefix).await.with_context(|| format!("cannot list {}", location.url))?;
     for object in listed.objects {
-        let shown = PathBuf::from(format!("{}/{}", location.url.as_str().trim_end_matches('/'), object.location.filename().unwrap_or_default()));
+        let shown = PathBuf::from(format!(
+            "{}/{}",
+            location.url.as_str().trim_end_matches('/'),
+            object.location.filename().unwrap_or_default()
+        ));
         let Some(name) = pipeline_name(&shown) else { continue };
         let stamp = object.e_tag.unwrap_or_else(|| object.last_modified.to_rfc3339());
         files.insert(name, (shown, Stamp(format!("{}-{stamp}", object.size))));

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use connectors::sink::WriteMode;
-use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use serde::Serialize;
 

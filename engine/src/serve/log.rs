@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
 use chrono::Utc;
@@ -66,14 +67,13 @@ impl RunLog {
     }
 }
 
-/// Removes the logs of runs of `pipeline` up to `run`.
-pub(super) fn forget(folder: &Path, pipeline: &str, run: i64) {
-    for entry in std::fs::read_dir(path(folder, pipeline, run).parent().unwrap_or(folder)).into_iter().flatten().flatten() {
-        let number = entry.path().file_stem().and_then(|stem| stem.to_str()?.parse::<i64>().ok());
-        if number.is_some_and(|number| number <= run)
-            && let Err(error) = std::fs::remove_file(entry.path())
-        {
-            tracing::debug!(file = %entry.path().display(), %error, "a log was not removed");
+/// Removes the logs that nothing was written to since `before`.
+pub(super) fn prune(folder: &Path, before: SystemTime) {
+    let pipelines = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for file in pipelines.flat_map(|pipeline| std::fs::read_dir(pipeline.path()).into_iter().flatten().flatten()) {
+        let is_old = file.metadata().and_then(|meta| meta.modified()).is_ok_and(|modified| modified < before);
+        if is_old && let Err(error) = std::fs::remove_file(file.path()) {
+            tracing::debug!(file = %file.path().display(), %error, "a log was not removed");
         }
     }
 }
@@ -123,12 +123,12 @@ impl<S: Subscriber> Layer<S> for RunLogs {
             return;
         }
         // Outside a run there is no such log.
-        drop(CURRENT.try_with(|log| {
+        let _outside = CURRENT.try_with(|log| {
             let mut fields = Fields(BTreeMap::new());
             event.record(&mut fields);
             let message = fields.0.remove("message").and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
             log.write(&LogLine { at: Utc::now(), level: metadata.level().to_string(), message, fields: fields.0 });
-        }));
+        });
     }
 }
 
@@ -168,6 +168,8 @@ impl Visit for Fields {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
@@ -189,8 +191,10 @@ mod tests {
         let next = read(folder.path(), "a", 1, first.next).unwrap();
         assert_eq!(next.lines.iter().map(|line| line.message.as_str()).collect::<Vec<_>>(), ["more"]);
         assert!(read(folder.path(), "a", 3, 0).unwrap().lines.is_empty());
-        forget(folder.path(), "a", 1);
-        assert!(read(folder.path(), "a", 1, 0).unwrap().lines.is_empty());
         assert_eq!(read(folder.path(), "a", 2, 0).unwrap().lines[0].level, "WARN");
+        prune(folder.path(), SystemTime::now() - Duration::from_secs(60));
+        assert!(!read(folder.path(), "a", 1, 0).unwrap().lines.is_empty());
+        prune(folder.path(), SystemTime::now() + Duration::from_secs(60));
+        assert!(read(folder.path(), "a", 1, 0).unwrap().lines.is_empty());
     }
 }

@@ -23,6 +23,8 @@ pub mod schedule;
 mod scheduler;
 mod shared;
 mod shelf;
+#[cfg(test)]
+mod tests;
 pub mod trigger;
 pub mod view;
 mod watchers;

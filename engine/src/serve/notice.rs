@@ -73,7 +73,8 @@ pub(super) fn notice(run: &RunRecord) -> Value {
     let name = format!("{}/{}", run.pipeline, run.run);
     let text = match (&run.error, run.status) {
         (Some(error), RunStatus::Failed) => {
-            let attempts = if run.purpose.attempt > 1 { format!(" after {} attempts", run.purpose.attempt) } else { String::new() };
+            let attempts =
+                if run.purpose.attempt > 1 { format!(" after {} attempts", run.purpose.attempt) } else { String::new() };
             format!(":red_circle: pipeline {} failed{attempts}: {error} (run {name})", run.pipeline)
         }
         _ => {

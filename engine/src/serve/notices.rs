@@ -30,7 +30,11 @@ pub(super) async fn catch_up_all(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) 
 /// Tells of the runs of a pipeline that ended since those that were told of.
 pub(super) async fn catch_up(shared: &Shared, entry: &Entry) {
     if let Err(error) = told(shared, entry).await {
-        tracing::warn!(pipeline = entry.name, error = one_line(&error), "how runs ended was not told; it is when the next one has ended");
+        tracing::warn!(
+            pipeline = entry.name,
+            error = one_line(&error),
+            "how runs ended was not told; it is when the next one has ended"
+        );
     }
 }
 
@@ -45,7 +49,8 @@ async fn told(shared: &Shared, entry: &Entry) -> Result<()> {
     runs.retain(|run| run.ended_at.is_some());
     runs.sort_by_key(|run| run.run);
     let cursors = shared.store.cursors().await?;
-    let cursor = cursors.into_iter().find(|cursor| cursor.pipeline == entry.name && cursor.name == TOLD).map(|cursor| cursor.value);
+    let cursor =
+        cursors.into_iter().find(|cursor| cursor.pipeline == entry.name && cursor.name == TOLD).map(|cursor| cursor.value);
     // Of a pipeline that has just been given somebody to tell, its last run is told.
     let last_told = cursor.as_ref().and_then(|text| text.parse().ok()).or_else(|| Some(runs.last()?.run - 1));
     let client = reqwest::Client::builder().user_agent(concat!("engine/", env!("CARGO_PKG_VERSION"))).build()?;
@@ -54,7 +59,9 @@ async fn told(shared: &Shared, entry: &Entry) -> Result<()> {
         for target in targets(run, &policy.on_failure, &policy.on_success) {
             match target.tell(&notice(run), &shared.session, &client).await {
                 Ok(()) => tracing::info!(pipeline = entry.name, run = run.run, %target, "told"),
-                Err(error) => tracing::error!(pipeline = entry.name, run = run.run, error = one_line(&error), "a notice was lost"),
+                Err(error) => {
+                    tracing::error!(pipeline = entry.name, run = run.run, error = one_line(&error), "a notice was lost")
+                }
             }
         }
         let to = run.run.to_string();

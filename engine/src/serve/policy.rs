@@ -145,7 +145,9 @@ pub fn moment(text: &str, zone: Tz) -> Result<DateTime<Utc>, String> {
     let local = forms.iter().fold(local, |found, form| found.or_else(|_| NaiveDateTime::parse_from_str(text, form)));
     let local = local.map_err(|_| format!("'{text}' is no date or time; expected '2026-01-31' or '2026-01-31T06:00:00Z'"))?;
     let found = zone.from_local_datetime(&local).earliest();
-    found.map(|time| time.with_timezone(&Utc)).ok_or_else(|| format!("'{text}' does not exist in {zone}, where clocks were put forward"))
+    found
+        .map(|time| time.with_timezone(&Utc))
+        .ok_or_else(|| format!("'{text}' does not exist in {zone}, where clocks were put forward"))
 }
 
 #[cfg(test)]
@@ -172,7 +174,8 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told() {
-        let errors = policy(&[("schedule", "daily"), ("time_zone", "Lagos"), ("timeout", "soon"), ("on_failure", "ftp://x")]).unwrap_err();
+        let errors =
+            policy(&[("schedule", "daily"), ("time_zone", "Lagos"), ("timeout", "soon"), ("on_failure", "ftp://x")]).unwrap_err();
         assert_eq!(errors.len(), 4, "{errors:#?}");
         let error = policy(&[("catchup", "2026-01-01")]).unwrap_err();
         assert_eq!(error, ["pipeline.catchup is set, but no pipeline.schedule: there are no times to run"]);

@@ -58,7 +58,8 @@ impl Relay {
 /// How files declare the location of `lake.<database>.<table>` or `warehouse.<schema>.<table>`.
 fn places(table: &str) -> Vec<String> {
     let mut parts = table.splitn(3, '.');
-    let (catalog, schema, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (catalog, schema, name) =
+        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     match catalog {
         "lake" => vec![format!("lake://{schema}/{name}"), format!("lake://{schema}/{name}/")],
         _ if schema == "public" => vec![format!("{schema}.{name}"), name.to_owned()],

@@ -78,7 +78,8 @@ impl Schedule {
 pub fn time_zone(name: &str) -> Result<Tz, String> {
     Tz::from_str(name).map_err(|_| {
         let near = nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
-        let hint = near.map_or_else(|| "expected a name as in 'Europe/Berlin'".to_owned(), |near| format!("did you mean '{near}'?"));
+        let hint =
+            near.map_or_else(|| "expected a name as in 'Europe/Berlin'".to_owned(), |near| format!("did you mean '{near}'?"));
         format!("'{name}' is no time zone; {hint}")
     })
 }
@@ -131,10 +132,7 @@ mod tests {
         let delays: std::collections::BTreeSet<Duration> =
             (0..50).map(|number| schedule.delay(&format!("p{number}"), at("2026-11-22T10:00:00Z"))).collect();
         assert!(delays.len() > 40 && delays.iter().all(|delay| *delay < Duration::from_secs(60)), "{delays:?}");
-        assert_eq!(
-            schedule.delay("p", at("2026-11-22T10:00:00Z")),
-            schedule.delay("p", at("2026-11-22T10:00:00Z"))
-        );
+        assert_eq!(schedule.delay("p", at("2026-11-22T10:00:00Z")), schedule.delay("p", at("2026-11-22T10:00:00Z")));
     }
 
     #[test]

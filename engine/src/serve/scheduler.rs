@@ -7,10 +7,12 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use connectors::options::parse_duration;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::attempt::attempt;
 use super::decide::{Decision, Facts, Start, decide};
+use super::log;
 use super::notices;
 use super::relay::Relay;
 use super::shared::Shared;
@@ -63,7 +65,8 @@ impl Scheduler {
     pub(super) fn new(shared: Arc<Shared>) -> Result<Self> {
         let settings = &shared.session.settings;
         let slots = usize::try_from(settings.number("serve.concurrency")?)?;
-        let span = |name: &str| Ok::<_, anyhow::Error>(parse_duration(settings.required(name)?).unwrap_or(Duration::from_secs(1)));
+        let span =
+            |name: &str| Ok::<_, anyhow::Error>(parse_duration(settings.required(name)?).unwrap_or(Duration::from_secs(1)));
         let (poll, keep) = (span("serve.poll")?, span("serve.keep_runs")?);
         Ok(Self {
             slots,
@@ -126,7 +129,11 @@ impl Scheduler {
     }
 
     /// Looks, moves cursors until none is to be moved, begins runs. Says when to look again.
-    async fn pass(&mut self, before: &mut Option<(Stored, u64)>, wake_at: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>> {
+    async fn pass(
+        &mut self,
+        before: &mut Option<(Stored, u64)>,
+        wake_at: Option<DateTime<Utc>>,
+    ) -> Result<Option<DateTime<Utc>>> {
         self.prune().await;
         for _ in 0..MOST_PASSES {
             let now = self.shared.session.context.clock.now();
@@ -179,9 +186,10 @@ impl Scheduler {
     fn start(&mut self, start: Start) {
         let Some(entry) = self.shared.entry(&start.pipeline) else { return };
         self.running.insert(start.pipeline.clone());
-        let shared = Arc::clone(&self.shared);
-        self.runs.spawn(async move {
-            let result = Box::pin(attempt(&shared, &entry, &start)).await;
+        let (shared, runtime) = (Arc::clone(&self.shared), Handle::current());
+        // A thread for each: what a run computes between its tasks keeps nobody else waiting.
+        self.runs.spawn_blocking(move || {
+            let result = runtime.block_on(Box::pin(attempt(&shared, &entry, &start)));
             (start.pipeline, result)
         });
     }
@@ -216,6 +224,10 @@ impl Scheduler {
             return;
         }
         self.pruned_at = Some(now);
+        let (logs, before) = (self.shared.logs.clone(), (now - self.keep).into());
+        if tokio::task::spawn_blocking(move || log::prune(&logs, before)).await.is_err() {
+            tracing::warn!("old logs were not removed");
+        }
         match self.shared.store.prune(now - self.keep).await {
             Ok(0) => {}
             Ok(runs) => tracing::info!(runs, "old runs were forgotten"),

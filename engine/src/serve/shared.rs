@@ -80,7 +80,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(super) fn new(session: Session, store: Arc<dyn StateStore>, logs: PathBuf, stop: CancellationToken) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        session: Session,
+        store: Arc<dyn StateStore>,
+        logs: PathBuf,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             session,
             store,

@@ -80,7 +80,8 @@ impl Shelf {
             shared.forget_entry(name);
         }
         let changed = self.changed(&files, &before, shared.session.context.clock.now());
-        let mut looked = stream::iter(changed).map(|(name, path, stamp)| self.read(shared, name, path, stamp)).buffer_unordered(AT_ONCE);
+        let mut looked =
+            stream::iter(changed).map(|(name, path, stamp)| self.read(shared, name, path, stamp)).buffer_unordered(AT_ONCE);
         let mut names = Vec::new();
         while let Some(entry) = looked.next().await {
             names.push(entry.name.clone());
@@ -114,7 +115,11 @@ impl Shelf {
         match tokio::time::timeout(LIMIT, Entry::of(&name, &path, stamp.clone(), text, &session, before)).await {
             Ok(entry) => entry,
             Err(_) => {
-                let error = format!("checking {} took longer than {} s: does a source or the warehouse not answer?", path.display(), LIMIT.as_secs());
+                let error = format!(
+                    "checking {} took longer than {} s: does a source or the warehouse not answer?",
+                    path.display(),
+                    LIMIT.as_secs()
+                );
                 Entry::unreadable(&name, &path, stamp, error, before)
             }
         }

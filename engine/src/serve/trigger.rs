@@ -39,7 +39,8 @@ impl Triggers {
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let listed = |word: &str| {
-            let rest = text.get(..word.len()).filter(|start| start.eq_ignore_ascii_case(word)).map(|_| text[word.len()..].trim())?;
+            let rest =
+                text.get(..word.len()).filter(|start| start.eq_ignore_ascii_case(word)).map(|_| text[word.len()..].trim())?;
             rest.strip_prefix('(')?.strip_suffix(')')
         };
         let (all, list) = match (listed("all"), listed("any")) {
@@ -81,7 +82,8 @@ fn one(text: &str) -> Result<Trigger, String> {
         && !text.contains('/')
     {
         if !word.eq_ignore_ascii_case("table") {
-            let hint = nearest(word, ["table"]).map_or_else(|| EXPECTED.to_owned(), |near| format!("did you mean '{near} {}'?", rest.trim()));
+            let hint = nearest(word, ["table"])
+                .map_or_else(|| EXPECTED.to_owned(), |near| format!("did you mean '{near} {}'?", rest.trim()));
             return Err(format!("'{text}' is no trigger; {hint}"));
         }
         return table(rest.trim());
@@ -102,7 +104,9 @@ fn table(name: &str) -> Result<Trigger, String> {
     let names: Vec<&str> = name.split('.').collect();
     match names.as_slice() {
         ["lake" | "warehouse", schema, table] if !schema.is_empty() && !table.is_empty() => Ok(Trigger::Table(name.to_owned())),
-        _ => Err(format!("'{name}' is no table that pipelines write; expected lake.<database>.<table> or warehouse.<schema>.<table>")),
+        _ => Err(format!(
+            "'{name}' is no table that pipelines write; expected lake.<database>.<table> or warehouse.<schema>.<table>"
+        )),
     }
 }
 

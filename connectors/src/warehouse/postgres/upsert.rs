@@ -21,7 +21,8 @@ pub(super) fn create_stage(name: &TableName, columns: &[Column]) -> String {
 
 /// Lets the join of [`STAGE`] with the target keep more in memory than the 4 MB that PostgreSQL comes with, for this transaction; who has set
 /// more keeps that.
-const MEMORY: &str = "SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')";
+const MEMORY: &str =
+    "SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')";
 
 /// Takes the rows of [`STAGE`] into the target.
 pub(super) fn merge(name: &TableName, target: &Target, columns: &[Column], key: &[String], is_unique: bool) -> Vec<String> {
@@ -32,7 +33,12 @@ pub(super) fn merge(name: &TableName, target: &Target, columns: &[Column], key: 
     // Otherwise the planner guesses how many keys there are, and how wide.
     let analyze = format!("ANALYZE {STAGE} ({})", list(key));
     if !is_unique {
-        return vec![MEMORY.to_owned(), analyze, format!("DELETE FROM {name} AS target USING {STAGE} AS stage WHERE {same_key}"), insert];
+        return vec![
+            MEMORY.to_owned(),
+            analyze,
+            format!("DELETE FROM {name} AS target USING {STAGE} AS stage WHERE {same_key}"),
+            insert,
+        ];
     }
     let values: Vec<&Column> = columns.iter().filter(|column| !key.contains(&column.name)).collect();
     let others = defaults(target, columns);
