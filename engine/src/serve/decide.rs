@@ -301,6 +301,7 @@ mod tests {
         leases: Vec<LeaseRecord>,
         pauses: BTreeMap<String, Pause>,
         marks: BTreeMap<(String, String), String>,
+        asked: i64,
     }
 
     impl World {
@@ -346,8 +347,8 @@ mod tests {
                             open.run.is_none() && open.request.key == request.key && open.request.pipeline == request.pipeline
                         };
                         if !self.open.iter().any(waits) {
-                            let id = i64::try_from(self.open.len()).unwrap();
-                            self.open.push(OpenRequest { id, request, requested_at: at(now), run: None });
+                            self.asked += 1;
+                            self.open.push(OpenRequest { id: self.asked, request, requested_at: at(now), run: None });
                         }
                     }
                 }

@@ -117,7 +117,11 @@ impl Scheduler {
         while let Some(ended) = self.runs.join_next().await {
             self.ended(ended);
         }
-        while self.notices.join_next().await.is_some() {}
+        // Who is not told now is told by the next server.
+        tokio::select! {
+            () = async { while self.notices.join_next().await.is_some() {} } => {}
+            () = shared.abort.cancelled() => {}
+        }
     }
 
     fn complain(&mut self, error: &anyhow::Error) {

@@ -4,7 +4,10 @@ mod world;
 
 use std::time::Duration;
 
+use testkit::moto::Moto;
 use world::{Webhook, World};
+
+use crate::lab::block_on;
 
 /// A pipeline that appends the rows of `in/*.json` to a table that is called as it is.
 fn appending(name: &str, settings: &str) -> String {
@@ -165,4 +168,42 @@ fn dates_are_made_up_for_once() {
     assert_eq!(ids(&world, "days"), ["20260101", "20260102", "20260103"]);
     let dates: Vec<_> = world.runs("days").iter().map(|run| run["date"].as_str().unwrap().to_owned()).collect();
     assert_eq!(dates, ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"]);
+}
+
+#[test]
+fn an_object_starts_a_run_by_its_event_and_the_message_goes() {
+    let moto = match block_on(Moto::start()) {
+        Ok(moto) => moto,
+        Err(error) => return crate::checks::skipped("moto", &error),
+    };
+    let queue = block_on(async {
+        moto.create_bucket("landing").await.unwrap();
+        let queue = moto.create_queue("news", &[]).await.unwrap();
+        moto.notify("landing", &queue).await.unwrap();
+        queue
+    });
+    let mut settings = crate::s3::settings(moto.environment());
+    settings.extend([("ENGINE_SERVE_QUEUE".to_owned(), queue.url().to_owned())]);
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let world = World::with(&settings);
+    world.put(
+        "queries/a.sql",
+        "SET pipeline.trigger = 's3://landing/in/*.json';
+         CREATE EXTERNAL TABLE events (id BIGINT) STORED AS JSON LOCATION 's3://landing/in/*.json';
+         CREATE EXTERNAL TABLE kept STORED AS DELTA LOCATION 'lake://out/a';
+         INSERT INTO kept SELECT id FROM events;",
+    );
+    let serving = world.serve();
+    world.wait("the pipeline is here", || world.log().contains("pipeline is here"));
+    // The place is listed when the server begins, and then once an hour: what comes now is told by the queue alone.
+    std::thread::sleep(Duration::from_secs(3));
+    for number in 1..=3 {
+        block_on(moto.put_object("landing", &format!("in/{number}.json"), &format!("{{\"id\":{number}}}\n"))).unwrap();
+        let expected: Vec<String> = (1..=number).map(|id: i32| id.to_string()).collect();
+        let took = world.wait("the object is in", || ids(&world, "a") == expected);
+        assert!(took < Duration::from_secs(20), "{took:?}");
+    }
+    world.wait("all messages are gone", || block_on(queue.counts()).unwrap() == (0, 0));
+    serving.signal("-TERM");
+    assert_eq!(serving.end(), Some(0));
 }
