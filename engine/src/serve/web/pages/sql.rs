@@ -12,7 +12,7 @@ pub(super) fn numbered(text: &str, wrong: &BTreeMap<usize, &str>) -> Markup {
         pre.sql tabindex="0" aria-label="SQL" { code {
             @for (at, line) in lines(text).iter().enumerate() {
                 @let number = at + 1;
-                span.wrong[wrong.contains_key(&number)] .l id={ "L" (number) } title=[wrong.get(&number)] {
+                span.l.wrong[wrong.contains_key(&number)] id={ "L" (number) } title=[wrong.get(&number)] {
                     a.n href={ "#L" (number) } aria-hidden="true" tabindex="-1" { (number) }
                     span.c { (line) }
                 } "\n"
@@ -26,7 +26,7 @@ pub(super) fn excerpt(text: &str, first: usize, wrong: usize) -> Markup {
     html! {
         pre.sql tabindex="0" aria-label="SQL" { code {
             @for (number, line) in (first..).zip(lines(text)) {
-                span.wrong[number == wrong] .l id={ "E" (number) } { span.n aria-hidden="true" { (number) } span.c { (line) } } "\n"
+                span.l.wrong[number == wrong] id={ "E" (number) } { span.n aria-hidden="true" { (number) } span.c { (line) } } "\n"
             }
         } }
     }
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn lines_that_are_wrong_are_marked() {
         let page = numbered("a\nb", &BTreeMap::from([(2, "no \"b\"")])).into_string();
-        assert!(page.contains("class=\"wrong l\" id=\"L2\" title=\"no &quot;b&quot;\""), "{page}");
+        assert!(page.contains("class=\"l wrong\" id=\"L2\" title=\"no &quot;b&quot;\""), "{page}");
         assert!(page.contains("class=\"l\" id=\"L1\""), "{page}");
     }
 }
