@@ -19,12 +19,14 @@ pub enum Kind {
     Folder,
     /// `postgres://user@host/db`; a password in it is masked where it is shown.
     Url,
+    /// A folder, `postgres://user@host/db` or `s3://bucket/prefix`.
+    State,
 }
 
 impl Kind {
     /// Whether a bare number or `true` is none: it has to stand in quotes.
     pub(super) fn is_text(self) -> bool {
-        matches!(self, Self::Text | Self::Place | Self::Folder | Self::Url)
+        matches!(self, Self::Text | Self::Place | Self::Folder | Self::Url | Self::State)
     }
 
     pub(super) fn expected(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Kind {
             Self::Duration => "a time span, as in '30s'",
             Self::Place => "a folder or s3://bucket/prefix",
             Self::Folder => "a folder, as in './.engine'",
+            Self::State => "a folder, postgres://user@host/db or s3://bucket/prefix",
             Self::Url => "a URL, as in 'postgres://user@host:5432/db'",
         }
     }
@@ -118,7 +121,21 @@ pub const KEYS: &[Key] = &[
         None,
         "Redshift: how long a statement may take, waiting included, as in '2h'",
     ),
-    sized("state", "url", Kind::Folder, Some("./.engine"), "the folder of the state store (SQLite) and of temporary files"),
+    sized(
+        "state",
+        "url",
+        Kind::State,
+        Some("./.engine"),
+        "where progress is kept: a folder (SQLite), postgres://user@host:5432/db?schema=engine, or s3://bucket/prefix",
+    ),
+    secret("state", "password", "of the user in state.url"),
+    sized(
+        "run",
+        "temporary",
+        Kind::Folder,
+        None,
+        "the folder of temporary files: slices, what is spilled; by default that of state.url, or ./.engine when state is in no folder",
+    ),
     sized(
         "run",
         "memory",
