@@ -165,7 +165,7 @@ pub const KEYS: &[Key] = &[
         "poll",
         Kind::Duration,
         Some("1s"),
-        "engine serve: how often the state store is asked what other processes did",
+        "engine serve: how often the state store is asked what other processes did; by default 15s where that is a bucket",
     ),
     sized(
         "serve",

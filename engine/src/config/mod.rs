@@ -128,6 +128,11 @@ impl Settings {
         self.0.iter().find(|setting| setting.key.path() == path).and_then(|setting| setting.value.as_deref())
     }
 
+    /// Whether nobody has set `path`.
+    pub fn is_default(&self, path: &str) -> bool {
+        self.0.iter().any(|setting| setting.key.path() == path && setting.origin == Origin::Default)
+    }
+
     /// The value of a key that has a default.
     ///
     /// # Errors

@@ -207,3 +207,27 @@ fn an_object_starts_a_run_by_its_event_and_the_message_goes() {
     serving.signal("-TERM");
     assert_eq!(serving.end(), Some(0));
 }
+
+#[test]
+fn pipelines_in_a_bucket_are_served_as_those_in_a_folder() {
+    let moto = match block_on(Moto::start()) {
+        Ok(moto) => moto,
+        Err(error) => return crate::checks::skipped("moto", &error),
+    };
+    let put = |key: &str, text: &str| block_on(moto.put_object("code", key, text)).unwrap();
+    block_on(moto.create_bucket("code")).unwrap();
+    put("queries/a.sql", "SET pipeline.schedule = '*/2 * * * * *';\nSELECT 1;");
+    put("queries/below/b.sql", "SELECT nothing FROM nowhere;");
+    put("queries/c.sql", "SELECT nothing FROM nowhere;");
+    let settings = crate::s3::settings(moto.environment());
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let world = World::with(&settings);
+    let serving = world.serve_at("s3://code/queries/");
+    world.wait("the pipeline was run", || world.statuses("a").contains(&"done".to_owned()));
+    assert!(world.log().contains("s3://code/queries/c.sql"), "{}", world.log());
+    assert!(!world.log().contains("below"), "{}", world.log());
+    put("queries/a.sql", "SET pipeline.paused = true;\nSELECT 1;");
+    world.wait("the new version is taken", || world.log().contains("pipeline has changed"));
+    serving.signal("-TERM");
+    assert_eq!(serving.end(), Some(0));
+}
