@@ -28,6 +28,42 @@ pub(super) struct Entry {
     pub(super) text: String,
 }
 
+/// The last good versions of files, for a server that is started while a file is wrong.
+#[derive(Debug)]
+pub(super) struct Kept(pub(super) PathBuf);
+
+impl Kept {
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}.sql"))
+    }
+
+    fn read(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.path(name)).ok()
+    }
+
+    fn keep(&self, name: &str, text: &str) {
+        if self.read(name).as_deref() == Some(text) {
+            return;
+        }
+        let draft = self.0.join(format!("{name}.new"));
+        let kept = std::fs::create_dir_all(&self.0)
+            .and_then(|()| std::fs::write(&draft, text))
+            .and_then(|()| std::fs::rename(&draft, self.path(name)));
+        if let Err(error) = kept {
+            tracing::warn!(pipeline = name, %error, "the good version of the file is not kept for a restart");
+        }
+    }
+
+    /// The file is gone.
+    pub(super) fn forget(&self, name: &str) {
+        match std::fs::remove_file(self.path(name)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(pipeline = name, %error, "the good version of a file that is gone was not removed"),
+        }
+    }
+}
+
 /// A version of a file that can be run.
 #[derive(Debug, Clone)]
 pub(super) struct Good {

@@ -65,10 +65,10 @@ impl Server {
     /// A setting that makes no sense.
     pub fn new(session: Session, store: Arc<dyn StateStore>, place: Place, stop: CancellationToken) -> Result<Self> {
         let grace = parse_duration(session.settings.required("serve.grace")?).unwrap_or_default();
-        let logs = session.state_folder.join("logs");
+        let (logs, good) = (session.state_folder.join("logs"), session.state_folder.join("good"));
         let shared = Arc::new(Shared::new(session, store, logs, stop)?);
         let scheduler = Scheduler::new(Arc::clone(&shared))?;
-        Ok(Self { shelf: Shelf::new(place), scheduler, shared, grace })
+        Ok(Self { shelf: Shelf::new(place, good), scheduler, shared, grace })
     }
 
     /// A handle to it.

@@ -115,7 +115,8 @@ async fn every_minute_of_every_pipeline_is_run_once_and_none_late() {
         let runs = control.store().runs(&page, end).await.unwrap();
         let due: Vec<DateTime<Utc>> = runs.iter().rev().map(|run| run.purpose.due.unwrap()).collect();
         let first: DateTime<Utc> = "2026-11-22T10:01:00Z".parse().unwrap();
-        let expected: Vec<DateTime<Utc>> = (0..minutes).map(|minute| first + TimeDelta::minutes(i64::try_from(minute).unwrap())).collect();
+        let expected: Vec<DateTime<Utc>> =
+            (0..minutes).map(|minute| first + TimeDelta::minutes(i64::try_from(minute).unwrap())).collect();
         assert_eq!(due, expected, "p{number}");
         for run in runs {
             assert_eq!(run.status, RunStatus::Done, "{run:?}");

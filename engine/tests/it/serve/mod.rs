@@ -39,14 +39,21 @@ fn files_trigger_runs_and_pipelines_come_change_and_go() {
     world.wait("the wrong file is told", || world.log().contains("nowhere"));
     world.put("in/2.json", "{\"id\":2}\n");
     world.wait("both have both files", || ids(&world, "a") == ["1", "2"] && ids(&world, "b") == ["1", "2"]);
+    // So it does after a restart.
+    serving.signal("-TERM");
+    assert_eq!(serving.end(), Some(0));
+    let serving = world.serve();
+    world.wait("the wrong file is told again", || world.log().matches("its last good version goes on").count() == 2);
+    world.put("in/3.json", "{\"id\":3}\n");
+    world.wait("both have the third", || ids(&world, "a") == ["1", "2", "3"] && ids(&world, "b") == ["1", "2", "3"]);
     // Repaired, it goes on where it was.
     world.put("queries/a.sql", &appending("a", "SET pipeline.trigger = 'in/*.json'; -- repaired\n"));
     world.wait("the repaired file is taken", || world.log().contains("pipeline has changed"));
     std::fs::remove_file(world.path("queries/b.sql")).unwrap();
     world.wait("the other is gone", || world.log().contains("pipeline is gone"));
-    world.put("in/3.json", "{\"id\":3}\n");
-    world.wait("one has the third", || ids(&world, "a") == ["1", "2", "3"]);
-    assert_eq!(ids(&world, "b"), ["1", "2"]);
+    world.put("in/4.json", "{\"id\":4}\n");
+    world.wait("one has the fourth", || ids(&world, "a") == ["1", "2", "3", "4"]);
+    assert_eq!(ids(&world, "b"), ["1", "2", "3"]);
     serving.signal("-TERM");
     assert_eq!(serving.end(), Some(0));
     assert!(world.statuses("a").iter().all(|status| status == "done"), "{:?}", world.runs("a"));
