@@ -59,12 +59,12 @@ pub(super) async fn attempt(shared: &Arc<Shared>, entry: &Entry, start: &Start) 
     }
     let log = RunLog::begin(&shared.logs, &entry.name, lease.generation)?;
     let observer = Arc::new(Observer::new(&entry.name, false)?.with_metrics(shared.metrics.clone()));
-    let cancel = CancellationToken::new();
+    let (cancel, started_at) = (CancellationToken::new(), clock.now());
     shared.begin(
         &entry.name,
         Here {
             run: lease.generation,
-            started_at: clock.now(),
+            started_at,
             reason: purpose.reason.clone(),
             observer: Arc::clone(&observer),
             cancel: cancel.clone(),
@@ -95,6 +95,7 @@ pub(super) async fn attempt(shared: &Arc<Shared>, entry: &Entry, start: &Start) 
     memory::give_back();
     let (ending, record) = endings(shared, entry, &purpose, end);
     tell_log(&log, &record, clock.now());
+    count(shared, &entry.name, &record, started_at);
     shared.end(&entry.name);
     let Some(ending) = ending else {
         drop(held);
@@ -158,6 +159,19 @@ fn endings(shared: &Shared, entry: &Entry, purpose: &Purpose, end: End) -> (Opti
     let Some(due) = delay.map(|delay| now + delay) else { return (Some(Ending::Done), RunEnding::of(Some(error))) };
     let record = RunEnding { again_at: Some(due), ..RunEnding::of(Some(error)) };
     (Some(Ending::Again { due, attempt: purpose.attempt + 1 }), record)
+}
+
+fn count(shared: &Shared, pipeline: &str, record: &RunEnding, started_at: DateTime<Utc>) {
+    let now = shared.session.context.clock.now();
+    let status = match (record.canceled, &record.error) {
+        (true, _) => "canceled",
+        (false, Some(_)) => "failed",
+        (false, None) => "done",
+    };
+    let labels = [pipeline, status];
+    shared.metrics.runs.with_label_values(&labels).inc();
+    shared.metrics.run_seconds.with_label_values(&labels).observe((now - started_at).as_seconds_f64());
+    shared.metrics.run_ended.with_label_values(&labels).set(now.timestamp());
 }
 
 fn tell_log(log: &RunLog, record: &RunEnding, at: DateTime<Utc>) {

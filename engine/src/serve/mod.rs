@@ -82,8 +82,7 @@ impl Server {
     }
 
     /// Serves until it is stopped, and until what runs then has ended.
-    pub async fn run(mut self) {
-        self.shelf.look(&self.shared).await;
+    pub async fn run(self) {
         let shared = Arc::clone(&self.shared);
         let mut beside = JoinSet::new();
         let shelf = self.shelf;

@@ -96,8 +96,12 @@ impl Scheduler {
         let shared = Arc::clone(&self.shared);
         let clock = Arc::clone(&shared.session.context.clock);
         let (mut before, mut wake_at) = (None, None);
-        notices::catch_up_all(&shared, &mut self.notices).await;
+        let mut is_caught_up = false;
         while !shared.stop.is_cancelled() {
+            if !is_caught_up && shared.is_read() {
+                notices::catch_up_all(&shared, &mut self.notices).await;
+                is_caught_up = true;
+            }
             self.watchers.adapt(&shared);
             match self.pass(&mut before, wake_at).await {
                 Ok(found) => {

@@ -47,16 +47,19 @@ impl Shelf {
         let clock = &shared.session.context.clock;
         let pause = if matches!(self.place, Place::Folder(_)) { LOOK } else { LOOK_BUCKET };
         loop {
+            self.look(shared).await;
+            if !shared.is_read() {
+                shared.set_read();
+            }
             tokio::select! {
                 () = clock.sleep(pause) => {}
                 () = shared.stop.cancelled() => return,
             }
-            self.look(shared).await;
         }
     }
 
     /// Looks at the files once.
-    pub(super) async fn look(&mut self, shared: &Arc<Shared>) {
+    async fn look(&mut self, shared: &Arc<Shared>) {
         match self.changes(shared).await {
             Ok(()) => {
                 if self.complaint.take().is_some() {

@@ -69,7 +69,10 @@ impl HandClock {
 }
 
 async fn is_quiet(control: &Control, clock: &HandClock) -> bool {
-    clock.is_scheduler_asleep() && control.0.running().is_empty() && control.store().open_requests(None).await.unwrap().is_empty()
+    control.is_ready()
+        && clock.is_scheduler_asleep()
+        && control.0.running().is_empty()
+        && control.store().open_requests(None).await.unwrap().is_empty()
 }
 
 fn number(name: &str, otherwise: usize) -> usize {
