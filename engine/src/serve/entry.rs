@@ -75,19 +75,23 @@ pub(super) struct Good {
 }
 
 impl Entry {
-    /// Looks at a text. If it is wrong, the good version of `before` stays.
+    /// Looks at a text. If it is wrong, the good version of `before` stays, or the one that an earlier server has kept.
     pub(super) async fn of(
-        name: &str,
-        path: &Path,
-        stamp: Stamp,
+        (name, path, stamp): (&str, &Path, Stamp),
         text: String,
         session: &Session,
         before: Option<&Self>,
+        kept: &Kept,
     ) -> Self {
-        let found = Good::of(path, text.clone(), session).await;
-        let (good, errors) = match found {
-            Ok(good) => (Some(good), Vec::new()),
-            Err(errors) => (before.and_then(|before| before.good.clone()), errors),
+        let (good, errors) = match Good::of(path, text.clone(), session).await {
+            Ok(good) => {
+                kept.keep(name, &good.text);
+                (Some(good), Vec::new())
+            }
+            Err(errors) => match (before.and_then(|before| before.good.clone()), kept.read(name)) {
+                (None, Some(text)) => (Good::of(path, text, session).await.ok(), errors),
+                (good, _) => (good, errors),
+            },
         };
         Self { name: name.to_owned(), path: path.to_owned(), stamp, good, errors, text }
     }
