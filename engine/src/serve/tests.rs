@@ -63,7 +63,7 @@ impl HandClock {
         let Some(until) = hands.sleepers.iter().map(|sleeper| sleeper.until).min() else { return };
         hands.now = hands.now.max(until);
         for sleeper in hands.sleepers.extract_if(.., |sleeper| sleeper.until <= until) {
-            drop(sleeper.wake.send(()));
+            let _sleeps_on = sleeper.wake.send(());
         }
     }
 }
