@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +12,6 @@ use super::decide::Start;
 use super::entry::Entry;
 use super::log::RunLog;
 use super::shared::{Here, Shared};
-use super::view::LogLine;
 use crate::cause::one_line;
 use crate::epoch::lease::HeldLease;
 use crate::memory;
@@ -94,7 +93,7 @@ pub(super) async fn attempt(shared: &Arc<Shared>, entry: &Entry, start: &Start) 
         .await;
     memory::give_back();
     let (ending, record) = endings(shared, entry, &purpose, end);
-    tell_log(&log, &record, clock.now());
+    log.scope(async { tell(&entry.name, lease.generation, &record, clock.now() - started_at) }).await;
     count(shared, &entry.name, &record, started_at);
     shared.end(&entry.name);
     let Some(ending) = ending else {
@@ -174,16 +173,17 @@ fn count(shared: &Shared, pipeline: &str, record: &RunEnding, started_at: DateTi
     shared.metrics.run_ended.with_label_values(&labels).set(now.timestamp());
 }
 
-fn tell_log(log: &RunLog, record: &RunEnding, at: DateTime<Utc>) {
-    let mut fields = std::collections::BTreeMap::new();
-    if let Some(again) = record.again_at {
-        fields.insert("again_at".to_owned(), serde_json::json!(again));
+/// Says how the run ended.
+fn tell(pipeline: &str, run: i64, record: &RunEnding, took: TimeDelta) {
+    let seconds = took.as_seconds_f64();
+    match (&record.error, record.again_at) {
+        (None, _) => tracing::info!(pipeline, run, seconds, "run ended"),
+        (Some(error), Some(again)) => {
+            tracing::warn!(pipeline, run, seconds, error, again_at = again.to_rfc3339(), "run failed, it is tried again");
+        }
+        (Some(error), None) if record.canceled => tracing::warn!(pipeline, run, seconds, error, "run ended early"),
+        (Some(error), None) => tracing::error!(pipeline, run, seconds, error, "run failed"),
     }
-    let (level, message) = match &record.error {
-        None => ("INFO", "run ended"),
-        Some(error) => ("ERROR", error.as_str()),
-    };
-    log.write(&LogLine { at, level: level.to_owned(), message: message.to_owned(), fields });
 }
 
 /// What a panic said.
