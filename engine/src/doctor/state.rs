@@ -47,7 +47,7 @@ async fn of_runs(session: &Session, place: &Place, writable: &str) -> Finding {
     };
     let store = match state::open_existing(session).await {
         Ok(Some(store)) => store,
-        Ok(None) => return Finding::ok(CHECK, format!("{writable}; no pipeline was run")),
+        Ok(None) => return of_none(place, writable).await.unwrap_or_else(|error| broken(&error)),
         Err(error) => return broken(&error),
     };
     let page = Page { limit: RUNS, ..Page::default() };
@@ -55,6 +55,19 @@ async fn of_runs(session: &Session, place: &Place, writable: &str) -> Finding {
         Ok(runs) => last_runs(writable, &runs),
         Err(error) => broken(&error),
     }
+}
+
+/// Of a place where there is no store yet: whether one can be made.
+async fn of_none(place: &Place, writable: &str) -> state::Result<Finding> {
+    if place.may_be_made().await? {
+        return Ok(Finding::ok(CHECK, format!("{writable}; no pipeline was run")));
+    }
+    let found = format!("{writable}: there are no tables of state yet, and the user may not make any");
+    Ok(Finding::problem(
+        CHECK,
+        found,
+        "GRANT CREATE ON DATABASE .. TO the user, or make a schema that belongs to it and name it with ?schema=",
+    ))
 }
 
 /// The last run of each pipeline; `runs` has the newest first.

@@ -83,6 +83,17 @@ impl Place {
         if self.is_there().await? { self.open().await.map(Some) } else { Ok(None) }
     }
 
+    /// Whether a store may be made where there is none. Of a folder or bucket it is found out by trying.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) async fn may_be_made(&self) -> Result<bool> {
+        match self {
+            Self::Database(place) => postgres::PostgresDatabase::may_be_made(place).await,
+            Self::Folder(_) | Self::Bucket(_) => Ok(true),
+        }
+    }
+
     /// Whether there is a store.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::bucket::Bucket;
 use super::document::{Document, lowest_position};
 use crate::state::Result;
-use crate::state::snapshot::{Entries, EpochEntry, RunEntry};
+use crate::state::snapshot::{Entries, RunEntry};
 
 /// Runs and epochs in a pipeline's object at which what need not be changed any more goes to an object of its own.
 const MOST: usize = 64;
@@ -121,9 +121,4 @@ pub(super) async fn newest<T>(
     found.sort_by_key(|(position, _)| std::cmp::Reverse(*position));
     found.truncate(part.limit);
     Ok(found.into_iter().map(|(_, record)| record).collect())
-}
-
-/// Whether an epoch is `later` than another of its pipeline, and of the same incarnation.
-pub(super) fn is_later(later: &EpochEntry, epoch: &EpochEntry) -> bool {
-    later.incarnation == epoch.incarnation && later.epoch > epoch.epoch
 }

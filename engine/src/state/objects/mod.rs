@@ -12,6 +12,7 @@
 mod bucket;
 mod chunks;
 mod document;
+mod methods;
 mod progress;
 mod prune;
 mod requests;

@@ -83,6 +83,31 @@ fn a_machine_without_state_of_its_own_runs_crawls_and_is_examined() {
 }
 
 #[test]
+fn a_user_without_rights_is_told_which_it_needs() {
+    let Some(server) = Postgres::start_or_skip() else { return };
+    server.create_database("etl").unwrap();
+    server.sql("etl", "CREATE ROLE weak LOGIN PASSWORD 'feeble'").unwrap();
+    let mut bench = Bench::new();
+    bench.secret("feeble").write("p.sql", format!("{TABLES}{PIPELINE}"));
+    bench
+        .set("ENGINE_STATE_URL", format!("postgres://weak@127.0.0.1:{}/etl", server.port()))
+        .set("ENGINE_STATE_PASSWORD", "feeble");
+    let examined = bench.engine(&["doctor"]);
+    assert_eq!(examined.code, 1, "{examined:?}");
+    assert!(
+        examined.stdout.contains("the user may not make any") && examined.stdout.contains("GRANT CREATE"),
+        "{}",
+        examined.stdout
+    );
+    let ended = bench.engine(&["run", "p.sql"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.contains("needs CREATE on the database, or a schema 'engine' of its own"), "{}", ended.stderr);
+    server.sql("etl", "CREATE SCHEMA engine AUTHORIZATION weak").unwrap();
+    bench.good(&["doctor"]);
+    bench.good(&["run", "p.sql"]);
+}
+
+#[test]
 fn places_of_state_that_are_none_are_told_without_passwords() {
     let mut bench = Bench::new();
     bench.secret("hush").write("p.sql", format!("{TABLES}{PIPELINE}"));

@@ -29,6 +29,19 @@ pub(super) async fn version(connection: &Pooled, place: &Place) -> Result<Option
     Ok(Some(version.and_then(|version| version.parse().ok()).unwrap_or(0)))
 }
 
+/// Whether the user may make the tables.
+///
+/// # Errors
+/// [`StateError::Unavailable`].
+pub(super) async fn may_make(connection: &Pooled, place: &Place) -> Result<bool> {
+    let query = format!(
+        "SELECT 1 WHERE has_database_privilege(current_database(), 'CREATE') OR EXISTS (
+             SELECT 1 FROM pg_catalog.pg_namespace n WHERE n.nspname = '{}' AND has_schema_privilege(n.oid, 'CREATE'))",
+        place.schema
+    );
+    Ok(!connection.client().rows(&query, "asking for rights").await.map_err(unavailable)?.is_empty())
+}
+
 /// Brings the tables to the version of this engine.
 ///
 /// # Errors

@@ -45,6 +45,14 @@ impl PostgresDatabase {
         let connection = Pool::new(place.clone()).take().await?;
         Ok(migrate::version(&connection, place).await?.is_some())
     }
+
+    /// Whether the user may make the tables.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(in crate::state) async fn may_be_made(place: &Place) -> Result<bool> {
+        migrate::may_make(&Pool::new(place.clone()).take().await?, place).await
+    }
 }
 
 #[async_trait]
