@@ -28,6 +28,7 @@ mod tests;
 pub mod trigger;
 pub mod view;
 mod watchers;
+pub mod web;
 
 use std::sync::Arc;
 use std::time::Duration;

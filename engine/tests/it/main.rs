@@ -24,6 +24,8 @@ mod s3;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
+mod serve_web;
+#[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod state;
