@@ -22,8 +22,11 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::config::{RUN_TIME, Settings, folder, interpolate};
+use crate::config::{RUN_TIME, Settings, StateUrl, folder, interpolate, state_url};
 use crate::sql::settings::PipelineOptions;
+
+/// The folder of temporary files where state is in none.
+const LOCAL_FOLDER: &str = "./.engine";
 
 /// Rows of a batch: small, so that wide rows of text stay few megabytes.
 const BATCH_ROWS: usize = 2_048;
@@ -50,8 +53,11 @@ pub struct Session {
     pub settings: Settings,
     /// What connectors are given.
     pub context: Context,
-    /// The folder of the state store and of temporary files.
+    /// The folder of this machine for what is beside the state: that of the state itself where it is a folder, of temporary files
+    /// otherwise.
     pub state_folder: PathBuf,
+    /// The folder of temporary files.
+    temporary: PathBuf,
     environment: Arc<BTreeMap<String, String>>,
     date: Option<DateTime<Utc>>,
     /// Last, so that what spills is gone when its folder goes.
@@ -64,11 +70,11 @@ impl Session {
     /// # Errors
     /// A setting that makes no sense.
     pub fn new(settings: Settings, environment: BTreeMap<String, String>, purpose: Purpose) -> Result<Self> {
-        let state_folder = std::path::absolute(folder(settings.required("state.url")?))?;
+        let (state_folder, temporary) = folders(&settings)?;
         let memory = usize::try_from(settings.bytes("run.memory")?)?;
         let spill = match purpose {
             Purpose::Look => None,
-            Purpose::Run => Some(Arc::new(SpillFolder::make(&state_folder.join("tmp"))?)),
+            Purpose::Run => Some(Arc::new(SpillFolder::make(&temporary.join("tmp"))?)),
         };
         let mode = match &spill {
             None => DiskManagerMode::OsTmpDirectory,
@@ -92,7 +98,7 @@ impl Session {
             runtime,
             clock,
         };
-        Ok(Self { settings, context, state_folder, environment: Arc::new(environment), date: None, _spill: spill })
+        Ok(Self { settings, context, state_folder, temporary, environment: Arc::new(environment), date: None, _spill: spill })
     }
 
     /// The same, of a run with a logical date: what `${run.date}` stands for.
@@ -124,7 +130,7 @@ impl Session {
 
     /// Where a pipeline's slices wait; what is in it goes when a run begins.
     pub fn temporary_folder(&self, pipeline: &str) -> PathBuf {
-        self.state_folder.join("tmp").join(pipeline)
+        self.temporary.join("tmp").join(pipeline)
     }
 
     /// Where a source keeps what its offsets refer to. Hidden from readers of the lake, as staged files are.
@@ -197,7 +203,10 @@ impl SpillFolder {
         }
         let folder = temporary.join(format!("{PREFIX}{}", std::process::id()));
         std::fs::create_dir_all(&folder).with_context(|| {
-            format!("cannot create {}; check that [state] url names a folder that can be written", folder.display())
+            format!(
+                "cannot create {}; check that [state] url, or [run] temporary, names a folder that can be written",
+                folder.display()
+            )
         })?;
         Ok(Self(folder))
     }
@@ -210,6 +219,21 @@ impl Drop for SpillFolder {
             tracing::debug!(folder = %self.0.display(), %error, "spill files were not removed");
         }
     }
+}
+
+/// The folder beside the state, and that of temporary files.
+fn folders(settings: &Settings) -> Result<(PathBuf, PathBuf)> {
+    let url = settings.required("state.url")?;
+    let beside = match state_url(url) {
+        Some(StateUrl::Folder) => Some(std::path::absolute(folder(url))?),
+        _ => None,
+    };
+    let temporary = match (settings.text("run.temporary"), &beside) {
+        (Some(set), _) => std::path::absolute(folder(set))?,
+        (None, Some(beside)) => beside.clone(),
+        (None, None) => std::path::absolute(LOCAL_FOLDER)?,
+    };
+    Ok((beside.unwrap_or_else(|| temporary.clone()), temporary))
 }
 
 fn s3(settings: &Settings) -> S3Config {

@@ -1,8 +1,11 @@
 //! Where the catalog is kept: databases, tables, and every schema that they have had.
 //!
-//! [`CatalogStore`] is the seam; [`SqliteCatalog`] keeps it in one file beside the state. The catalog is not what makes runs exact
+//! [`CatalogStore`] is the seam; [`SqliteCatalog`] keeps it in one file beside the state, [`DocumentCatalog`] in a text anywhere else. The catalog is not what makes runs exact
 //! (that is the state store); it can be made again by crawling.
 
+mod content;
+mod document;
+mod refusals;
 mod rows;
 mod sqlite;
 mod statements;
@@ -13,6 +16,7 @@ mod tests;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+pub use document::{Document, DocumentCatalog};
 pub use sqlite::SqliteCatalog;
 pub use table::{
     Alteration, CrawlState, CrawledTable, Database, Registration, SchemaVersion, Statistics, Table, TableName, TableOptions,

@@ -10,7 +10,9 @@ use sqlx::{Row, Sqlite, Transaction};
 
 use super::rows::{database, fields_to_text, schema_version, table, time};
 use super::statements::{TABLES, comment_column, find, get, insert_statistics, insert_version, make_database, update};
-use super::{Alteration, CatalogStore, CrawlState, CrawledTable, Database, Registration, SchemaVersion, Table, TableName};
+use super::{
+    Alteration, CatalogStore, CrawlState, CrawledTable, Database, Registration, SchemaVersion, Table, TableName, refusals,
+};
 use crate::drift::NewVersion;
 use crate::error::{Error, Result};
 use crate::sqlite::{SqliteFile, Unavailable, begin};
@@ -59,13 +61,7 @@ impl CatalogStore for SqliteCatalog {
         let name = &table.name;
         let mut transaction = self.begin().await?;
         if let Some(known) = find(&mut transaction, name).await? {
-            return Err(Error::Conflict {
-                message: format!(
-                    "table {name} is in the catalog already, registered by {}, at {}; choose another name, or take it out: engine \
-                     catalog forget {name}",
-                    known.registration.registered_by, known.registration.location
-                ),
-            });
+            return Err(refusals::taken(&known));
         }
         make_database(&mut transaction, &name.database, None, now).await?;
         sqlx::query(
@@ -103,10 +99,7 @@ impl CatalogStore for SqliteCatalog {
     async fn evolve(&self, name: &TableName, after: u32, version: &NewVersion, why: &str, now: DateTime<Utc>) -> Result<Table> {
         let mut transaction = self.begin().await?;
         let current = get(&mut transaction, name).await?.version;
-        if current != after {
-            let message = format!("table {name} has schema version {current} by now, and the change was decided for {after}");
-            return Err(Error::Conflict { message });
-        }
+        refusals::check_version(name, current, after)?;
         let next = after + 1;
         insert_version(&mut transaction, name, next, fields_to_text(&version.schema)?, (why, &version.changes), now).await?;
         sqlx::query("UPDATE tables SET version = ?, updated_at = ? WHERE database = ? AND name = ?")
@@ -124,20 +117,14 @@ impl CatalogStore for SqliteCatalog {
     async fn alter(&self, name: &TableName, alteration: &Alteration, now: DateTime<Utc>) -> Result<Table> {
         let mut transaction = self.begin().await?;
         let table = get(&mut transaction, name).await?;
-        let mut altered = table.registration.clone();
         match alteration {
             Alteration::Statistics(statistics) => insert_statistics(&mut transaction, name, statistics, now).await?,
             Alteration::ColumnComment { column, comment } => {
                 comment_column(&mut transaction, &table, column, comment.as_deref()).await?;
             }
-            Alteration::Policy(policy) => altered.policy = *policy,
-            Alteration::Comment(comment) => altered.comment.clone_from(comment),
-            Alteration::Connector(connector) => altered.connector.clone_from(connector),
-            Alteration::Location(location) => altered.location.clone_from(location),
-            Alteration::Options(options) => altered.options.clone_from(options),
-            Alteration::Partitioning(partitioning) => altered.partitioning.clone_from(partitioning),
-            Alteration::Key(key) => altered.key.clone_from(key),
+            _ => {}
         }
+        let altered = alteration.of(&table.registration);
         if !matches!(alteration, Alteration::Statistics(_)) {
             update(&mut transaction, &altered, now).await?;
         }

@@ -4,12 +4,9 @@ use chrono::{DateTime, Utc};
 use sqlx::{Row, SqliteConnection};
 
 use super::rows::{signed, table};
-use super::{Registration, Statistics, Table, TableName};
+use super::{Registration, Statistics, Table, TableName, refusals};
 use crate::drift::Change;
-use crate::error::{Error, Result};
-
-/// So many names are listed for one that is not there.
-const MOST_NAMES: usize = 5;
+use crate::error::Result;
 
 /// Tables with their current schema, statistics and comments.
 pub(super) const TABLES: &str = "SELECT t.*, v.fields, s.rows, s.bytes, s.files,
@@ -32,21 +29,9 @@ pub(super) async fn get(connection: &mut SqliteConnection, name: &TableName) -> 
         return Ok(table);
     }
     let rows = sqlx::query("SELECT database, name FROM tables ORDER BY database, name").fetch_all(connection).await?;
-    let mut known = Vec::with_capacity(rows.len());
-    for row in rows {
-        let other = TableName::new(row.try_get::<String, _>("database")?, row.try_get::<String, _>("name")?);
-        let alike = strsim::normalized_damerau_levenshtein(&other.table.to_lowercase(), &name.table.to_lowercase());
-        known.push((alike, other));
-    }
-    known.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    let near: Vec<String> =
-        known.iter().take(MOST_NAMES).filter(|(alike, _)| *alike >= 0.6).map(|(_, name)| name.to_string()).collect();
-    let hint = match near.as_slice() {
-        [] if known.is_empty() => "the catalog is empty; register tables with `engine crawl`".to_owned(),
-        [] => "`engine catalog list` lists what there is".to_owned(),
-        near => format!("did you mean {}?", near.join(" or ")),
-    };
-    Err(Error::not_found(format!("there is no table {name} in the catalog; {hint}")))
+    let known =
+        rows.iter().map(|row| Ok(TableName::new(row.try_get::<String, _>("database")?, row.try_get::<String, _>("name")?)));
+    Err(refusals::missing(name, &known.collect::<Result<Vec<_>>>()?))
 }
 
 pub(super) async fn make_database(
@@ -112,11 +97,7 @@ pub(super) async fn comment_column(
     column: &str,
     comment: Option<&str>,
 ) -> Result<()> {
-    if table.full_schema().fields().find(column).is_none() {
-        let schema = table.full_schema();
-        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        return Err(Error::config(format!("table {} has no column `{column}`; there are: {}", table.name(), columns.join(", "))));
-    }
+    refusals::check_column(table, column)?;
     let name = table.name();
     let query = match comment {
         Some(comment) => {

@@ -15,7 +15,7 @@ use crate::partitions::Partitioning;
 use crate::quoted;
 
 /// A database and a table in it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TableName {
     /// The database.
     pub database: String,
@@ -49,7 +49,7 @@ impl FromStr for TableName {
 }
 
 /// A group of tables.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Database {
     /// Its name.
     pub name: String,
@@ -72,7 +72,7 @@ impl fmt::Debug for TableOptions {
 }
 
 /// A table to be registered.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Registration {
     /// Its name.
     pub name: TableName,
@@ -108,7 +108,7 @@ impl Registration {
 }
 
 /// A table of the catalog.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// What it was registered as, with its current schema.
     pub registration: Registration,
@@ -137,7 +137,7 @@ impl Table {
 }
 
 /// How large a table is; what is not known is `None`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
     /// Rows.
     pub rows: Option<u64>,
@@ -176,8 +176,26 @@ pub enum Alteration {
     Statistics(Statistics),
 }
 
+impl Alteration {
+    /// The registration with this change; itself when the change is of something else.
+    pub(super) fn of(&self, registration: &Registration) -> Registration {
+        let mut altered = registration.clone();
+        match self {
+            Self::Statistics(_) | Self::ColumnComment { .. } => {}
+            Self::Policy(policy) => altered.policy = *policy,
+            Self::Comment(comment) => altered.comment.clone_from(comment),
+            Self::Connector(connector) => altered.connector.clone_from(connector),
+            Self::Location(location) => altered.location.clone_from(location),
+            Self::Options(options) => altered.options.clone_from(options),
+            Self::Partitioning(partitioning) => altered.partitioning.clone_from(partitioning),
+            Self::Key(key) => altered.key.clone_from(key),
+        }
+        altered
+    }
+}
+
 /// One schema of a table.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SchemaVersion {
     /// Its number, from 1.
     pub version: u32,
@@ -192,7 +210,7 @@ pub struct SchemaVersion {
 }
 
 /// What a crawl goes on from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CrawlState {
     /// When it was.
     pub crawled_at: DateTime<Utc>,

@@ -135,8 +135,8 @@ impl Client {
         &mut self.inner
     }
 
-    /// The driver, for plain statements.
-    pub(crate) fn plain(&self) -> &tokio_postgres::Client {
+    /// The driver, for statements of one's own. What they fail with is for [`Self::error`] to say.
+    pub fn plain(&self) -> &tokio_postgres::Client {
         &self.inner
     }
 

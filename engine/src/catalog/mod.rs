@@ -10,6 +10,7 @@
 //! | how is a registered table opened | [`registered`] |
 //! | how does what a pipeline writes get here | [`register`] |
 
+pub(crate) mod copy;
 pub(crate) mod lake;
 pub mod names;
 pub mod register;
@@ -19,40 +20,65 @@ pub(crate) mod system;
 pub(crate) mod taken;
 mod warehouse;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ::catalog::Result;
-use ::catalog::store::{CatalogStore, SqliteCatalog, Table, TableName};
+use ::catalog::store::{CatalogStore, DocumentCatalog, SqliteCatalog, Table, TableName};
+use ::catalog::{Error, Result};
 use tokio::sync::OnceCell;
 
 pub(crate) use session::{PipelineCatalog, SYSTEM, WAREHOUSE, install};
 pub(crate) use warehouse::Database;
 
 use crate::session::Session;
+use crate::state::{self, Place, StateError};
 
 /// The catalog's file in the state folder.
 const FILE: &str = "catalog.db";
+/// What it is called where state is no folder.
+const DOCUMENT: &str = "catalog";
 
 /// Opens the catalog beside the state (`[state] url`), making it if it is not there. For commands that write to it.
 ///
 /// # Errors
-/// [`Error::Store`](::catalog::Error::Store) with the path and what to try.
+/// [`Error::Store`](::catalog::Error::Store) with the place and what to try.
 pub async fn open(session: &Session) -> Result<Arc<dyn CatalogStore>> {
-    Ok(Arc::new(SqliteCatalog::open(&path(session)).await?))
+    at(&place(session)?).await
 }
 
 /// Opens the catalog if it is there. For commands that only look: they leave nothing behind where nothing was.
 ///
 /// # Errors
-/// [`Error::Store`](::catalog::Error::Store) with the path and what to try.
+/// [`Error::Store`](::catalog::Error::Store) with the place and what to try.
 pub async fn open_existing(session: &Session) -> Result<Option<Arc<dyn CatalogStore>>> {
-    if path(session).exists() { open(session).await.map(Some) } else { Ok(None) }
+    let place = place(session)?;
+    if is_at(&place).await? { at(&place).await.map(Some) } else { Ok(None) }
 }
 
-fn path(session: &Session) -> PathBuf {
-    session.state_folder.join(FILE)
+fn failed(error: StateError) -> Error {
+    Error::Store { message: error.to_string(), source: Some(Box::new(error)) }
+}
+
+fn place(session: &Session) -> Result<Place> {
+    Place::set(session).map_err(failed)
+}
+
+/// The catalog beside the state at `place`.
+async fn at(place: &Place) -> Result<Arc<dyn CatalogStore>> {
+    if let Place::Folder(folder) = place {
+        return Ok(Arc::new(SqliteCatalog::open(&folder.join(FILE)).await?));
+    }
+    let document = state::document(place, DOCUMENT).await.map_err(failed)?;
+    let document = document.ok_or_else(|| Error::internal("a place that is no folder keeps documents"))?;
+    Ok(Arc::new(DocumentCatalog::new(document)))
+}
+
+/// Whether there may be a catalog beside the state at `place`: where state is no folder, whether there is state.
+async fn is_at(place: &Place) -> Result<bool> {
+    match place {
+        Place::Folder(folder) => Ok(folder.join(FILE).exists()),
+        _ => place.is_there().await.map_err(failed),
+    }
 }
 
 /// The catalog for who looks a name up now and then: opened once, when it is there, and never made.
@@ -73,7 +99,7 @@ impl Lookup {
     /// # Errors
     /// When it cannot be opened.
     pub(crate) async fn store(&self) -> Result<Option<&Arc<dyn CatalogStore>>> {
-        if self.store.get().is_none() && !path(&self.session).exists() {
+        if self.store.get().is_none() && !is_at(&place(&self.session)?).await? {
             return Ok(None);
         }
         self.store.get_or_try_init(|| open(&self.session)).await.map(Some)

@@ -16,6 +16,7 @@ mod runs;
 mod serve;
 mod shell;
 mod signals;
+mod state;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -60,6 +61,7 @@ Examples:
   engine verify reddit                     hold what was read against what is in the tables
   engine shell                             query what is there
   engine catalog list                      what tables there are, with their columns and sizes
+  engine state show                        where progress is kept, and what is in it
   engine config                            show the settings in force
 
 Settings come from engine.toml in the working directory and from the environment (ENGINE_LAKE_URL, ...)."
@@ -108,6 +110,8 @@ enum Command {
     Verify(verify::VerifyArguments),
     /// Find what is wrong with the setup, from the settings to the warehouse, and what repairs it
     Doctor(doctor::DoctorArguments),
+    /// Say where progress is kept, and move it
+    State(state::StateArguments),
     /// Run a stand-in for Amazon Redshift on this machine, to develop without AWS
     RedshiftSim(redshift_sim::RedshiftSimArguments),
 }
@@ -194,6 +198,7 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
         Command::Shell(shell) => Box::pin(shell::shell(shell, &session, printer)).await,
         Command::Catalog(catalog) => Box::pin(catalog::catalog(catalog, &session, printer)).await,
         Command::Verify(verify) => Box::pin(verify::verify(verify, &session, printer)).await,
+        Command::State(state) => Box::pin(state::state(state, &session, printer)).await,
         Command::Doctor(doctor) => Box::pin(doctor::doctor(doctor, &session, printer)).await,
         // Both are done above.
         Command::Config(_) | Command::RedshiftSim(_) => Ok(Status::Done),

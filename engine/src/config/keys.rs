@@ -19,12 +19,14 @@ pub enum Kind {
     Folder,
     /// `postgres://user@host/db`; a password in it is masked where it is shown.
     Url,
+    /// A folder, `postgres://user@host/db` or `s3://bucket/prefix`.
+    State,
 }
 
 impl Kind {
     /// Whether a bare number or `true` is none: it has to stand in quotes.
     pub(super) fn is_text(self) -> bool {
-        matches!(self, Self::Text | Self::Place | Self::Folder | Self::Url)
+        matches!(self, Self::Text | Self::Place | Self::Folder | Self::Url | Self::State)
     }
 
     pub(super) fn expected(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Kind {
             Self::Duration => "a time span, as in '30s'",
             Self::Place => "a folder or s3://bucket/prefix",
             Self::Folder => "a folder, as in './.engine'",
+            Self::State => "a folder, postgres://user@host/db or s3://bucket/prefix",
             Self::Url => "a URL, as in 'postgres://user@host:5432/db'",
         }
     }
@@ -118,7 +121,21 @@ pub const KEYS: &[Key] = &[
         None,
         "Redshift: how long a statement may take, waiting included, as in '2h'",
     ),
-    sized("state", "url", Kind::Folder, Some("./.engine"), "the folder of the state store (SQLite) and of temporary files"),
+    sized(
+        "state",
+        "url",
+        Kind::State,
+        Some("./.engine"),
+        "where progress is kept: a folder (SQLite), postgres://user@host:5432/db?schema=engine, or s3://bucket/prefix",
+    ),
+    secret("state", "password", "of the user in state.url"),
+    sized(
+        "run",
+        "temporary",
+        Kind::Folder,
+        None,
+        "the folder of temporary files: slices, what is spilled; by default that of state.url, or ./.engine when state is in no folder",
+    ),
     sized(
         "run",
         "memory",
@@ -142,7 +159,7 @@ pub const KEYS: &[Key] = &[
     text("reddit", "api_url", Some("https://oauth.reddit.com"), "where listings are read"),
     text("reddit", "token_url", Some("https://www.reddit.com/api/v1/access_token"), "where tokens are granted"),
     sized("reddit", "replay_posts", Kind::Number, Some("1000"), "posts per subreddit in the replayed sample"),
-    text("serve", "listen", Some("127.0.0.1:8080"), "address and port of the API and the web pages"),
+    text("serve", "listen", Some("127.0.0.1:8080"), "address and port of the API and the web pages; 'off': none"),
     secret("serve", "token", "lets its bearer do everything; needed to listen on more than this machine"),
     secret("serve", "read_token", "lets its bearer see and query, and change nothing"),
     text("serve", "hosts", None, "names that browsers reach the server by, separated by commas; localhost always is one"),
@@ -160,7 +177,7 @@ pub const KEYS: &[Key] = &[
         "poll",
         Kind::Duration,
         Some("1s"),
-        "engine serve: how often the state store is asked what other processes did",
+        "engine serve: how often the state store is asked what other processes did; by default 15s where that is a bucket",
     ),
     sized(
         "serve",

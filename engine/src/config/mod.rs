@@ -71,6 +71,7 @@ impl Setting {
             None => "(not set)".to_owned(),
             Some(_) if self.key.secret => "********".to_owned(),
             Some(value) if self.key.kind == keys::Kind::Url => masked(value),
+            Some(value) if self.key.kind == keys::Kind::State && value.contains("://") => masked(value),
             Some(value) => without_secrets(value),
         }
     }
@@ -127,6 +128,11 @@ impl Settings {
         self.0.iter().find(|setting| setting.key.path() == path).and_then(|setting| setting.value.as_deref())
     }
 
+    /// Whether nobody has set `path`.
+    pub fn is_default(&self, path: &str) -> bool {
+        self.0.iter().any(|setting| setting.key.path() == path && setting.origin == Origin::Default)
+    }
+
     /// The value of a key that has a default.
     ///
     /// # Errors
@@ -179,6 +185,27 @@ fn is_place(url: &str) -> bool {
     }
 }
 
+/// What `[state] url` may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StateUrl {
+    /// A folder of this machine.
+    Folder,
+    /// A PostgreSQL database.
+    Postgres,
+    /// A folder of a bucket.
+    Objects,
+}
+
+/// What `url` names as a place of state; `None` when that is nothing.
+pub(crate) fn state_url(url: &str) -> Option<StateUrl> {
+    match url.split_once("://") {
+        None | Some(("file", _)) => (!folder(url).is_empty()).then_some(StateUrl::Folder),
+        Some(("postgres" | "postgresql", rest)) => (!rest.is_empty()).then_some(StateUrl::Postgres),
+        Some(("s3" | "s3a", rest)) => (!rest.is_empty()).then_some(StateUrl::Objects),
+        Some(_) => None,
+    }
+}
+
 /// The path of a folder that may be given as a URL.
 pub(crate) fn folder(url: &str) -> &str {
     url.strip_prefix("file://").unwrap_or(url)
@@ -215,6 +242,7 @@ fn check(setting: &Setting) -> Result<()> {
         keys::Kind::Flag => value.parse::<bool>().is_ok(),
         keys::Kind::Duration => parse_duration(value).is_some(),
         keys::Kind::Url => value.contains("://"),
+        keys::Kind::State => state_url(value).is_some(),
         keys::Kind::Place => is_place(value),
         keys::Kind::Folder => !folder(value).is_empty() && !folder(value).contains("://"),
     };

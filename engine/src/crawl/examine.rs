@@ -14,6 +14,7 @@ use super::outcome::{Decision, Outcome, TableOutcome, Touched};
 use super::policies::Policies;
 use crate::catalog::taken;
 use crate::session::Session;
+use crate::state::Place;
 
 /// Who registers what crawls find.
 pub const CRAWL: &str = "crawl";
@@ -53,8 +54,12 @@ pub fn ledgers(session: &Session, request: &Request) -> Result<Ledgers> {
 /// # Errors
 /// When the state folder is no place.
 pub fn ledger_folder(session: &Session) -> Result<Location> {
-    let folder = session.state_folder.join(FOLDER);
-    Ok(session.context.stores.locate(&folder.to_string_lossy())?)
+    match Place::set(session)? {
+        Place::Folder(folder) => Ok(session.context.stores.locate(&folder.join(FOLDER).to_string_lossy())?),
+        Place::Bucket(bucket) => Ok(bucket.join(FOLDER)),
+        // A database keeps no files; the lake does, where readers do not look.
+        Place::Database(_) => Ok(session.context.stores.lake()?.join(&format!(".engine/{FOLDER}"))),
+    }
 }
 
 /// Crawls and decides. Writes nothing but the list of objects, and that only if the request is kept.

@@ -17,7 +17,7 @@ use crate::session::Session;
 /// Examines everything, and what `files` need of it. Writes nothing that stays.
 pub async fn examine(session: &Session, files: &[PathBuf]) -> Vec<Finding> {
     let mut findings = vec![settings(session)];
-    findings.push(state::examine(session).await);
+    findings.extend(state::examine(session).await);
     findings.extend(lake(session).await);
     let (of_files, tables) = pipelines::examine(session, files).await;
     findings.extend(of_files);

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +12,6 @@ use super::decide::Start;
 use super::entry::Entry;
 use super::log::RunLog;
 use super::shared::{Here, Shared};
-use super::view::LogLine;
 use crate::cause::one_line;
 use crate::epoch::lease::HeldLease;
 use crate::memory;
@@ -59,12 +58,12 @@ pub(super) async fn attempt(shared: &Arc<Shared>, entry: &Entry, start: &Start) 
     }
     let log = RunLog::begin(&shared.logs, &entry.name, lease.generation)?;
     let observer = Arc::new(Observer::new(&entry.name, false)?.with_metrics(shared.metrics.clone()));
-    let cancel = CancellationToken::new();
+    let (cancel, started_at) = (CancellationToken::new(), clock.now());
     shared.begin(
         &entry.name,
         Here {
             run: lease.generation,
-            started_at: clock.now(),
+            started_at,
             reason: purpose.reason.clone(),
             observer: Arc::clone(&observer),
             cancel: cancel.clone(),
@@ -94,7 +93,8 @@ pub(super) async fn attempt(shared: &Arc<Shared>, entry: &Entry, start: &Start) 
         .await;
     memory::give_back();
     let (ending, record) = endings(shared, entry, &purpose, end);
-    tell_log(&log, &record, clock.now());
+    log.scope(async { tell(&entry.name, lease.generation, &record, clock.now() - started_at) }).await;
+    count(shared, &entry.name, &record, started_at);
     shared.end(&entry.name);
     let Some(ending) = ending else {
         drop(held);
@@ -160,16 +160,30 @@ fn endings(shared: &Shared, entry: &Entry, purpose: &Purpose, end: End) -> (Opti
     (Some(Ending::Again { due, attempt: purpose.attempt + 1 }), record)
 }
 
-fn tell_log(log: &RunLog, record: &RunEnding, at: DateTime<Utc>) {
-    let mut fields = std::collections::BTreeMap::new();
-    if let Some(again) = record.again_at {
-        fields.insert("again_at".to_owned(), serde_json::json!(again));
-    }
-    let (level, message) = match &record.error {
-        None => ("INFO", "run ended"),
-        Some(error) => ("ERROR", error.as_str()),
+fn count(shared: &Shared, pipeline: &str, record: &RunEnding, started_at: DateTime<Utc>) {
+    let now = shared.session.context.clock.now();
+    let status = match (record.canceled, &record.error) {
+        (true, _) => "canceled",
+        (false, Some(_)) => "failed",
+        (false, None) => "done",
     };
-    log.write(&LogLine { at, level: level.to_owned(), message: message.to_owned(), fields });
+    let labels = [pipeline, status];
+    shared.metrics.runs.with_label_values(&labels).inc();
+    shared.metrics.run_seconds.with_label_values(&labels).observe((now - started_at).as_seconds_f64());
+    shared.metrics.run_ended.with_label_values(&labels).set(now.timestamp());
+}
+
+/// Says how the run ended.
+fn tell(pipeline: &str, run: i64, record: &RunEnding, took: TimeDelta) {
+    let seconds = took.as_seconds_f64();
+    match (&record.error, record.again_at) {
+        (None, _) => tracing::info!(pipeline, run, seconds, "run ended"),
+        (Some(error), Some(again)) => {
+            tracing::warn!(pipeline, run, seconds, error, again_at = again.to_rfc3339(), "run failed, it is tried again");
+        }
+        (Some(error), None) if record.canceled => tracing::warn!(pipeline, run, seconds, error, "run ended early"),
+        (Some(error), None) => tracing::error!(pipeline, run, seconds, error, "run failed"),
+    }
 }
 
 /// What a panic said.

@@ -67,6 +67,11 @@ impl Control {
         &self.0.store
     }
 
+    /// Whether all files were looked at since the server was started.
+    pub fn is_ready(&self) -> bool {
+        self.0.is_read()
+    }
+
     /// All pipelines, by name.
     ///
     /// # Errors

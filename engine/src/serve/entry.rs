@@ -28,6 +28,42 @@ pub(super) struct Entry {
     pub(super) text: String,
 }
 
+/// The last good versions of files, for a server that is started while a file is wrong.
+#[derive(Debug)]
+pub(super) struct Kept(pub(super) PathBuf);
+
+impl Kept {
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}.sql"))
+    }
+
+    fn read(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.path(name)).ok()
+    }
+
+    fn keep(&self, name: &str, text: &str) {
+        if self.read(name).as_deref() == Some(text) {
+            return;
+        }
+        let draft = self.0.join(format!("{name}.new"));
+        let kept = std::fs::create_dir_all(&self.0)
+            .and_then(|()| std::fs::write(&draft, text))
+            .and_then(|()| std::fs::rename(&draft, self.path(name)));
+        if let Err(error) = kept {
+            tracing::warn!(pipeline = name, %error, "the good version of the file is not kept for a restart");
+        }
+    }
+
+    /// The file is gone.
+    pub(super) fn forget(&self, name: &str) {
+        match std::fs::remove_file(self.path(name)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(pipeline = name, %error, "the good version of a file that is gone was not removed"),
+        }
+    }
+}
+
 /// A version of a file that can be run.
 #[derive(Debug, Clone)]
 pub(super) struct Good {
@@ -39,19 +75,23 @@ pub(super) struct Good {
 }
 
 impl Entry {
-    /// Looks at a text. If it is wrong, the good version of `before` stays.
+    /// Looks at a text. If it is wrong, the good version of `before` stays, or the one that an earlier server has kept.
     pub(super) async fn of(
-        name: &str,
-        path: &Path,
-        stamp: Stamp,
+        (name, path, stamp): (&str, &Path, Stamp),
         text: String,
         session: &Session,
         before: Option<&Self>,
+        kept: &Kept,
     ) -> Self {
-        let found = Good::of(path, text.clone(), session).await;
-        let (good, errors) = match found {
-            Ok(good) => (Some(good), Vec::new()),
-            Err(errors) => (before.and_then(|before| before.good.clone()), errors),
+        let (good, errors) = match Good::of(path, text.clone(), session).await {
+            Ok(good) => {
+                kept.keep(name, &good.text);
+                (Some(good), Vec::new())
+            }
+            Err(errors) => match (before.and_then(|before| before.good.clone()), kept.read(name)) {
+                (None, Some(text)) => (Good::of(path, text, session).await.ok(), errors),
+                (good, _) => (good, errors),
+            },
         };
         Self { name: name.to_owned(), path: path.to_owned(), stamp, good, errors, text }
     }

@@ -66,10 +66,10 @@ impl Server {
     /// A setting that makes no sense.
     pub fn new(session: Session, store: Arc<dyn StateStore>, place: Place, stop: CancellationToken) -> Result<Self> {
         let grace = parse_duration(session.settings.required("serve.grace")?).unwrap_or_default();
-        let logs = session.state_folder.join("logs");
+        let (logs, good) = (session.state_folder.join("logs"), session.state_folder.join("good"));
         let shared = Arc::new(Shared::new(session, store, logs, stop)?);
         let scheduler = Scheduler::new(Arc::clone(&shared))?;
-        Ok(Self { shelf: Shelf::new(place), scheduler, shared, grace })
+        Ok(Self { shelf: Shelf::new(place, good), scheduler, shared, grace })
     }
 
     /// A handle to it.
@@ -83,8 +83,7 @@ impl Server {
     }
 
     /// Serves until it is stopped, and until what runs then has ended.
-    pub async fn run(mut self) {
-        self.shelf.look(&self.shared).await;
+    pub async fn run(self) {
         let shared = Arc::clone(&self.shared);
         let mut beside = JoinSet::new();
         let shelf = self.shelf;

@@ -22,6 +22,8 @@ use crate::state::{Cursor, LeaseRecord, OpenRequest, Pause};
 
 /// Passes in a row that each move a cursor.
 const MOST_PASSES: usize = 100;
+/// How often the state store is asked what others did when it is a bucket and the settings do not say.
+const POLL_BUCKET: Duration = Duration::from_secs(15);
 /// How long a pipeline rests that could not be begun, or that somebody else was quicker to begin.
 const REST: Duration = Duration::from_secs(2);
 /// How often old runs are forgotten.
@@ -67,7 +69,12 @@ impl Scheduler {
         let slots = usize::try_from(settings.number("serve.concurrency")?)?;
         let span =
             |name: &str| Ok::<_, anyhow::Error>(parse_duration(settings.required(name)?).unwrap_or(Duration::from_secs(1)));
-        let (poll, keep) = (span("serve.poll")?, span("serve.keep_runs")?);
+        let (mut poll, keep) = (span("serve.poll")?, span("serve.keep_runs")?);
+        // There, each look is some requests for every pipeline.
+        let in_bucket = settings.required("state.url")?.starts_with("s3");
+        if in_bucket && settings.is_default("serve.poll") {
+            poll = POLL_BUCKET;
+        }
         Ok(Self {
             slots,
             poll,
@@ -89,8 +96,12 @@ impl Scheduler {
         let shared = Arc::clone(&self.shared);
         let clock = Arc::clone(&shared.session.context.clock);
         let (mut before, mut wake_at) = (None, None);
-        notices::catch_up_all(&shared, &mut self.notices).await;
+        let mut is_caught_up = false;
         while !shared.stop.is_cancelled() {
+            if !is_caught_up && shared.is_read() {
+                notices::catch_up_all(&shared, &mut self.notices).await;
+                is_caught_up = true;
+            }
             self.watchers.adapt(&shared);
             match self.pass(&mut before, wake_at).await {
                 Ok(found) => {

@@ -50,6 +50,8 @@ struct Entries {
     policies: Arc<BTreeMap<String, Policy>>,
     /// Counts the changes.
     version: u64,
+    /// All files were looked at, once at least.
+    is_read: bool,
 }
 
 impl Entries {
@@ -126,6 +128,17 @@ impl Shared {
     /// Changes when a file does.
     pub(super) fn version(&self) -> u64 {
         locked(&self.shelf).version
+    }
+
+    /// All files were looked at.
+    pub(super) fn set_read(&self) {
+        locked(&self.shelf).is_read = true;
+        self.poke();
+    }
+
+    /// Whether all files were looked at, once at least.
+    pub(super) fn is_read(&self) -> bool {
+        locked(&self.shelf).is_read
     }
 
     /// A file is so now.

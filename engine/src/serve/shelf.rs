@@ -9,7 +9,7 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 
-use super::entry::Entry;
+use super::entry::{Entry, Kept};
 use super::files::{Files, Place, Stamp};
 use super::shared::Shared;
 use crate::cause::one_line;
@@ -29,6 +29,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub(super) struct Shelf {
     place: Place,
+    kept: Kept,
     /// When each was looked at last.
     looked: BTreeMap<String, DateTime<Utc>>,
     /// Why the files could not be listed, which is said once.
@@ -36,8 +37,9 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn new(place: Place) -> Self {
-        Self { place, looked: BTreeMap::new(), complaint: None }
+    /// Of the files at `place`; their good versions are kept in the folder `kept`.
+    pub(super) fn new(place: Place, kept: PathBuf) -> Self {
+        Self { place, kept: Kept(kept), looked: BTreeMap::new(), complaint: None }
     }
 
     /// Looks at the files again and again, until the server stops.
@@ -45,16 +47,19 @@ impl Shelf {
         let clock = &shared.session.context.clock;
         let pause = if matches!(self.place, Place::Folder(_)) { LOOK } else { LOOK_BUCKET };
         loop {
+            self.look(shared).await;
+            if !shared.is_read() {
+                shared.set_read();
+            }
             tokio::select! {
                 () = clock.sleep(pause) => {}
                 () = shared.stop.cancelled() => return,
             }
-            self.look(shared).await;
         }
     }
 
     /// Looks at the files once.
-    pub(super) async fn look(&mut self, shared: &Arc<Shared>) {
+    async fn look(&mut self, shared: &Arc<Shared>) {
         match self.changes(shared).await {
             Ok(()) => {
                 if self.complaint.take().is_some() {
@@ -78,6 +83,7 @@ impl Shelf {
             tracing::info!(pipeline = name, "pipeline is gone");
             self.looked.remove(name);
             shared.forget_entry(name);
+            self.kept.forget(name);
         }
         let changed = self.changed(&files, &before, shared.session.context.clock.now());
         let mut looked =
@@ -112,7 +118,7 @@ impl Shelf {
             Err(error) => return Entry::unreadable(&name, &path, stamp, one_line(&error), before),
         };
         let session = shared.session.dated(shared.session.context.clock.now(), chrono_tz::Tz::UTC);
-        match tokio::time::timeout(LIMIT, Entry::of(&name, &path, stamp.clone(), text, &session, before)).await {
+        match tokio::time::timeout(LIMIT, Entry::of((&name, &path, stamp.clone()), text, &session, before, &self.kept)).await {
             Ok(entry) => entry,
             Err(_) => {
                 let error = format!(

@@ -63,13 +63,16 @@ impl HandClock {
         let Some(until) = hands.sleepers.iter().map(|sleeper| sleeper.until).min() else { return };
         hands.now = hands.now.max(until);
         for sleeper in hands.sleepers.extract_if(.., |sleeper| sleeper.until <= until) {
-            drop(sleeper.wake.send(()));
+            let _sleeps_on = sleeper.wake.send(());
         }
     }
 }
 
 async fn is_quiet(control: &Control, clock: &HandClock) -> bool {
-    clock.is_scheduler_asleep() && control.0.running().is_empty() && control.store().open_requests(None).await.unwrap().is_empty()
+    control.is_ready()
+        && clock.is_scheduler_asleep()
+        && control.0.running().is_empty()
+        && control.store().open_requests(None).await.unwrap().is_empty()
 }
 
 fn number(name: &str, otherwise: usize) -> usize {
@@ -115,7 +118,8 @@ async fn every_minute_of_every_pipeline_is_run_once_and_none_late() {
         let runs = control.store().runs(&page, end).await.unwrap();
         let due: Vec<DateTime<Utc>> = runs.iter().rev().map(|run| run.purpose.due.unwrap()).collect();
         let first: DateTime<Utc> = "2026-11-22T10:01:00Z".parse().unwrap();
-        let expected: Vec<DateTime<Utc>> = (0..minutes).map(|minute| first + TimeDelta::minutes(i64::try_from(minute).unwrap())).collect();
+        let expected: Vec<DateTime<Utc>> =
+            (0..minutes).map(|minute| first + TimeDelta::minutes(i64::try_from(minute).unwrap())).collect();
         assert_eq!(due, expected, "p{number}");
         for run in runs {
             assert_eq!(run.status, RunStatus::Done, "{run:?}");

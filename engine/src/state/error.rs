@@ -34,6 +34,20 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// The state is elsewhere by now.
+    pub(super) fn moved(to: &str) -> Self {
+        let message = format!("the state was moved to {to}: set [state] url (or ENGINE_STATE_URL) to that place");
+        Self::Unavailable { message, source: None }
+    }
+
+    /// Whether the same may work in a while; nothing was done.
+    pub(super) fn is_passing(&self) -> bool {
+        let Self::Unavailable { source: Some(source), .. } = self else { return false };
+        source.downcast_ref::<connectors::Error>().is_some_and(connectors::Error::retry)
+    }
+}
+
 impl From<serde_json::Error> for StateError {
     fn from(error: serde_json::Error) -> Self {
         Self::Corrupt { message: error.to_string() }

@@ -70,6 +70,15 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Adds what more there is.
+    pub(super) fn add(&mut self, more: Self) {
+        self.rows_in += more.rows_in;
+        self.rows_written += more.rows_written;
+        self.bad_rows += more.bad_rows;
+        self.files += more.files;
+        self.bytes += more.bytes;
+    }
+
     /// What `checkpoint` brings once it is committed.
     pub fn of(checkpoint: &Checkpoint) -> Self {
         let mut totals = Self::default();

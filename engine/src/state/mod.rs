@@ -4,25 +4,34 @@
 //! and refused when a newer lease exists: a process that lost its lease can do no harm.
 
 mod checkpoint;
+mod documents;
 mod error;
 mod history;
 mod holder;
 mod lease;
 mod load;
+mod migrate;
+mod objects;
 mod open;
+mod place;
 mod progress;
 mod request;
 mod run;
+mod snapshot;
 mod sql;
 mod store;
+mod transfer;
 
 pub use checkpoint::{Checkpoint, FlowCheckpoint, StageCheckpoint};
+pub(crate) use documents::document;
 pub use error::{Result, StateError};
 pub use history::{EpochRecord, FlowRecord, Page, Totals};
 pub use holder::Holder;
 pub use lease::{Acquired, Lease, LeaseRecord};
 pub use load::{EpochFlow, LoadPage, LoadRecord};
+pub use migrate::{Facts, Migrated, facts, migrate};
 pub use open::{open, open_existing};
+pub(crate) use place::Place;
 pub use progress::{FlowProgress, Progress};
 pub use request::{Cursor, Ending, OpenRequest, Pause, Request};
 pub use run::{Purpose, RunEnding, RunRecord, RunStatus};

@@ -42,3 +42,10 @@ pub struct Progress {
     /// An epoch that is staged and recorded, and not known to be committed everywhere.
     pub pending: Option<Checkpoint>,
 }
+
+/// What the first run of a pipeline, and the first after its progress was forgotten, begins.
+pub(super) fn new_incarnation() -> String {
+    let mut text = uuid::Uuid::new_v4().simple().to_string();
+    text.truncate(8);
+    text
+}

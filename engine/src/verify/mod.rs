@@ -34,7 +34,7 @@ struct Written {
 /// When the pipeline was never run, or the state or a table cannot be read.
 pub async fn verify(session: &Session, pipeline: &str) -> Result<Verification> {
     let Some(store) = state::open_existing(session).await? else {
-        bail!("no pipeline was run: there is no state in {}", session.state_folder.display());
+        bail!("no pipeline was run: there is no state in {}", state::Place::set(session)?.shown());
     };
     let progress = store.progress(pipeline).await?;
     let before = epochs(store.as_ref(), pipeline, &progress).await?;

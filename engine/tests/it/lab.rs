@@ -50,10 +50,12 @@ impl Lab {
         let state = folder.path().join("state").to_str().unwrap().to_owned();
         environment.extend([
             ("ENGINE_LAKE_URL".to_owned(), lake.clone()),
-            ("ENGINE_STATE_URL".to_owned(), state),
             ("ENGINE_RUN_EPOCH_ROWS".to_owned(), subject.epoch_rows.to_string()),
             ("ENGINE_REDDIT_REPLAY_POSTS".to_owned(), subject.replay_posts.to_string()),
         ]);
+        // Where state is elsewhere, temporary files are in that folder all the same.
+        environment.entry("ENGINE_STATE_URL".to_owned()).or_insert_with(|| state.clone());
+        environment.insert("ENGINE_RUN_TEMPORARY".to_owned(), state);
         let lab = Self { subject, folder, lake, environment, command: ("run", &[]) };
         lab.edit(subject.text);
         for (name, text) in subject.inputs {

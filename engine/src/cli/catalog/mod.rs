@@ -20,6 +20,7 @@ use super::printer::Printer;
 use crate::catalog::lake::{LAKE, PUBLIC};
 use crate::catalog::{WAREHOUSE, names::lake_reference, open_existing};
 use crate::session::Session;
+use crate::state::Place;
 
 /// Arguments of `engine catalog`.
 #[derive(Debug, clap::Args)]
@@ -138,7 +139,7 @@ fn line(value: &serde_json::Value) -> String {
 /// The catalog, which must be there, and every table in it.
 async fn all(session: &Session) -> Result<(Arc<dyn CatalogStore>, Vec<Table>)> {
     let Some(store) = open_existing(session).await? else {
-        bail!("there is no catalog in {} yet: run a pipeline, or `engine crawl` a location", session.state_folder.display());
+        bail!("there is no catalog in {} yet: run a pipeline, or `engine crawl` a location", Place::set(session)?.shown());
     };
     let tables = store.list(None).await?;
     Ok((store, tables))

@@ -23,6 +23,9 @@ pub(in crate::state) enum Access {
 pub(in crate::state) trait Database: Debug + Send + Sync {
     /// Begins a transaction. Dropped before it is committed, it has done nothing.
     async fn begin(&self, access: Access) -> Result<Box<dyn Transaction>>;
+
+    /// A query of the tables' `version` and `bytes`.
+    fn size(&self) -> &'static str;
 }
 
 /// A transaction.

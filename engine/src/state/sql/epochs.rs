@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::database::{Conditions, Row, Within, signed, values};
-use super::leases::{fence, new_incarnation};
+use super::leases::fence;
 use super::loads;
 use super::runs::totals;
+use crate::state::progress::new_incarnation;
 use crate::state::{Checkpoint, EpochRecord, FlowProgress, FlowRecord, Lease, Page, Progress, Result, StateError, Totals};
 
 pub(super) async fn progress(transaction: Within<'_>, pipeline: &str) -> Result<Progress> {
@@ -63,7 +64,7 @@ async fn insert(transaction: Within<'_>, lease: &Lease, checkpoint: &Checkpoint)
             ],
         )
         .await?;
-    loads::keep(transaction, checkpoint).await?;
+    loads::keep(transaction, lease, checkpoint).await?;
     let next = "UPDATE pipelines SET next_epoch = $2 WHERE name = $1";
     transaction.execute(next, values![&checkpoint.pipeline, signed(checkpoint.epoch + 1)?]).await?;
     Ok(())

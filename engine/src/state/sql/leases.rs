@@ -5,7 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::database::{Within, values};
-use super::requests;
+use super::{requests, transfer};
+use crate::state::progress::new_incarnation;
 use crate::state::{Acquired, Holder, Lease, LeaseRecord, Purpose, Result, RunEnding, StateError};
 
 pub(super) async fn acquire(
@@ -15,6 +16,9 @@ pub(super) async fn acquire(
     now: DateTime<Utc>,
     ttl: Duration,
 ) -> Result<Acquired> {
+    if let Some(to) = transfer::moved(transaction).await? {
+        return Err(StateError::moved(&to));
+    }
     // There is a row to lock, whoever comes first.
     let free =
         "INSERT INTO leases (pipeline, generation, holder, until) VALUES ($1, 0, NULL, 0) ON CONFLICT (pipeline) DO NOTHING";
@@ -51,13 +55,6 @@ pub(super) async fn acquire(
         )
         .await?;
     Ok(Acquired::Granted(Lease { pipeline: pipeline.to_owned(), generation }))
-}
-
-/// What the first run of a pipeline, and the first after its progress was forgotten, begins.
-pub(super) fn new_incarnation() -> String {
-    let mut text = uuid::Uuid::new_v4().simple().to_string();
-    text.truncate(8);
-    text
 }
 
 /// Goes on if the lease is the pipeline's, and keeps it so until the end of the transaction.

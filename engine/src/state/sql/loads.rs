@@ -3,7 +3,8 @@
 use connectors::context::TableSpec;
 
 use super::database::{Conditions, Row, Within, signed, values};
-use crate::state::{Checkpoint, EpochFlow, LoadPage, LoadRecord, Result, StateError};
+use crate::state::snapshot::{EpochEntry, LoadEntry};
+use crate::state::{Checkpoint, EpochFlow, Lease, LoadPage, LoadRecord, Result, StateError};
 
 /// Those of one pipeline, in the order of their epochs.
 pub(super) async fn of_pipeline(transaction: Within<'_>, pipeline: &str) -> Result<Vec<EpochFlow>> {
@@ -74,34 +75,45 @@ fn load(row: &Row) -> Result<LoadRecord> {
     })
 }
 
-/// Keeps what the flows of an epoch bring. Bad records that are put aside are no flow of the pipeline.
-pub(super) async fn keep(transaction: Within<'_>, checkpoint: &Checkpoint) -> Result<()> {
-    for flow in &checkpoint.flows {
-        let (Some(stage), Some(progress)) = (checkpoint.stages.get(flow.stage), &flow.progress) else { continue };
-        let sink = sink_id(transaction, &flow.sink).await?;
-        transaction
-            .execute(
-                "INSERT INTO epoch_flows (pipeline, incarnation, epoch, flow, sink, place, mode, rows_in, rows, files, bytes, bad_rows,
-                                          landed_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-                values![
-                    &checkpoint.pipeline,
-                    &checkpoint.incarnation,
-                    signed(checkpoint.epoch)?,
-                    &flow.flow,
-                    sink,
-                    progress.place.as_deref(),
-                    serde_json::to_string(&flow.mode)?,
-                    signed(flow.rows_in)?,
-                    signed(stage.rows())?,
-                    signed(stage.files.len() as u64)?,
-                    signed(stage.bytes())?,
-                    signed(flow.bad_rows)?,
-                    flow.landed_at,
-                ],
-            )
-            .await?;
+/// Keeps what the flows of an epoch bring.
+pub(super) async fn keep(transaction: Within<'_>, lease: &Lease, checkpoint: &Checkpoint) -> Result<()> {
+    // Positions are given by the database.
+    let epoch = EpochEntry::of(checkpoint, lease.generation, 0);
+    for load in &epoch.loads {
+        insert(transaction, (&checkpoint.pipeline, &epoch.incarnation, epoch.epoch), load).await?;
     }
+    Ok(())
+}
+
+/// Adds what an epoch brought to a sink.
+pub(super) async fn insert(
+    transaction: Within<'_>,
+    (pipeline, incarnation, epoch): (&str, &str, u64),
+    load: &LoadEntry,
+) -> Result<()> {
+    let sink = sink_id(transaction, &load.sink).await?;
+    transaction
+        .execute(
+            "INSERT INTO epoch_flows (pipeline, incarnation, epoch, flow, sink, place, mode, rows_in, rows, files, bytes, bad_rows,
+                                      landed_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            values![
+                pipeline,
+                incarnation,
+                signed(epoch)?,
+                &load.flow,
+                sink,
+                load.place.as_deref(),
+                serde_json::to_string(&load.mode)?,
+                signed(load.rows_in)?,
+                signed(load.rows)?,
+                signed(load.files)?,
+                signed(load.bytes)?,
+                signed(load.bad_rows)?,
+                load.landed_at,
+            ],
+        )
+        .await?;
     Ok(())
 }
 

@@ -61,6 +61,11 @@ impl Database for SqliteDatabase {
             Access::Write => catalog::sqlite::begin(&self.pool).await?,
         })))
     }
+
+    fn size(&self) -> &'static str {
+        "SELECT (SELECT max(version) FROM _sqlx_migrations) AS version, pages.page_count * sizes.page_size AS bytes
+           FROM pragma_page_count() pages, pragma_page_size() sizes"
+    }
 }
 
 struct SqliteTransaction(sqlx::Transaction<'static, Sqlite>);

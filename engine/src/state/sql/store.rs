@@ -11,7 +11,7 @@ use super::database::{Access, Database};
 use super::{epochs, leases, loads, prune, requests, runs};
 use crate::state::{
     Acquired, Checkpoint, Cursor, Ending, EpochFlow, EpochRecord, FlowRecord, Holder, Lease, LeaseRecord, LoadPage, LoadRecord,
-    OpenRequest, Page, Pause, Progress, Purpose, Request, Result, RunEnding, RunRecord, StateStore,
+    OpenRequest, Page, Pause, Progress, Purpose, Request, Result, RunEnding, RunRecord, StateError, StateStore,
 };
 
 /// State in the tables of a database.
@@ -24,29 +24,58 @@ impl SqlStore {
     pub(in crate::state) fn new(database: Box<dyn Database>) -> Self {
         Self { database }
     }
+
+    pub(super) fn database(&self) -> &dyn Database {
+        self.database.as_ref()
+    }
 }
 
-/// What `$body` reads in `$transaction`.
-macro_rules! read {
-    ($store:expr, |$transaction:ident| $body:expr) => {{
-        let mut transaction = $store.database.begin(Access::Read).await?;
-        let $transaction = transaction.as_mut();
-        let value = $body.await?;
-        transaction.commit().await?;
-        Ok(value)
+/// Waits before a transaction is begun again that failed for a reason that may pass, as a connection that was cut.
+const WAITS: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(8),
+];
+
+/// What comes of `$body` in `$transaction`; when it fails, nothing was changed.
+macro_rules! transaction {
+    ($store:expr, $access:expr, |$transaction:ident| $body:expr) => {{
+        let mut waits = WAITS.into_iter();
+        loop {
+            let attempt = async {
+                let mut transaction = $store.database.begin($access).await?;
+                let $transaction = transaction.as_mut();
+                let value = $body.await?;
+                transaction.commit().await?;
+                Ok::<_, StateError>(value)
+            };
+            match (attempt.await, waits.next()) {
+                (Err(error), Some(wait)) if StateError::is_passing(&error) => {
+                    tracing::warn!(%error, wait_ms = wait.as_millis(), "the state store is tried again");
+                    tokio::time::sleep(wait).await;
+                }
+                (done, _) => break done,
+            }
+        }
     }};
 }
 
-/// What comes of `$body`, which changes something in `$transaction`; when it fails, nothing was changed.
+/// What `$body` reads.
+macro_rules! read {
+    ($store:expr, |$transaction:ident| $body:expr) => {
+        transaction!($store, Access::Read, |$transaction| $body)
+    };
+}
+
+/// What comes of `$body`, which changes something.
 macro_rules! change {
     ($store:expr, |$transaction:ident| $body:expr) => {{
         point(BEFORE_STATE);
-        let mut transaction = $store.database.begin(Access::Write).await?;
-        let $transaction = transaction.as_mut();
-        let value = $body.await?;
-        transaction.commit().await?;
+        let done = transaction!($store, Access::Write, |$transaction| $body);
         point(AFTER_STATE);
-        Ok(value)
+        done
     }};
 }
 

@@ -32,7 +32,7 @@ fn mistakes_in_the_settings_name_the_line() {
         "[lake]\nurl = ''\n",
         "[lake]\nurl = 'ftp://x'\n",
         "[lake]\nurl = 3\n",
-        "[state]\nurl = 'postgres://me:hush@h/db'\n",
+        "[state]\nurl = 'mysql://me:hush@h/db'\n",
     ] {
         bench.write("engine.toml", text).write("p.sql", "SELECT 1;");
         for command in [&["config"] as &[&str], &["run", "p.sql"]] {

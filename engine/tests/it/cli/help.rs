@@ -18,6 +18,8 @@ fn help_is_for_someone_who_has_not_read_the_readme() {
         "doctor",
         "verify",
         "catalog export glue",
+        "state show",
+        "state migrate",
     ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let ended = bench.engine(&arguments);

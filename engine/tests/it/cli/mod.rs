@@ -22,5 +22,6 @@ mod run;
 mod secrets;
 mod shell;
 mod sources;
+mod state;
 mod warehouse;
 mod whole_tables;

@@ -39,14 +39,21 @@ fn files_trigger_runs_and_pipelines_come_change_and_go() {
     world.wait("the wrong file is told", || world.log().contains("nowhere"));
     world.put("in/2.json", "{\"id\":2}\n");
     world.wait("both have both files", || ids(&world, "a") == ["1", "2"] && ids(&world, "b") == ["1", "2"]);
+    // So it does after a restart.
+    serving.signal("-TERM");
+    assert_eq!(serving.end(), Some(0));
+    let serving = world.serve();
+    world.wait("the wrong file is told again", || world.log().matches("its last good version goes on").count() == 2);
+    world.put("in/3.json", "{\"id\":3}\n");
+    world.wait("both have the third", || ids(&world, "a") == ["1", "2", "3"] && ids(&world, "b") == ["1", "2", "3"]);
     // Repaired, it goes on where it was.
     world.put("queries/a.sql", &appending("a", "SET pipeline.trigger = 'in/*.json'; -- repaired\n"));
     world.wait("the repaired file is taken", || world.log().contains("pipeline has changed"));
     std::fs::remove_file(world.path("queries/b.sql")).unwrap();
     world.wait("the other is gone", || world.log().contains("pipeline is gone"));
-    world.put("in/3.json", "{\"id\":3}\n");
-    world.wait("one has the third", || ids(&world, "a") == ["1", "2", "3"]);
-    assert_eq!(ids(&world, "b"), ["1", "2"]);
+    world.put("in/4.json", "{\"id\":4}\n");
+    world.wait("one has the fourth", || ids(&world, "a") == ["1", "2", "3", "4"]);
+    assert_eq!(ids(&world, "b"), ["1", "2", "3"]);
     serving.signal("-TERM");
     assert_eq!(serving.end(), Some(0));
     assert!(world.statuses("a").iter().all(|status| status == "done"), "{:?}", world.runs("a"));
@@ -204,6 +211,30 @@ fn an_object_starts_a_run_by_its_event_and_the_message_goes() {
         assert!(took < Duration::from_secs(20), "{took:?}");
     }
     world.wait("all messages are gone", || block_on(queue.counts()).unwrap() == (0, 0));
+    serving.signal("-TERM");
+    assert_eq!(serving.end(), Some(0));
+}
+
+#[test]
+fn pipelines_in_a_bucket_are_served_as_those_in_a_folder() {
+    let moto = match block_on(Moto::start()) {
+        Ok(moto) => moto,
+        Err(error) => return crate::checks::skipped("moto", &error),
+    };
+    let put = |key: &str, text: &str| block_on(moto.put_object("code", key, text)).unwrap();
+    block_on(moto.create_bucket("code")).unwrap();
+    put("queries/a.sql", "SET pipeline.schedule = '*/2 * * * * *';\nSELECT 1;");
+    put("queries/below/b.sql", "SELECT nothing FROM nowhere;");
+    put("queries/c.sql", "SELECT nothing FROM nowhere;");
+    let settings = crate::s3::settings(moto.environment());
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let world = World::with(&settings);
+    let serving = world.serve_at("s3://code/queries/");
+    world.wait("the pipeline was run", || world.statuses("a").contains(&"done".to_owned()));
+    assert!(world.log().contains("s3://code/queries/c.sql"), "{}", world.log());
+    assert!(!world.log().contains("below"), "{}", world.log());
+    put("queries/a.sql", "SET pipeline.paused = true;\nSELECT 1;");
+    world.wait("the new version is taken", || world.log().contains("pipeline has changed"));
     serving.signal("-TERM");
     assert_eq!(serving.end(), Some(0));
 }

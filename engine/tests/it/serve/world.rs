@@ -75,10 +75,15 @@ impl World {
         self.command(arguments).output().unwrap()
     }
 
-    /// A server whose log goes into the file `log`.
+    /// A server of the folder `queries`, whose log goes into the file `log`.
     pub(crate) fn serve(&self) -> Serving {
+        self.serve_at("queries")
+    }
+
+    /// A server of the pipelines at `place`.
+    pub(crate) fn serve_at(&self, place: &str) -> Serving {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let child = self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let child = self.command(&["serve", place]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Serving { child }
     }
 

@@ -36,6 +36,10 @@ impl Backend {
         Self { session }
     }
 
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// A store of its own, as another process has.
     pub(crate) async fn open(&self) -> Arc<dyn StateStore> {
         state::open(&self.session).await.unwrap()

@@ -2,7 +2,12 @@
 
 mod backend;
 mod history;
+#[cfg(feature = "failpoints")]
+mod kills;
 mod leases;
+mod moving;
+mod objects;
+mod postgres;
 mod progress;
 mod requests;
 mod sqlite;
