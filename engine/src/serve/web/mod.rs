@@ -2,14 +2,14 @@
 //!
 //! | question | place |
 //! |---|---|
-//! | how is it set up | [`settings`] |
-//! | how many connections, how slow may they be | [`server`], [`patience`], [`tls`] |
-//! | what happens to every request | [`answer`] |
-//! | who is let in, and what may they do | [`guard`], [`token`] |
-//! | what does a program ask for | [`api`] |
-//! | what does a person see | [`pages`], [`assets`] |
-//! | what does a monitor ask for | [`probes`], [`figures`] |
-//! | how is something wrong told | [`problem`] |
+//! | how is it set up | `settings` |
+//! | how many connections, how slow may they be | `server`, `patience`, `tls` |
+//! | what happens to every request | `answer` |
+//! | who is let in, and what may they do | `guard`, `token` |
+//! | what does a program ask for | `api` |
+//! | what does a person see | `pages`, `assets` |
+//! | what does a monitor ask for | `probes`, `figures` |
+//! | how is something wrong told | `problem` |
 //!
 //! It decides nothing about pipelines: all that it shows and does is [`Control`](super::Control)'s, the state store's and the catalog's.
 
