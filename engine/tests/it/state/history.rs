@@ -103,7 +103,7 @@ pub(super) async fn loads_are_found_by_table_and_time(backend: &Backend) {
     assert_eq!(again, first);
     assert_eq!((second.pipeline.as_str(), second.landed_at, second.committed_at), ("loads-other", Some(at(2)), None));
     let since = |minutes| LoadPage { since: Some(at(minutes)), ..both.clone() };
-    assert_eq!(loads(&store, since(2)).await, [second.clone()]);
+    assert_eq!(loads(&store, since(2)).await, std::slice::from_ref(&second));
     assert_eq!(loads(&store, since(3)).await, [], "it landed before, though it was recorded later");
     assert_eq!(loads(&store, LoadPage { before: Some(second.position), ..both }).await, [first]);
     assert!(loads(&store, table("nowhere")).await.is_empty());
