@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Loading PostgreSQL, beside psql's \copy: benches/postgres.sh [ROWS [ROUNDS]]
 # Makes so many Reddit-like rows of ten columns as CSV, and a server of its own with the settings that PostgreSQL comes with. Each round:
-# \copy into an empty table; the engine appends, upserts into an empty table, and upserts the same rows, changed, into the full one. The
-# tables are compared. Prints seconds (of whole processes), each as a share of \copy's rate, and the peak of resident memory as GNU time
+# \copy into an empty table; the engine appends, upserts into an empty table, and upserts into the full one: the same rows, the same with
+# every tenth changed, and all of them changed. The tables are compared. Prints seconds (of whole processes), each as a share of \copy's rate, and the peak of resident memory as GNU time
 # sees it (Debian package `time`).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,14 +37,14 @@ random.seed(1)
 words = [f"{a}{b}" for a in ("data", "table", "stream", "query", "lake") for b in ("s", "ing", "ed", " of", "less", "'s")]
 subs = ["dataengineering", "datascience", "rust"]
 def day(n): return f"2026-{n // 28 % 12 + 1:02d}-{n % 28 + 1:02d} {n % 24:02d}:{n % 60:02d}:{n * 7 % 60:02d}"
-with open(f"{work}/rows.csv", "w") as first, open(f"{work}/changed.csv", "w") as second:
+with open(f"{work}/rows.csv", "w") as first, open(f"{work}/tenth.csv", "w") as tenth, open(f"{work}/changed.csv", "w") as changed:
     head = "id,subreddit,title,author,selftext,score,upvote_ratio,num_comments,created_at,is_self\n"
-    first.write(head)
-    second.write(head)
+    for out in (first, tenth, changed):
+        out.write(head)
     for n in range(rows):
         title = " ".join(random.choices(words, k=8))
         text = " ".join(random.choices(words, k=24))
-        for out, more in ((first, 0), (second, 1)):
+        for out, more in ((first, 0), (tenth, 1 if n % 10 == 0 else 0), (changed, 2)):
             out.write(f"t3_{n:08x},{subs[n % 3]},{title},user_{n * 7919 % 100003},{text},{n % 5000 + more},"
                       f"0.{n % 90 + 10},{n % 300},{day(n)},{'true' if n % 2 else 'false'}\n")
 PYTHON
@@ -60,7 +60,9 @@ SQL
 }
 pipeline append 'INSERT INTO' appended rows.csv
 pipeline upsert 'REPLACE INTO' upserted rows.csv
-pipeline again 'REPLACE INTO' upserted changed.csv
+pipeline same 'REPLACE INTO' upserted rows.csv
+pipeline tenth 'REPLACE INTO' upserted tenth.csv
+pipeline changed 'REPLACE INTO' upserted changed.csv
 measure() { /usr/bin/time -f '%e %M' -o "$work/time" "$@" >/dev/null; awk -v what="$name" '{print what, $1, $2 / 1024}' "$work/time" >>"$work/results"; }
 run() {
     name=$1
@@ -83,15 +85,17 @@ for _ in $(seq "$rounds"); do
     run upsert
     same appended copied
     same upserted copied
-    psql -c CHECKPOINT
-    run again
+    for what in same tenth changed; do
+        psql -c CHECKPOINT
+        run $what
+    done
     psql -c "\\copy changed FROM '$work/changed.csv' CSV HEADER"
     same upserted changed
 done
 printf '%s rows, %s MB of CSV, %s rounds; the median of each\n' "$rows" "$(($(stat -c %s "$work/rows.csv") / 1000000))" "$rounds"
 printf '%-10s %10s %14s %12s\n' what seconds 'of \copy' 'peak MiB'
 median() { sort -n "$1" | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
-for name in copy append upsert again; do
+for name in copy append upsert same tenth changed; do
     awk -v n=$name '$1 == n {print $2}' "$work/results" >"$work/seconds"
     awk -v n=$name '$1 == n {print $3}' "$work/results" >"$work/memory"
     seconds=$(median "$work/seconds")

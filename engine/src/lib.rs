@@ -63,6 +63,7 @@ pub mod faults;
 pub mod flow;
 pub mod memory;
 pub mod run;
+pub mod serve;
 pub mod session;
 mod shell;
 pub mod sql;

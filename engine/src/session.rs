@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use connectors::clock::{Clock, SystemClock};
 use connectors::context::{Context, TableSpec};
 use connectors::options::parse_duration;
@@ -20,7 +22,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::config::{Settings, StateUrl, folder, interpolate, state_url};
+use crate::config::{RUN_TIME, Settings, StateUrl, folder, interpolate, state_url};
 use crate::sql::settings::PipelineOptions;
 
 /// The folder of temporary files where state is in none.
@@ -57,6 +59,7 @@ pub struct Session {
     /// The folder of temporary files.
     temporary: PathBuf,
     environment: Arc<BTreeMap<String, String>>,
+    date: Option<DateTime<Utc>>,
     /// Last, so that what spills is gone when its folder goes.
     _spill: Option<Arc<SpillFolder>>,
 }
@@ -95,7 +98,20 @@ impl Session {
             runtime,
             clock,
         };
-        Ok(Self { settings, context, state_folder, temporary, environment: Arc::new(environment), _spill: spill })
+        Ok(Self { settings, context, state_folder, temporary, environment: Arc::new(environment), date: None, _spill: spill })
+    }
+
+    /// The same, of a run with a logical date: what `${run.date}` stands for.
+    #[must_use]
+    pub fn dated(&self, date: DateTime<Utc>, zone: Tz) -> Self {
+        let mut environment = self.environment.as_ref().clone();
+        environment.insert(RUN_TIME.to_owned(), date.with_timezone(&zone).to_rfc3339());
+        Self { environment: Arc::new(environment), date: Some(date), ..self.clone() }
+    }
+
+    /// The logical date of the run, if it has one.
+    pub fn date(&self) -> Option<DateTime<Utc>> {
+        self.date
     }
 
     /// Threads of a query.

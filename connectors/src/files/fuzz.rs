@@ -14,6 +14,7 @@ use super::csv::Form;
 use super::csv::decode::NOT_TEXT;
 use super::decode::{Decoder, OnError, Output, Progress, Refused};
 use super::infer::{schema, with_column_names};
+use super::json::row::ONE_COLUMN;
 use super::object::Format;
 
 /// Bytes that choose.
@@ -273,7 +274,9 @@ pub(super) fn reads_what_it_saw<D: Decoder>(
     if !decoded.unknown.is_empty() {
         return Err(format!("the columns {schema:?} lack {:?}", decoded.unknown));
     }
-    let misfit = decoded.refused.iter().find(|bad| bad.column.is_some() && !bad.reason.starts_with(NOT_TEXT));
+    // Text that is none, and a column that is there twice, are faults of the record and not of the column.
+    let is_record = |bad: &Refused| bad.reason.starts_with(NOT_TEXT) || bad.reason.ends_with(ONE_COLUMN);
+    let misfit = decoded.refused.iter().find(|bad| bad.column.is_some() && !is_record(bad));
     misfit.map_or(Ok(()), |bad| Err(format!("{bad:?} does not fit the columns {schema:?}")))
 }
 

@@ -7,6 +7,7 @@
 //! one after a fix (`replay`).
 
 mod absence;
+mod arrivals;
 pub mod columns;
 mod config;
 mod connector;
@@ -44,6 +45,7 @@ mod value;
 mod walk;
 pub(crate) mod written;
 
+pub use arrivals::{Arrivals, Mark, Told};
 pub(crate) use config::Text;
 pub use connector::{Csv, Json};
 pub(crate) use connector::{PARQUET_OPTIONS, open_parquet};

@@ -12,6 +12,8 @@ pub(crate) mod printer;
 mod redshift_sim;
 mod replay;
 mod run;
+mod runs;
+mod serve;
 mod shell;
 mod signals;
 mod state;
@@ -49,6 +51,8 @@ enum Status {
 Examples:
   engine run queries/reddit.sql            move what is new, then exit
   engine run queries/reddit.sql --follow   keep going until Ctrl-C
+  engine serve queries/                    run pipelines when they are due, until it is stopped
+  engine runs                              see what was run
   engine check queries/                    find mistakes without moving data
   engine plan queries/reddit.sql           show what a run would read, create and alter
   engine crawl s3://bucket/raw --plan      find the tables in files that nobody described
@@ -83,6 +87,10 @@ struct Arguments {
 enum Command {
     /// Run a pipeline: everything that is new, through its queries, into its sinks, once
     Run(run::RunArguments),
+    /// Run many pipelines by schedule and trigger, until it is stopped
+    Serve(serve::ServeArguments),
+    /// What was run, how it ended, and what it brought
+    Runs(runs::RunsArguments),
     /// Find what is wrong with a pipeline, or a folder of them, without moving data
     Check(check::CheckArguments),
     /// Show what a run of a pipeline would read, create and alter, without doing it
@@ -122,12 +130,13 @@ pub fn main() -> ExitCode {
             return status;
         }
     };
+    let serves = matches!(&arguments.command, Command::Serve(_));
     let follows = matches!(&arguments.command, Command::Run(run) if run.follows());
     let json = arguments.log == logging::Format::Json;
     crash::watch(json);
     let mut printer = Printer::new(json);
     let lines = printer.lines();
-    logging::start(arguments.log, arguments.verbose, follows && lines.is_hidden(), &lines);
+    logging::start(arguments.log, arguments.verbose, serves || (follows && lines.is_hidden()), &lines);
     let mut threads = tokio::runtime::Builder::new_multi_thread();
     if matches!(&arguments.command, Command::Shell(_)) {
         threads.worker_threads(shell::threads());
@@ -173,13 +182,15 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
         return redshift_sim::redshift_sim(sim, &settings, printer).await;
     }
     let purpose = match &arguments.command {
-        Command::Run(_) => Purpose::Run,
+        Command::Run(_) | Command::Serve(_) => Purpose::Run,
         Command::Replay(replay) if !replay.only_looks() => Purpose::Run,
         _ => Purpose::Look,
     };
     let session = Session::new(settings, environment, purpose)?;
     match arguments.command {
         Command::Run(run) => Box::pin(run::run(run, &session, printer)).await,
+        Command::Serve(serve) => Box::pin(serve::serve(serve, &session, printer)).await,
+        Command::Runs(runs) => runs::runs(runs, &session, printer).await,
         Command::Replay(replay) => Box::pin(replay::replay(replay, &session, printer)).await,
         Command::Check(check) => check::check(check, &session, printer).await,
         Command::Plan(plan) => plan::plan(plan, &session, printer).await,

@@ -4,7 +4,9 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use connectors::reddit::replay_notice;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 
@@ -15,9 +17,11 @@ use super::signals::Interrupts;
 use crate::cause::one_line;
 use crate::run::summary::Summary;
 use crate::run::{self, Observer, Outcome, RunOptions};
+use crate::serve::control::dates;
+use crate::serve::policy::{Policy, moment};
 use crate::session::Session;
 use crate::sql::Pipeline;
-use crate::state;
+use crate::state::{self, StateStore};
 
 /// Arguments of `engine run`.
 #[derive(Debug, clap::Args)]
@@ -26,6 +30,7 @@ Examples:
   engine run queries/reddit.sql
   engine run queries/reddit.sql --follow
   engine run queries/reddit.sql --json | jq .sinks
+  engine run queries/taxi.sql --from 2026-01-01 --to 2026-02-01
 
 A run reads what is new since the run before, commits it, and exits; run it again as often as you \
 like. Killed at any time, the next run goes on where it must: no row is lost, none is written twice.")]
@@ -50,6 +55,14 @@ pub(super) struct RunArguments {
     #[arg(long, conflicts_with = "from_scratch")]
     discard_epoch: bool,
 
+    /// Run once for each logical date from here on, which ${run.date} stands for: the times of pipeline.schedule, or days
+    #[arg(long, value_name = "DATE", requires = "to", conflicts_with_all = ["follow", "from_scratch", "discard_epoch"])]
+    from: Option<String>,
+
+    /// Up to this date; dates of which an epoch is committed are passed over
+    #[arg(long, value_name = "DATE", requires = "from")]
+    to: Option<String>,
+
     /// Do not ask before --from-scratch
     #[arg(long)]
     yes: bool,
@@ -66,17 +79,10 @@ impl RunArguments {
 }
 
 pub(super) async fn run(arguments: RunArguments, session: &Session, printer: &mut Printer) -> Result<Status> {
-    let pipeline = match Pipeline::load(&arguments.file, session).await? {
-        Ok(pipeline) => pipeline,
-        Err(errors) => {
-            report(&arguments.file, &errors, printer)?;
-            if arguments.json {
-                let error = format!("{} has errors; nothing was run", arguments.file.display());
-                printer.data(&format!("{}\n", serde_json::json!({ "error": error })));
-            }
-            return Ok(Status::Failed);
-        }
-    };
+    let now = session.context.clock.now();
+    // What `${run.date}` stands for is the same from the beginning to the end of a run.
+    let dated = session.dated(now, Tz::UTC);
+    let Some(pipeline) = load(&arguments, &dated, printer).await? else { return Ok(Status::Failed) };
     if arguments.from_scratch && !arguments.yes && !confirmed(&pipeline.name)? {
         printer.note("nothing was changed");
         return Ok(Status::Failed);
@@ -87,12 +93,72 @@ pub(super) async fn run(arguments: RunArguments, session: &Session, printer: &mu
         printer.note(&notice);
     }
     let store = state::open(session).await?;
-    let observer = Observer::new(&pipeline.name, false)?.with_lines(printer.lines());
     let interrupts = Interrupts::default();
-    let options =
-        RunOptions { follow: arguments.follow, from_scratch: arguments.from_scratch, discard_epoch: arguments.discard_epoch };
+    let (Some(from), Some(to)) = (&arguments.from, &arguments.to) else {
+        return one(&arguments, pipeline, None, &dated, &store, &interrupts, printer).await;
+    };
+    let policy = policy(&pipeline)?;
+    let moment = |text: &str| moment(text, policy.zone).map_err(|error| anyhow!(error));
+    let (from, to) = (moment(from)?, moment(to)?);
+    let done = store.dates_done(&pipeline.name, from, to).await?;
+    let dates = dates(&policy, from, to).map_err(|error| anyhow!(error))?;
+    for date in dates {
+        let shown = date.with_timezone(&policy.zone).format("%Y-%m-%d %H:%M %Z");
+        if done.contains(&date) {
+            printer.note(&format!("{shown}: done before"));
+            continue;
+        }
+        printer.note(&format!("{shown}:"));
+        let dated = session.dated(date, policy.zone);
+        let Some(pipeline) = load(&arguments, &dated, printer).await? else { return Ok(Status::Failed) };
+        let status = one(&arguments, pipeline, Some(date), &dated, &store, &interrupts, printer).await?;
+        if status != Status::Done || interrupts.stop.is_cancelled() {
+            return Ok(status);
+        }
+    }
+    Ok(Status::Done)
+}
+
+/// What the file says of when it is run; [`Pipeline::load`] has checked it.
+fn policy(pipeline: &Pipeline) -> Result<Policy> {
+    Policy::new(&pipeline.options)
+        .map_err(|mistakes| anyhow!("{}", mistakes.iter().map(|mistake| mistake.message.as_str()).collect::<Vec<_>>().join("; ")))
+}
+
+/// The pipeline; none when something is wrong with it, which is told.
+async fn load(arguments: &RunArguments, session: &Session, printer: &mut Printer) -> Result<Option<Pipeline>> {
+    match Pipeline::load(&arguments.file, session).await? {
+        Ok(pipeline) => Ok(Some(pipeline)),
+        Err(errors) => {
+            report(&arguments.file, &errors, printer)?;
+            if arguments.json {
+                let error = format!("{} has errors; nothing was run", arguments.file.display());
+                printer.data(&format!("{}\n", serde_json::json!({ "error": error })));
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// One run.
+async fn one(
+    arguments: &RunArguments,
+    pipeline: Pipeline,
+    date: Option<DateTime<Utc>>,
+    session: &Session,
+    store: &Arc<dyn StateStore>,
+    interrupts: &Interrupts,
+    printer: &mut Printer,
+) -> Result<Status> {
+    let observer = Observer::new(&pipeline.name, false)?.with_lines(printer.lines());
+    let options = RunOptions {
+        follow: arguments.follow,
+        from_scratch: arguments.from_scratch,
+        discard_epoch: arguments.discard_epoch,
+        date,
+    };
     let name = pipeline.name.clone();
-    let work = run::run(pipeline, session, Arc::clone(&store), options, &observer, &interrupts.stop);
+    let work = run::run(pipeline, session, Arc::clone(store), options, &observer, &interrupts.stop);
     let outcome = tokio::select! {
         outcome = work => outcome,
         () = interrupts.abort.cancelled() => {

@@ -1,8 +1,10 @@
-//! `${NAME}`, `${NAME:-default}` and `${secret:file:/path}` in settings and table options.
+//! `${NAME}`, `${NAME:-default}`, `${secret:file:/path}`, `${secret:env:NAME}` and `${run.date}` in settings and table options.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use chrono::format::{Item, StrftimeItems};
+use chrono::{DateTime, Utc};
 
 /// Resolves every `${...}` in `text`; `$$` stands for one `$`.
 ///
@@ -30,14 +32,46 @@ pub fn interpolate(text: &str, environment: &BTreeMap<String, String>) -> Result
     Ok(result)
 }
 
+/// Where the logical date of a run is in the environment of its pipeline: no variable can be called so.
+pub const RUN_TIME: &str = "run.time";
+
+/// `run.date`, `run.time`, and either with a form: `run.date:%Y/%m`.
+fn run_time(reference: &str, environment: &BTreeMap<String, String>) -> Option<Result<String>> {
+    let (name, form) = reference.split_once(':').map_or((reference, None), |(name, form)| (name, Some(form)));
+    let usual = match name {
+        "run.date" => "%Y-%m-%d",
+        "run.time" => "%Y-%m-%dT%H:%M:%S%:z",
+        _ if name.starts_with("run.") => {
+            return Some(Err(anyhow!(
+                "unknown reference '${{{reference}}}'; there are ${{run.date}} and ${{run.time}}, with a form as in ${{run.date:%Y%m%d}}"
+            )));
+        }
+        _ => return None,
+    };
+    let form = form.unwrap_or(usual);
+    let time = environment.get(RUN_TIME).and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let time = time.unwrap_or_else(|| Utc::now().fixed_offset());
+    if StrftimeItems::new(form).any(|item| matches!(item, Item::Error)) {
+        return Some(Err(anyhow!("'${{{reference}}}': '{form}' is no form of a time; expected one as in %Y-%m-%d")));
+    }
+    Some(Ok(time.format(form).to_string()))
+}
+
 fn resolve(reference: &str, environment: &BTreeMap<String, String>) -> Result<String> {
+    if let Some(time) = run_time(reference, environment) {
+        return time;
+    }
     if let Some(secret) = reference.strip_prefix("secret:") {
-        return match secret.strip_prefix("file:") {
-            Some(path) => {
+        return match secret.split_once(':') {
+            Some(("file", path)) => {
                 let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the secret file {path}"))?;
                 Ok(text.trim_end_matches(['\n', '\r']).to_owned())
             }
-            None => bail!("unknown secret '${{{reference}}}'; expected ${{secret:file:/path}}"),
+            Some(("env", name)) => match environment.get(name).filter(|value| !value.is_empty()) {
+                Some(value) => Ok(value.clone()),
+                None => bail!("the secret in environment variable {name} is not set"),
+            },
+            _ => bail!("unknown secret '${{{reference}}}'; expected ${{secret:file:/path}} or ${{secret:env:NAME}}"),
         };
     }
     let (name, default) = match reference.split_once(":-") {
@@ -75,8 +109,18 @@ mod tests {
         assert_eq!(run(&format!("${{secret:file:{}}}", file.path().display())).unwrap(), "s3cret");
         assert_eq!(
             run("${secret:vault:x}").unwrap_err().to_string(),
-            "unknown secret '${secret:vault:x}'; expected ${secret:file:/path}"
+            "unknown secret '${secret:vault:x}'; expected ${secret:file:/path} or ${secret:env:NAME}"
         );
+    }
+
+    #[test]
+    fn the_date_of_a_run_has_the_form_that_is_asked_for() {
+        let environment = BTreeMap::from([(RUN_TIME.to_owned(), "2026-01-31T23:30:00+01:00".to_owned())]);
+        let run = |text| interpolate(text, &environment);
+        assert_eq!(run("yellow_${run.date:%Y-%m}.parquet").unwrap(), "yellow_2026-01.parquet");
+        assert_eq!(run("${run.date} ${run.time}").unwrap(), "2026-01-31 2026-01-31T23:30:00+01:00");
+        assert!(run("${run.day}").unwrap_err().to_string().contains("there are ${run.date} and ${run.time}"));
+        assert!(run("${run.date:%Q}").unwrap_err().to_string().contains("is no form of a time"));
     }
 
     #[test]

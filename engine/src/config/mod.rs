@@ -13,7 +13,7 @@ use anyhow::{Result, anyhow, bail};
 use connectors::options::{nearest, parse_bytes, parse_duration};
 use connectors::secrets::without_secrets;
 
-pub use interpolate::interpolate;
+pub use interpolate::{RUN_TIME, interpolate};
 pub use keys::{KEYS, Key};
 
 /// What the environment variables of settings begin with.
@@ -126,6 +126,11 @@ impl Settings {
     /// The value of `path` (`"lake.url"`).
     pub fn text(&self, path: &str) -> Option<&str> {
         self.0.iter().find(|setting| setting.key.path() == path).and_then(|setting| setting.value.as_deref())
+    }
+
+    /// Whether nobody has set `path`.
+    pub fn is_default(&self, path: &str) -> bool {
+        self.0.iter().any(|setting| setting.key.path() == path && setting.origin == Origin::Default)
     }
 
     /// The value of a key that has a default.

@@ -72,7 +72,7 @@ pub async fn record(
         incarnation: progress.incarnation.clone(),
         epoch: progress.next_epoch,
         recorded_at: scope.session.context.clock.now(),
-        date: None,
+        date: scope.session.date(),
         folder: folder.to_owned(),
         stages: staged.stages,
         flows,

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use chrono_tz::Tz;
 use connectors::faults::point;
 use connectors::registry::connector;
 use connectors::sink::{BatchId, Sink};
@@ -14,6 +15,8 @@ use object_store::path::Path;
 
 use super::preload::Preloads;
 use super::{Scope, commit, finish, staging_folder};
+use crate::serve::schedule::time_zone;
+use crate::session::Session;
 use crate::state::{Checkpoint, FlowCheckpoint, Progress};
 
 /// What is known of one flow of a pending epoch.
@@ -62,6 +65,8 @@ pub async fn recover(scope: Scope<'_>, progress: &Progress) -> Result<bool> {
         return Ok(false);
     };
     tracing::info!(pipeline = scope.pipeline.name, epoch = checkpoint.epoch, "finishing an epoch that an earlier run left");
+    let session = dated(scope, checkpoint);
+    let scope = Scope { session: &session, ..scope };
     folder.clear(Some(&checkpoint.folder)).await?;
     match decide(&facts(scope, checkpoint, &folder).await?) {
         Decision::Finish => {
@@ -84,6 +89,12 @@ pub async fn recover(scope: Scope<'_>, progress: &Progress) -> Result<bool> {
     }
 }
 
+/// The session with the date of the epoch: what `${run.date}` stands for in a sink's location.
+fn dated(scope: Scope<'_>, checkpoint: &Checkpoint) -> Session {
+    let zone = time_zone(&scope.pipeline.options.time_zone).unwrap_or(Tz::UTC);
+    checkpoint.date.map_or_else(|| scope.session.clone(), |date| scope.session.dated(date, zone))
+}
+
 /// Drops the pending epoch, so that its rows are read again and meet the query as it is now. Flows whose sinks have it keep it, and go on behind
 /// it.
 ///
@@ -94,6 +105,8 @@ pub async fn discard(scope: Scope<'_>, progress: &Progress) -> Result<()> {
         tracing::warn!(pipeline = scope.pipeline.name, "no epoch is pending: there is nothing to discard");
         return Ok(());
     };
+    let session = dated(scope, checkpoint);
+    let scope = Scope { session: &session, ..scope };
     let mut kept = checkpoint.clone();
     kept.flows.clear();
     for flow in &checkpoint.flows {

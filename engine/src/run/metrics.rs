@@ -1,7 +1,7 @@
 //! Counters and histograms of a run, in Prometheus' form.
 
 use anyhow::Result;
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 /// What is counted.
 #[derive(Debug, Clone)]
@@ -29,6 +29,12 @@ pub struct Metrics {
     pub stage_seconds: HistogramVec,
     /// Seconds of a commit, by pipeline and sink.
     pub commit_seconds: HistogramVec,
+    /// Runs of a server that have ended, by pipeline and status.
+    pub runs: IntCounterVec,
+    /// Seconds of these, by pipeline and status.
+    pub run_seconds: HistogramVec,
+    /// When a run of a server ended so last, by pipeline and status: seconds since 1970.
+    pub run_ended: IntGaugeVec,
 }
 
 impl Metrics {
@@ -48,6 +54,9 @@ impl Metrics {
             registry.register(Box::new(histogram.clone()))?;
             Ok(histogram)
         };
+        let ended = Opts::new("engine_run_ended_timestamp_seconds", "When a run of a server ended so last");
+        let ended = IntGaugeVec::new(ended, &["pipeline", "status"])?;
+        registry.register(Box::new(ended.clone()))?;
         Ok(Self {
             source_rows: counter("engine_source_rows_total", "Rows read", "source")?,
             source_bytes: counter("engine_source_bytes_total", "Bytes received", "source")?,
@@ -60,6 +69,9 @@ impl Metrics {
             slice_seconds: histogram("engine_slice_seconds", "Seconds of reading a slice", "source")?,
             stage_seconds: histogram("engine_stage_seconds", "Seconds of computing and staging rows", "flow")?,
             commit_seconds: histogram("engine_commit_seconds", "Seconds of a commit", "sink")?,
+            runs: counter("engine_runs_total", "Runs of a server that have ended", "status")?,
+            run_seconds: histogram("engine_run_seconds", "Seconds of a run of a server", "status")?,
+            run_ended: ended,
             registry,
         })
     }

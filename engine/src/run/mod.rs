@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
 use connectors::source::{Offset, SliceLimits};
 use datafusion::arrow::array::RecordBatch;
 use sha2::{Digest, Sha256};
@@ -36,7 +37,7 @@ use crate::flow::{Class, Flow, assign, plan};
 use crate::memory;
 use crate::session::Session;
 use crate::sql::Pipeline;
-use crate::state::{FlowProgress, Page, Progress, Purpose, StateStore};
+use crate::state::{FlowProgress, Lease, Page, Progress, Purpose, StateStore};
 
 /// How a run behaves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,6 +48,16 @@ pub struct RunOptions {
     pub from_scratch: bool,
     /// Drop a pending epoch first.
     pub discard_epoch: bool,
+    /// The logical date that is made up for.
+    pub date: Option<DateTime<Utc>>,
+}
+
+impl RunOptions {
+    /// What a run of a person is for.
+    fn purpose(self) -> Purpose {
+        let reason = if self.date.is_some() { "backfill" } else { "" };
+        Purpose { reason: reason.to_owned(), attempt: 1, date: self.date, due: None }
+    }
 }
 
 /// A statement's result, in the order of the file.
@@ -79,24 +90,28 @@ pub async fn run(
     if let Some(warning) = same_name::warning(store.as_ref(), &name, &file, session.context.clock.now()).await? {
         tracing::warn!("{warning}");
     }
-    under_lease(Arc::clone(&store), (&name, &file), &Purpose::default(), &session.context.clock, async |held: &HeldLease| {
-        Box::pin(drive(&mut pipeline, session, store.as_ref(), held, options, observer, stop)).await
+    under_lease(Arc::clone(&store), (&name, &file), &options.purpose(), &session.context.clock, async |held: &HeldLease| {
+        Box::pin(self::held(&mut pipeline, session, store.as_ref(), held.lease(), options, observer, stop)).await
     })
     .await
 }
 
-async fn drive(
+/// Runs a pipeline whose lease is held.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn held(
     pipeline: &mut Pipeline,
     session: &Session,
     store: &dyn StateStore,
-    held: &HeldLease,
+    lease: &Lease,
     options: RunOptions,
     observer: &Observer,
     stop: &CancellationToken,
 ) -> Result<Outcome> {
     clean_temporary(session, &pipeline.name)?;
     if options.from_scratch {
-        store.forget(held.lease()).await?;
+        store.forget(lease).await?;
         for table in pipeline.tables.keys() {
             session.source_folder(&pipeline.name, table)?.clear(None).await?;
         }
@@ -114,13 +129,13 @@ async fn drive(
     }
     let registrar = Registrar::new(session);
     if options.discard_epoch {
-        let scope = Scope { pipeline, session, store, lease: held.lease(), observer, registrar: &registrar, stop };
+        let scope = Scope { pipeline, session, store, lease, observer, registrar: &registrar, stop };
         recover::discard(scope, &progress).await?;
     }
     gone::check_all(pipeline, store, &progress).await?;
     let mut is_first = true;
     loop {
-        drain_and_adapt(pipeline, session, store, held, options, (observer, &registrar), stop).await?;
+        drain_and_adapt(pipeline, session, store, lease, options, (observer, &registrar), stop).await?;
         if std::mem::take(&mut is_first) {
             warn_of_absences(pipeline, store).await?;
         }
@@ -133,7 +148,7 @@ async fn drive(
             () = stop.cancelled() => break,
         }
     }
-    let scope = Scope { pipeline, session, store, lease: held.lease(), observer, registrar: &registrar, stop };
+    let scope = Scope { pipeline, session, store, lease, observer, registrar: &registrar, stop };
     let results = if options.follow || stop.is_cancelled() { Vec::new() } else { queries::run(scope).await? };
     let progress = store.progress(&pipeline.name).await?;
     let last_epoch = progress.next_epoch.saturating_sub(1);
@@ -175,7 +190,7 @@ async fn drain_and_adapt(
     pipeline: &mut Pipeline,
     session: &Session,
     store: &dyn StateStore,
-    held: &HeldLease,
+    lease: &Lease,
     options: RunOptions,
     (observer, registrar): (&Observer, &Registrar),
     stop: &CancellationToken,
@@ -184,7 +199,7 @@ async fn drain_and_adapt(
         if options.follow {
             sources::listen(pipeline).await?;
         }
-        let drained = drain(Scope { pipeline, session, store, lease: held.lease(), observer, registrar, stop }).await;
+        let drained = drain(Scope { pipeline, session, store, lease, observer, registrar, stop }).await;
         let Err(error) = drained else { return Ok(()) };
         plan_anew(pipeline, session, store, error).await?;
     }

@@ -10,6 +10,7 @@ use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDraw
 
 use super::metrics::Metrics;
 use super::summary::{BadSummary, Remedy, SinkSummary, Summary, peak_memory_bytes};
+use crate::serve::view::LiveFlow;
 use crate::state::FlowCheckpoint;
 
 /// A flow to watch.
@@ -46,6 +47,8 @@ struct Seen {
 struct FlowLine {
     watch: Watch,
     bar: ProgressBar,
+    /// What it does.
+    step: &'static str,
     epoch: u64,
     rows: u64,
     bytes: u64,
@@ -73,6 +76,30 @@ impl Observer {
         Self { lines, ..self }
     }
 
+    /// With counters that others share.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// How far the flows are.
+    pub fn live(&self) -> Vec<LiveFlow> {
+        let seen = self.seen();
+        let seconds = self.started.elapsed().as_secs_f64().max(0.001);
+        let live = seen.flows.iter().map(|(flow, line)| LiveFlow {
+            flow: flow.clone(),
+            sink: line.watch.sink.clone(),
+            sources: line.watch.sources.iter().cloned().collect(),
+            step: line.step.to_owned(),
+            epoch: line.epoch,
+            rows: line.rows,
+            bytes: line.bytes,
+            bad_rows: seen.sinks.get(&line.watch.sink).map_or(0, |sink| sink.bad_rows),
+            rows_per_second: rate(line.rows, seconds),
+        });
+        live.collect()
+    }
+
     /// The counters.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -87,7 +114,7 @@ impl Observer {
                 bar.set_style(style);
             }
             seen.sinks.entry(watch.sink.clone()).or_default();
-            seen.flows.insert(watch.flow.clone(), FlowLine { watch, bar, epoch: 0, rows: 0, bytes: 0 });
+            seen.flows.insert(watch.flow.clone(), FlowLine { watch, bar, step: "waiting", epoch: 0, rows: 0, bytes: 0 });
         }
     }
 
@@ -216,15 +243,16 @@ impl Observer {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a rate for a person to read")]
+fn rate(rows: u64, seconds: f64) -> f64 {
+    rows as f64 / seconds
+}
+
 impl FlowLine {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a rate for a person to read"
-    )]
-    fn show(&self, started: Instant, step: &str) {
-        let rate = (self.rows as f64 / started.elapsed().as_secs_f64().max(0.001)) as u64;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for a person to read")]
+    fn show(&mut self, started: Instant, step: &'static str) {
+        self.step = step;
+        let rate = rate(self.rows, started.elapsed().as_secs_f64().max(0.001)) as u64;
         let epoch = if self.epoch == 0 { String::new() } else { format!(", up to epoch {}", self.epoch) };
         let bytes = if self.bytes == 0 { String::new() } else { format!(", {}", HumanBytes(self.bytes)) };
         let (sink, rows, rate) = (&self.watch.sink, HumanCount(self.rows), HumanCount(rate));

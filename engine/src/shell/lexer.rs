@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Blanks and line ends.
     Blank,
     /// `-- ...` or `/* ... */`.
@@ -25,11 +25,11 @@ pub(super) enum Kind {
 
 /// A part of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub(super) kind: Kind,
-    pub(super) span: Range<usize>,
+pub(crate) struct Piece {
+    pub(crate) kind: Kind,
+    pub(crate) span: Range<usize>,
     /// False when the text ends before the quote or comment does.
-    pub(super) closed: bool,
+    pub(crate) closed: bool,
 }
 
 impl Piece {
@@ -40,7 +40,7 @@ impl Piece {
 }
 
 /// The whole of `text`, in order and without gaps.
-pub(super) fn pieces(text: &str) -> impl Iterator<Item = Piece> + '_ {
+pub(crate) fn pieces(text: &str) -> impl Iterator<Item = Piece> + '_ {
     let mut start = 0;
     std::iter::from_fn(move || {
         let (kind, length, closed) = next(text.get(start..).filter(|rest| !rest.is_empty())?);

@@ -8,6 +8,7 @@
 //! | what does a statement do here | [`statement`], [`workspace`], [`time_travel`], [`summary`], [`describe`] |
 //! | how are rows printed, to whom | [`output`] |
 //! | editing, completion, colours | [`interactive`] |
+//! | what is answered over HTTP | [`reader`] |
 //!
 //! It writes nothing but its history, and what `COPY` and `\o` are asked to write: rows get into the lake by `engine run`.
 
@@ -21,6 +22,7 @@ mod lexer;
 mod mistake;
 mod output;
 mod progress;
+mod reader;
 mod shown;
 mod statement;
 mod summary;
@@ -28,4 +30,7 @@ mod time_travel;
 mod workspace;
 
 pub(crate) use console::{Console, Ending};
+pub(crate) use interactive::KEYWORDS;
+pub(crate) use lexer::{Kind, pieces};
 pub(crate) use output::Format;
+pub(crate) use reader::{Answer, ReadLimits, Reader, Unanswered};

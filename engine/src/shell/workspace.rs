@@ -15,11 +15,11 @@ use crate::sql::{Diagnostic, Pipeline, TableKind};
 
 /// A table that can be named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
+pub(crate) struct Named {
     /// In its schema.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// As a query names it.
-    pub(super) reference: String,
+    pub(crate) reference: String,
 }
 
 /// Everything a statement can see.
@@ -33,8 +33,12 @@ pub(super) struct Workspace {
 
 impl Workspace {
     pub(super) fn new(session: &Session) -> Self {
+        Self::over(session, Arc::new(LakeIndex::new(session)))
+    }
+
+    /// With what others have found in the lake.
+    pub(super) fn over(session: &Session, index: Arc<LakeIndex>) -> Self {
         let context = session.datafusion();
-        let index = Arc::new(LakeIndex::new(session));
         let names = SessionCatalog::install(&context, &index);
         Self { session: session.clone(), context, index, names }
     }

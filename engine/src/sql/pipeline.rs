@@ -28,6 +28,7 @@ use crate::catalog::PipelineCatalog;
 use crate::catalog::names::table_key;
 use crate::flow::source_table::SourceTable;
 use crate::flow::{Class, Flow};
+use crate::serve::policy::Policy;
 use crate::session::Session;
 
 /// What a table is to the pipeline.
@@ -234,7 +235,7 @@ impl<'a> Builder<'a> {
         self.check_places();
         self.check_queries().await;
         self.pipeline.options = pipeline_options(self.pipeline.context.state().config_options());
-        self.check_schedule();
+        self.check_policy();
         if self.errors.is_empty() {
             Ok(self.pipeline)
         } else {
@@ -415,14 +416,13 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn check_schedule(&mut self) {
-        if let Some(schedule) = &self.pipeline.options.schedule
-            && schedule.split_whitespace().count() != 5
-        {
-            let text = &self.pipeline.text;
-            let at = find_word(text, &(0..text.len()), schedule);
-            let message = format!("pipeline.schedule is '{schedule}', expected a cron expression of five fields");
-            self.errors.push(Diagnostic::new(message, at).help("for example '*/15 * * * *', every quarter of an hour"));
+    /// What the file sets of when it is run.
+    fn check_policy(&mut self) {
+        let Err(mistakes) = Policy::new(&self.pipeline.options) else { return };
+        let text = &self.pipeline.text;
+        for mistake in mistakes {
+            let at = find_word(text, &(0..text.len()), &mistake.value);
+            self.errors.push(Diagnostic::new(mistake.message, at));
         }
     }
 }

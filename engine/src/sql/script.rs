@@ -43,7 +43,14 @@ pub fn read(path: &Path) -> Result<String> {
     if path.is_dir() {
         bail!("{} is a folder; name a .sql file in it", path.display());
     }
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    decode(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?, path)
+}
+
+/// The bytes of the pipeline file at `path` as text, without a byte order mark.
+///
+/// # Errors
+/// When they are not UTF-8: with the place.
+pub fn decode(bytes: Vec<u8>, path: &Path) -> Result<String> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
         Err(error) => {

@@ -16,9 +16,29 @@ use super::script::find_word;
 extensions_options! {
     /// The settings without their prefix.
     pub struct PipelineFields {
-        /// Cron expression of five fields, in UTC. Recorded and shown by `engine plan`; `engine run` runs at once.
+        /// When `engine serve` runs it: a cron expression of five fields, or six with seconds in front, or `@hourly`, `@daily` ...
         pub schedule: Option<String>, default = None
-        /// How often a run tries an epoch again after a fault that may pass.
+        /// The IANA time zone of the schedule, as in `Europe/Berlin`.
+        pub time_zone: String, default = "UTC".to_owned()
+        /// A run of the schedule begins up to this much later, each pipeline at a moment of its own: `30s`.
+        pub jitter: Option<String>, default = None
+        /// What makes `engine serve` run it: `s3://bucket/prefix*.json`, a folder, `table lake.x.y`; several in `any(.., ..)` or `all(.., ..)`.
+        pub trigger: Option<String>, default = None
+        /// From when on `engine serve` runs it once for every time of the schedule, each with its `${run.date}`: a date or a time.
+        pub catchup: Option<String>, default = None
+        /// Pipelines after whose successful runs `engine serve` runs it, separated by commas.
+        pub after: Option<String>, default = None
+        /// How long `engine serve` waits before it tries a failed run again; doubles from attempt to attempt.
+        pub retry_delay: String, default = "30s".to_owned()
+        /// How long a run of `engine serve` may take.
+        pub timeout: Option<String>, default = None
+        /// Who is told of a run of `engine serve` that failed for good: URLs of webhooks, separated by blanks.
+        pub on_failure: Option<String>, default = None
+        /// Who is told of a run of `engine serve` that ended well.
+        pub on_success: Option<String>, default = None
+        /// `engine serve` does not run it by itself.
+        pub paused: bool, default = false
+        /// How often a run tries an epoch again after a fault that may pass, and `engine serve` a run that failed.
         pub retries: u64, default = 0
         /// Rows after which an epoch is committed; when it is not set, the setting [run] epoch_rows.
         pub epoch_rows: u64, default = 0
@@ -32,6 +52,13 @@ extensions_options! {
 /// Settings are listed under their whole name: `SHOW pipeline.retries` looks for that.
 #[derive(Debug, Clone, Default)]
 pub struct PipelineOptions(PipelineFields);
+
+impl PipelineOptions {
+    /// How often epochs are tried again.
+    pub fn set_retries(&mut self, retries: u64) {
+        self.0.retries = retries;
+    }
+}
 
 impl Deref for PipelineOptions {
     type Target = PipelineFields;

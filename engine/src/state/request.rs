@@ -21,7 +21,7 @@ pub struct Request {
 }
 
 /// A request that has not ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OpenRequest {
     /// Grows from request to request; of one store.
     pub id: i64,

@@ -22,6 +22,10 @@ mod redshift;
 #[cfg(test)]
 mod s3;
 #[cfg(test)]
+mod serve;
+#[cfg(test)]
+mod serve_web;
+#[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod state;

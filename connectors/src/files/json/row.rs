@@ -9,6 +9,9 @@ use super::parser::{Fault, Kind, Parser, Word};
 use crate::files::columns::{Column, Columns};
 use crate::files::misfit::Misfit;
 
+/// How the reason ends for which a record is refused that has one column twice, in letters of other cases.
+pub(in crate::files) const ONE_COLUMN: &str = "; they are one column";
+
 type Result<T> = std::result::Result<T, Fault>;
 
 /// Which member of an object is which column.
@@ -157,7 +160,7 @@ impl RowDecoder {
             if is_again {
                 let before = written.iter().rev().find(|(column, _)| *column == index);
                 let before = before.map_or(own.as_str(), |(_, name)| name.as_ref());
-                let reason = || format!("is in the record as '{before}' and as '{name}'; they are one column");
+                let reason = || format!("is in the record as '{before}' and as '{name}'{ONE_COLUMN}");
                 if before != name {
                     twice.get_or_insert_with(|| Misfit { column: own.clone(), reason: reason() });
                 }

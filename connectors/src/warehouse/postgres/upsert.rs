@@ -19,6 +19,11 @@ pub(super) fn create_stage(name: &TableName, columns: &[Column]) -> String {
     format!("CREATE TEMPORARY TABLE \"_engine_stage\" ON COMMIT DROP AS SELECT {columns} FROM {} WITH NO DATA", qualified(name))
 }
 
+/// Lets the join of [`STAGE`] with the target keep more in memory than the 4 MB that PostgreSQL comes with, for this transaction; who has set
+/// more keeps that.
+const MEMORY: &str =
+    "SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')";
+
 /// Takes the rows of [`STAGE`] into the target.
 pub(super) fn merge(name: &TableName, target: &Target, columns: &[Column], key: &[String], is_unique: bool) -> Vec<String> {
     let insert = insert(name, target, columns);
@@ -28,7 +33,12 @@ pub(super) fn merge(name: &TableName, target: &Target, columns: &[Column], key: 
     // Otherwise the planner guesses how many keys there are, and how wide.
     let analyze = format!("ANALYZE {STAGE} ({})", list(key));
     if !is_unique {
-        return vec![analyze, format!("DELETE FROM {name} AS target USING {STAGE} AS stage WHERE {same_key}"), insert];
+        return vec![
+            MEMORY.to_owned(),
+            analyze,
+            format!("DELETE FROM {name} AS target USING {STAGE} AS stage WHERE {same_key}"),
+            insert,
+        ];
     }
     let values: Vec<&Column> = columns.iter().filter(|column| !key.contains(&column.name)).collect();
     let others = defaults(target, columns);
@@ -52,7 +62,7 @@ pub(super) fn merge(name: &TableName, target: &Target, columns: &[Column], key: 
         row("stage"),
         row("excluded")
     );
-    vec![analyze, merge]
+    vec![MEMORY.to_owned(), analyze, merge]
 }
 
 fn insert(name: &TableName, target: &Target, columns: &[Column]) -> String {
@@ -94,7 +104,8 @@ mod tests {
     fn merged(there: &[&str], written: &[&str], key: &str, is_unique: bool) -> String {
         let name = TableName { schema: "s".into(), table: "t".into() };
         let columns: Vec<Column> = written.iter().map(|name| column(name)).collect();
-        merge(&name, &target(there), &columns, &[key.to_owned()], is_unique).join("; ")
+        let statements = merge(&name, &target(there), &columns, &[key.to_owned()], is_unique);
+        statements.into_iter().filter(|statement| statement != MEMORY).collect::<Vec<_>>().join("; ")
     }
 
     #[test]

@@ -60,6 +60,8 @@ impl SessionCatalog {
             declared: Mutex::default(),
             planning: Mutex::default(),
             only_own: AtomicBool::new(false),
+            only_tables: AtomicBool::new(false),
+            has_refused: AtomicBool::new(false),
             index: Arc::clone(index),
             files: Arc::clone(&files),
         });
@@ -107,6 +109,9 @@ pub(in crate::shell) struct SessionSchema {
     /// Views that are being planned: one of them that reads itself would never be.
     planning: Mutex<BTreeSet<String>>,
     only_own: AtomicBool,
+    /// No name stands for a file or folder.
+    only_tables: AtomicBool,
+    has_refused: AtomicBool,
     index: Arc<LakeIndex>,
     files: Arc<Files>,
 }
@@ -148,6 +153,25 @@ impl SessionSchema {
     pub(in crate::shell) fn only_own(&self) -> OnlyOwn<'_> {
         self.only_own.store(true, Ordering::Release);
         OnlyOwn(self)
+    }
+
+    /// From now on no name stands for a file or folder: who asks has not the rights of this process.
+    pub(in crate::shell) fn only_tables(&self) {
+        self.only_tables.store(true, Ordering::Release);
+    }
+
+    /// Whether a name was refused because of [`Self::only_tables`].
+    pub(in crate::shell) fn refused_a_place(&self) -> bool {
+        self.has_refused.load(Ordering::Acquire)
+    }
+
+    /// Whether `name` stands for a place where only tables are named.
+    fn refuses(&self, name: &str) -> bool {
+        let refuses = self.only_tables.load(Ordering::Acquire) && looks_like_a_place(name);
+        if refuses {
+            self.has_refused.store(true, Ordering::Release);
+        }
+        refuses
     }
 
     /// Remembers how `name`, which is in [`Self::own`], was declared.
@@ -268,6 +292,9 @@ impl SchemaProvider for SessionSchema {
         }
         if self.only_own.load(Ordering::Acquire) {
             return Ok(None);
+        }
+        if self.refuses(time_travel::decode(name).map_or(name, |(name, _)| name)) {
+            return plan_err!("'{name}' is a path, and no table");
         }
         if let Some((name, moment)) = time_travel::decode(name) {
             return self.as_it_was(name, &moment).await;

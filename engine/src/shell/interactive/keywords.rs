@@ -1,7 +1,7 @@
 //! Words that are coloured and completed.
 
 /// Words of the language, in capitals.
-pub(super) const KEYWORDS: [&str; 108] = [
+pub(crate) const KEYWORDS: [&str; 108] = [
     "ALL",
     "ANALYZE",
     "AND",

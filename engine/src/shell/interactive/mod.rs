@@ -22,6 +22,7 @@ use completion::Names;
 use prompt::ShellPrompt;
 
 pub(super) use editor::edit;
+pub(crate) use keywords::KEYWORDS;
 
 /// Statements that are remembered.
 const HISTORY: usize = 10_000;

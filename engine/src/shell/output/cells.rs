@@ -28,6 +28,20 @@ impl<'a> Cells<'a> {
     }
 }
 
+/// The cells of batches as texts, row by row; `None` is NULL.
+///
+/// # Errors
+/// When a value cannot be shown.
+pub(in crate::shell) fn cells_of(batches: &[RecordBatch]) -> io::Result<Vec<Vec<Option<String>>>> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        let batch = super::readable::readable(batch).map_err(io::Error::other)?;
+        let cells = Cells::new(&batch)?;
+        rows.extend((0..cells.rows).map(|row| cells.row(row).collect()));
+    }
+    Ok(rows)
+}
+
 pub(super) fn names(schema: &SchemaRef) -> Vec<String> {
     schema.fields().iter().map(|field| field.name().clone()).collect()
 }

@@ -15,6 +15,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use connectors::options::unknown;
 
+pub(super) use cells::cells_of;
 pub(super) use destination::{Destination, Screen};
 pub(super) use table::TableLimits;
 

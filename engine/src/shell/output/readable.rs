@@ -27,7 +27,7 @@ impl RowWriter for Readable {
     }
 }
 
-fn readable(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+pub(super) fn readable(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let is_bytes = |data_type: &DataType| matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
     let schema = batch.schema_ref();
     if !schema.fields().iter().any(|field| is_bytes(field.data_type())) {

@@ -1,0 +1,240 @@
+//! `engine serve`: pipelines that come, change and go; what makes them run; what becomes of runs that fail or are killed.
+
+mod world;
+
+use std::time::Duration;
+
+use testkit::moto::Moto;
+use world::{Webhook, World};
+
+use crate::lab::block_on;
+
+/// A pipeline that appends the rows of `in/*.json` to a table that is called as it is.
+fn appending(name: &str, settings: &str) -> String {
+    format!(
+        "{settings}
+         CREATE EXTERNAL TABLE events (id BIGINT) STORED AS JSON LOCATION 'in/*.json';
+         CREATE EXTERNAL TABLE kept STORED AS DELTA LOCATION 'lake://out/{name}';
+         INSERT INTO kept SELECT id FROM events;"
+    )
+}
+
+fn ids(world: &World, name: &str) -> Vec<String> {
+    world.query(&format!("SELECT id FROM lake.out.{name} ORDER BY id"))
+}
+
+#[test]
+fn files_trigger_runs_and_pipelines_come_change_and_go() {
+    let world = World::new();
+    world.put("queries/a.sql", &appending("a", "SET pipeline.trigger = 'in/*.json';"));
+    std::fs::create_dir(world.path("in")).unwrap();
+    let serving = world.serve();
+    world.wait("the pipeline is here", || world.log().contains("pipeline is here"));
+    world.put("in/1.json", "{\"id\":1}\n");
+    let took = world.wait("the first file is in", || ids(&world, "a") == ["1"]);
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    // Another pipeline comes, and the first becomes wrong: its last good version goes on.
+    world.put("queries/b.sql", &appending("b", "SET pipeline.trigger = 'in/*.json';"));
+    world.put("queries/a.sql", "SELECT * FROM nowhere;");
+    world.wait("the wrong file is told", || world.log().contains("nowhere"));
+    world.put("in/2.json", "{\"id\":2}\n");
+    world.wait("both have both files", || ids(&world, "a") == ["1", "2"] && ids(&world, "b") == ["1", "2"]);
+    // So it does after a restart.
+    serving.signal("-TERM");
+    assert_eq!(serving.end(), Some(0));
+    let serving = world.serve();
+    world.wait("the wrong file is told again", || world.log().matches("its last good version goes on").count() == 2);
+    world.put("in/3.json", "{\"id\":3}\n");
+    world.wait("both have the third", || ids(&world, "a") == ["1", "2", "3"] && ids(&world, "b") == ["1", "2", "3"]);
+    // Repaired, it goes on where it was.
+    world.put("queries/a.sql", &appending("a", "SET pipeline.trigger = 'in/*.json'; -- repaired\n"));
+    world.wait("the repaired file is taken", || world.log().contains("pipeline has changed"));
+    std::fs::remove_file(world.path("queries/b.sql")).unwrap();
+    world.wait("the other is gone", || world.log().contains("pipeline is gone"));
+    world.put("in/4.json", "{\"id\":4}\n");
+    world.wait("one has the fourth", || ids(&world, "a") == ["1", "2", "3", "4"]);
+    assert_eq!(ids(&world, "b"), ["1", "2", "3"]);
+    serving.signal("-TERM");
+    assert_eq!(serving.end(), Some(0));
+    assert!(world.statuses("a").iter().all(|status| status == "done"), "{:?}", world.runs("a"));
+}
+
+#[test]
+fn a_schedule_runs_once_at_each_time_whoever_serves() {
+    let world = World::new();
+    // Each run adds one row: a complete query of no source, appended.
+    world.put("queries/tick.sql", "SET pipeline.schedule = '*/2 * * * * *';\nSELECT 1;");
+    let servers = [world.serve(), world.serve()];
+    world.wait("five runs", || world.statuses("tick").len() >= 5);
+    for server in servers {
+        server.signal("-INT");
+        assert_eq!(server.end(), Some(0));
+    }
+    let runs = world.runs("tick");
+    let mut due: Vec<&str> = runs.iter().map(|run| run["due_at"].as_str().unwrap()).collect();
+    let all = due.len();
+    due.dedup();
+    assert_eq!(due.len(), all, "no time is run twice: {runs:#?}");
+    let times: Vec<chrono::DateTime<chrono::Utc>> = due.iter().map(|text| text.parse().unwrap()).collect();
+    assert!(times.windows(2).all(|pair| (pair[1] - pair[0]).num_seconds() == 2), "none is left out: {due:?}");
+}
+
+#[test]
+fn a_run_that_fails_is_tried_again_and_then_somebody_is_told() {
+    let webhook = Webhook::start(1);
+    let world = World::with(&[("HOOK", &webhook.url)]);
+    let settings = "SET pipeline.trigger = 'in/*.json'; SET pipeline.retries = 1; SET pipeline.retry_delay = '200ms';
+                    SET pipeline.on_failure = '${HOOK}'; SET pipeline.on_success = '${HOOK}';";
+    world.put("queries/a.sql", &appending("a", settings));
+    world.put("in/1.json", "{\"id\":1}\nbroken\n");
+    let serving = world.serve();
+    world.wait("the webhook is told", || !webhook.told().is_empty());
+    let notice = &webhook.told()[0];
+    assert_eq!(notice["status"], "failed");
+    assert_eq!(notice["attempt"], 2);
+    assert!(notice["text"].as_str().unwrap().contains("pipeline a failed after 2 attempts"), "{notice}");
+    assert!(notice["error"].as_str().unwrap().contains("1.json"), "{notice}");
+    assert_eq!(world.statuses("a"), ["failed", "failed"]);
+    assert!(!world.runs("a")[0]["again_at"].is_null());
+    // Repaired, it is run by itself: the file is another.
+    world.put("in/1.json", "{\"id\":1}\n");
+    world.wait("success is told too", || webhook.told().len() == 2);
+    assert_eq!(webhook.told()[1]["status"], "done");
+    assert_eq!(ids(&world, "a"), ["1"]);
+    drop(serving);
+    assert!(!world.log().contains("secret-path"), "{}", world.log());
+}
+
+#[test]
+fn commits_and_runs_of_others_trigger_runs() {
+    let world = World::new();
+    world.put("queries/first.sql", &appending("first", "SET pipeline.trigger = 'in/*.json';"));
+    world.put("in/1.json", "{\"id\":1}\n");
+    let serving = world.serve();
+    world.wait("the first is in", || ids(&world, "first") == ["1"]);
+    world.put(
+        "queries/second.sql",
+        "SET pipeline.trigger = 'table lake.out.first';
+         CREATE EXTERNAL TABLE total STORED AS DELTA LOCATION 'lake://out/second';
+         INSERT OVERWRITE total SELECT count(*) AS id FROM lake.out.first;",
+    );
+    world.put("queries/third.sql", "SET pipeline.after = 'second';\nSELECT 1;");
+    world.wait("both are here", || world.log().matches("pipeline is here").count() == 3);
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(world.statuses("second").is_empty(), "what was committed before is no news: {:?}", world.runs("second"));
+    world.put("in/2.json", "{\"id\":2}\n");
+    world.wait("the second counts two", || ids(&world, "second") == ["2"]);
+    world.wait("the third has run", || world.statuses("third") == ["done"]);
+    assert_eq!(world.runs("third")[0]["reason"], "after second");
+    drop(serving);
+}
+
+#[test]
+fn a_killed_server_leaves_nothing_undone_and_nothing_doubled() {
+    let world = World::new();
+    world.put("queries/a.sql", &appending("a", "SET pipeline.trigger = 'in/*.json';"));
+    let mut expected = Vec::new();
+    for number in 0..6 {
+        let serving = world.serve();
+        let name = format!("{}", 10 + number);
+        world.put(&format!("in/{name}.json"), &format!("{{\"id\":{name}}}\n"));
+        expected.push(name);
+        // At another moment each time: before the file is seen, while it is read, when it is in.
+        std::thread::sleep(Duration::from_millis(200 * number));
+        serving.signal("-KILL");
+        assert_eq!(serving.end(), None);
+    }
+    let serving = world.serve();
+    world.wait("everything is in once", || ids(&world, "a") == expected);
+    serving.signal("-TERM");
+    assert_eq!(serving.end(), Some(0));
+    assert!(world.engine(&["verify", "a"]).status.success());
+}
+
+#[test]
+fn dates_are_made_up_for_once() {
+    let world = World::new();
+    for day in ["2026-01-01", "2026-01-02", "2026-01-03"] {
+        world.put(&format!("in/{day}.json"), &format!("{{\"id\":{}}}\n", day.replace('-', "")));
+    }
+    world.put(
+        "queries/days.sql",
+        "SET pipeline.schedule = '@daily';
+         CREATE EXTERNAL TABLE events (id BIGINT) STORED AS JSON LOCATION 'in/${run.date}.json';
+         CREATE EXTERNAL TABLE kept STORED AS DELTA LOCATION 'lake://out/days';
+         INSERT INTO kept SELECT id FROM events;",
+    );
+    let backfill = |from, to| {
+        let output = world.engine(&["run", "queries/days.sql", "--from", from, "--to", to]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    backfill("2026-01-01", "2026-01-02");
+    let said = backfill("2026-01-01", "2026-01-03");
+    assert_eq!(said.matches("done before").count(), 2, "{said}");
+    assert_eq!(ids(&world, "days"), ["20260101", "20260102", "20260103"]);
+    let dates: Vec<_> = world.runs("days").iter().map(|run| run["date"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(dates, ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"]);
+}
+
+#[test]
+fn an_object_starts_a_run_by_its_event_and_the_message_goes() {
+    let moto = match block_on(Moto::start()) {
+        Ok(moto) => moto,
+        Err(error) => return crate::checks::skipped("moto", &error),
+    };
+    let queue = block_on(async {
+        moto.create_bucket("landing").await.unwrap();
+        let queue = moto.create_queue("news", &[]).await.unwrap();
+        moto.notify("landing", &queue).await.unwrap();
+        queue
+    });
+    let mut settings = crate::s3::settings(moto.environment());
+    settings.extend([("ENGINE_SERVE_QUEUE".to_owned(), queue.url().to_owned())]);
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let world = World::with(&settings);
+    world.put(
+        "queries/a.sql",
+        "SET pipeline.trigger = 's3://landing/in/*.json';
+         CREATE EXTERNAL TABLE events (id BIGINT) STORED AS JSON LOCATION 's3://landing/in/*.json';
+         CREATE EXTERNAL TABLE kept STORED AS DELTA LOCATION 'lake://out/a';
+         INSERT INTO kept SELECT id FROM events;",
+    );
+    let serving = world.serve();
+    world.wait("the pipeline is here", || world.log().contains("pipeline is here"));
+    // The place is listed when the server begins, and then once an hour: what comes now is told by the queue alone.
+    std::thread::sleep(Duration::from_secs(3));
+    for number in 1..=3 {
+        block_on(moto.put_object("landing", &format!("in/{number}.json"), &format!("{{\"id\":{number}}}\n"))).unwrap();
+        let expected: Vec<String> = (1..=number).map(|id: i32| id.to_string()).collect();
+        let took = world.wait("the object is in", || ids(&world, "a") == expected);
+        assert!(took < Duration::from_secs(20), "{took:?}");
+    }
+    world.wait("all messages are gone", || block_on(queue.counts()).unwrap() == (0, 0));
+    serving.signal("-TERM");
+    assert_eq!(serving.end(), Some(0));
+}
+
+#[test]
+fn pipelines_in_a_bucket_are_served_as_those_in_a_folder() {
+    let moto = match block_on(Moto::start()) {
+        Ok(moto) => moto,
+        Err(error) => return crate::checks::skipped("moto", &error),
+    };
+    let put = |key: &str, text: &str| block_on(moto.put_object("code", key, text)).unwrap();
+    block_on(moto.create_bucket("code")).unwrap();
+    put("queries/a.sql", "SET pipeline.schedule = '*/2 * * * * *';\nSELECT 1;");
+    put("queries/below/b.sql", "SELECT nothing FROM nowhere;");
+    put("queries/c.sql", "SELECT nothing FROM nowhere;");
+    let settings = crate::s3::settings(moto.environment());
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let world = World::with(&settings);
+    let serving = world.serve_at("s3://code/queries/");
+    world.wait("the pipeline was run", || world.statuses("a").contains(&"done".to_owned()));
+    assert!(world.log().contains("s3://code/queries/c.sql"), "{}", world.log());
+    assert!(!world.log().contains("below"), "{}", world.log());
+    put("queries/a.sql", "SET pipeline.paused = true;\nSELECT 1;");
+    world.wait("the new version is taken", || world.log().contains("pipeline has changed"));
+    serving.signal("-TERM");
+    assert_eq!(serving.end(), Some(0));
+}
