@@ -10,6 +10,12 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use sha2::{Digest, Sha256};
 
+/// What a schedule may be called in place of fields.
+const NICKNAMES: [&str; 5] = ["@hourly", "@daily", "@weekly", "@monthly", "@yearly"];
+
+const EXPECTED: &str = "expected five fields: minute, hour, day of the month, month, day of the week, as in '*/15 * * * *'; or six with \
+                        seconds in front; or @hourly, @daily, @weekly, @monthly, @yearly";
+
 /// Times that come again and again.
 ///
 /// Local times that a change of clocks leaves out are made up for, and those that it brings twice count once, as with Vixie cron;
@@ -27,17 +33,23 @@ impl Schedule {
     /// # Errors
     /// What is wrong with it, and what is right.
     pub fn parse(expression: &str, zone: Tz, jitter: Duration) -> Result<Self, String> {
+        let wrong = |why: &str| format!("'{expression}' is no schedule{why}; {EXPECTED}");
+        if NICKNAMES.contains(&format!("@{expression}").as_str()) {
+            return Err(format!("'{expression}' is no schedule; did you mean '@{expression}'?"));
+        }
+        // The parser would take a year too.
+        if !expression.starts_with('@') && !matches!(expression.split_whitespace().count(), 5 | 6) {
+            return Err(wrong(""));
+        }
         let parser = CronParser::builder().seconds(Seconds::Optional).build();
-        let example = "expected five fields: minute, hour, day of the month, month, day of the week, as in '*/15 * * * *'; or six with \
-                       seconds in front; or @hourly, @daily, @weekly, @monthly, @yearly";
         let cron = parser.parse(expression).map_err(|error| {
             let why = error.to_string();
-            format!("'{expression}' is no schedule ({}); {example}", why.trim_end_matches('.'))
+            wrong(&format!(" ({})", why.trim_end_matches('.')))
         })?;
         let schedule = Self { cron, zone, jitter };
         // The thirtieth of February.
         if schedule.next_after(DateTime::UNIX_EPOCH).is_none() {
-            return Err(format!("'{expression}' never comes; {example}"));
+            return Err(format!("'{expression}' never comes; {EXPECTED}"));
         }
         Ok(schedule)
     }
@@ -138,7 +150,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         let error = |expression| Schedule::parse(expression, Tz::UTC, Duration::ZERO).unwrap_err();
-        assert!(error("every hour").starts_with("'every hour' is no schedule ("), "{}", error("every hour"));
+        assert!(error("every hour").starts_with("'every hour' is no schedule; expected five fields"), "{}", error("every hour"));
+        assert!(error("0 0 0 1 1 * 2030").starts_with("'0 0 0 1 1 * 2030' is no schedule; "));
+        assert!(error("61 * * * *").starts_with("'61 * * * *' is no schedule ("), "{}", error("61 * * * *"));
+        assert_eq!(error("hourly"), "'hourly' is no schedule; did you mean '@hourly'?");
         assert!(error("0 0 30 2 *").starts_with("'0 0 30 2 *' never comes"));
         assert_eq!(time_zone("Europe/Berln").unwrap_err(), "'Europe/Berln' is no time zone; did you mean 'Europe/Berlin'?");
     }

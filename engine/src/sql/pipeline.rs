@@ -422,7 +422,16 @@ impl<'a> Builder<'a> {
         let text = &self.pipeline.text;
         for mistake in mistakes {
             let at = find_word(text, &(0..text.len()), &mistake.value);
-            self.errors.push(Diagnostic::new(mistake.message, at));
+            // What is expected is what to try.
+            let (message, help) = match mistake.message.split_once("; ") {
+                Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
+                None => (mistake.message, None),
+            };
+            let diagnostic = Diagnostic::new(message, at);
+            self.errors.push(match help {
+                Some(help) => diagnostic.help(help),
+                None => diagnostic,
+            });
         }
     }
 }
