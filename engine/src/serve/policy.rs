@@ -174,8 +174,8 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told() {
-        let errors =
-            policy(&[("schedule", "daily"), ("time_zone", "Lagos"), ("timeout", "soon"), ("on_failure", "ftp://x")]).unwrap_err();
+        let errors = policy(&[("schedule", "daily 2"), ("time_zone", "Lagos"), ("timeout", "soon"), ("on_failure", "ftp://x")])
+            .unwrap_err();
         assert_eq!(errors.len(), 4, "{errors:#?}");
         let error = policy(&[("catchup", "2026-01-01")]).unwrap_err();
         assert_eq!(error, ["pipeline.catchup is set, but no pipeline.schedule: there are no times to run"]);

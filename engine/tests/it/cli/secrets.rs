@@ -22,11 +22,15 @@ fn users_passwords_and_tokens_of_addresses_are_not_shown() {
         let wrong = bench.engine(&["check", "p.sql"]);
         assert!(wrong.code == 1 && format!("{}{}", wrong.stdout, wrong.stderr).contains("127.0.0.1:9/x.csv?..."), "{wrong:?}");
     }
-    bench.set("ENGINE_STATE_URL", "postgres://me:hunter2@db/engine");
-    let state = bench.engine(&["plan", "p.sql"]);
-    assert!(state.code == 1 && state.stderr.contains("postgres://me@db/engine"), "{state:?}");
+    // A state that cannot be, and one where nobody listens.
+    bench.set("ENGINE_STATE_URL", "mysql://me:hunter2@db/engine");
     let config = bench.engine(&["config"]);
-    assert!(config.code == 1 && config.stderr.contains("postgres://me@db/engine"), "{config:?}");
+    assert!(config.code == 1 && config.stderr.contains("mysql://me:********@db/engine"), "{config:?}");
+    bench.set("ENGINE_STATE_URL", "postgres://me:hunter2@127.0.0.1:9/engine");
+    let config = bench.good(&["config"]);
+    assert!(config.contains("postgres://me:********@127.0.0.1:9/engine"), "{config}");
+    let runs = bench.engine(&["runs"]);
+    assert!(runs.code == 1 && runs.stderr.contains("database 'engine' on 127.0.0.1:9 as user 'me'"), "{runs:?}");
 }
 
 #[test]
