@@ -88,7 +88,7 @@ fn sources_of<'a>(graph: &'a Graph, id: &'a str) -> impl Iterator<Item = &'a str
     graph.edges.iter().filter(move |(_, to)| to == id).map(|(from, _)| from.as_str())
 }
 
-/// The column of each node. Sinks are all in the last one. A circle, which no pipeline has, ends where it began.
+/// The column of each node. Sinks that are not read again are all in the last one. A circle, which no pipeline has, ends where it began.
 fn columns(graph: &Graph) -> BTreeMap<&str, usize> {
     fn depth<'a>(
         graph: &'a Graph,
@@ -113,7 +113,10 @@ fn columns(graph: &Graph) -> BTreeMap<&str, usize> {
         depth(graph, &node.id, &mut columns, &mut BTreeSet::new());
     }
     let last = columns.values().copied().max().unwrap_or_default();
-    for node in graph.nodes.iter().filter(|node| node.kind == NodeKind::Sink && sources_of(graph, &node.id).next().is_some()) {
+    // One that is read again stands where it is written.
+    let is_end =
+        |node: &&Node| !graph.edges.iter().any(|(from, _)| *from == node.id) && sources_of(graph, &node.id).next().is_some();
+    for node in graph.nodes.iter().filter(|node| node.kind == NodeKind::Sink).filter(is_end) {
         columns.insert(node.id.as_str(), last);
     }
     columns
