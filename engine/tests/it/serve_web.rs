@@ -7,7 +7,7 @@ use std::time::Duration;
 use engine::config::Settings;
 use engine::serve::files::Place;
 use engine::serve::web::{self, WebSettings};
-use engine::serve::{Control, Server};
+use engine::serve::{Control, RunLogs, Server};
 use engine::session::{Purpose, Session};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -16,6 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::lab::block_on;
 
@@ -49,6 +51,8 @@ impl House {
     }
 
     async fn with(settings: &[(&str, &str)]) -> Self {
+        // As the binary does, so that what runs tell is in their logs. Another test of this process may have done so.
+        drop(tracing_subscriber::registry().with(RunLogs).try_init());
         let folder = TempDir::new().unwrap();
         let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         std::fs::create_dir_all(at("queries")).unwrap();
