@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
@@ -184,7 +185,7 @@ impl Session {
     }
 }
 
-/// A folder of this process for what DataFusion spills. It goes with the session.
+/// A folder of this session for what DataFusion spills. It goes with the session.
 #[derive(Debug)]
 struct SpillFolder(PathBuf);
 
@@ -192,16 +193,20 @@ impl SpillFolder {
     /// Makes it; those of processes that are gone are removed on the way.
     fn make(temporary: &Path) -> Result<Self> {
         const PREFIX: &str = "spill-";
+        static MADE: AtomicU32 = AtomicU32::new(0);
         for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let process = name.strip_prefix(PREFIX).and_then(|process| process.parse::<u32>().ok());
+            let owner = name.strip_prefix(PREFIX).map(|owner| owner.split('-').next().unwrap_or(owner));
+            let process = owner.and_then(|process| process.parse::<u32>().ok());
             if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists())
                 && let Err(error) = std::fs::remove_dir_all(entry.path())
             {
                 tracing::warn!(folder = name, %error, "spill files of an earlier run were not removed");
             }
         }
-        let folder = temporary.join(format!("{PREFIX}{}", std::process::id()));
+        // A process may have several sessions: each folder goes with its own.
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let folder = temporary.join(format!("{PREFIX}{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).with_context(|| {
             format!(
                 "cannot create {}; check that [state] url, or [run] temporary, names a folder that can be written",
