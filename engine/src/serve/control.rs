@@ -248,7 +248,7 @@ impl Control {
         let goes_on = self.0.here(name).is_some_and(|here| here.run == run);
         let (folder, pipeline) = (self.0.logs.clone(), name.to_owned());
         let mut part = tokio::task::spawn_blocking(move || log::read(&folder, &pipeline, run, from)).await??;
-        part.is_end = !goes_on && part.lines.is_empty();
+        part.is_end &= !goes_on;
         Ok(part)
     }
 

@@ -84,7 +84,7 @@ fn path(folder: &Path, pipeline: &str, run: i64) -> PathBuf {
     folder.join(name).join(format!("{run}.jsonl"))
 }
 
-/// Reads on in the log of a run from byte `from`; nothing of one that there is none of.
+/// Reads on in the log of a run from byte `from`, and says whether that is all that is there by now; nothing of one that there is none of.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -92,7 +92,9 @@ pub(super) fn read(folder: &Path, pipeline: &str, run: i64, from: u64) -> Result
     let path = path(folder, pipeline, run);
     let mut file = match File::open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(LogPart { next: from, ..LogPart::default() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(LogPart { next: from, is_end: true, ..LogPart::default() });
+        }
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
     file.seek(SeekFrom::Start(from)).with_context(|| format!("cannot read {}", path.display()))?;
@@ -103,6 +105,7 @@ pub(super) fn read(folder: &Path, pipeline: &str, run: i64, from: u64) -> Result
         let read = reader.read_line(&mut text).with_context(|| format!("cannot read {}", path.display()))?;
         // A line without its end is still being written.
         if read == 0 || !text.ends_with('\n') {
+            part.is_end = true;
             break;
         }
         part.next += read as u64;
