@@ -41,7 +41,7 @@ const DOCUMENT: &str = "catalog";
 /// Opens the catalog beside the state (`[state] url`), making it if it is not there. For commands that write to it.
 ///
 /// # Errors
-/// [`Error::Store`](::catalog::Error::Store) with the place and what to try.
+/// [`Error::Store`] with the place and what to try.
 pub async fn open(session: &Session) -> Result<Arc<dyn CatalogStore>> {
     at(&place(session)?).await
 }
@@ -49,7 +49,7 @@ pub async fn open(session: &Session) -> Result<Arc<dyn CatalogStore>> {
 /// Opens the catalog if it is there. For commands that only look: they leave nothing behind where nothing was.
 ///
 /// # Errors
-/// [`Error::Store`](::catalog::Error::Store) with the place and what to try.
+/// [`Error::Store`] with the place and what to try.
 pub async fn open_existing(session: &Session) -> Result<Option<Arc<dyn CatalogStore>>> {
     let place = place(session)?;
     if is_at(&place).await? { at(&place).await.map(Some) } else { Ok(None) }

@@ -11,7 +11,7 @@
 //! | what does a monitor ask for | `probes`, `figures` |
 //! | how is something wrong told | `problem` |
 //!
-//! It decides nothing about pipelines: all that it shows and does is [`Control`](super::Control)'s, the state store's and the catalog's.
+//! It decides nothing about pipelines: all that it shows and does is [`Control`]'s, the state store's and the catalog's.
 
 mod answer;
 mod api;
