@@ -52,7 +52,7 @@ work, rows, number = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 metrics = open(f"{work}/metrics").read()
 total = lambda name: sum(float(v) for v in re.findall(rf"^{name}_sum{{[^}}]*}} (\S+)$", metrics, re.M))
 events = [json.loads(line) for line in open(f"{work}/said") if line.startswith("{")]
-upload = sum(e["fields"]["seconds"] for e in events if e.get("fields", {}).get("message") == "uploaded")
+upload = sum(e["seconds"] for e in events if e.get("message") == "uploaded")
 user, system, peak = open(f"{work}/time").read().split()
 read, stage = total("engine_slice_seconds"), total("engine_stage_seconds")
 print(f"{number:>5} {read:8.2f} {stage:8.2f} {upload:8.2f} {rows / (stage + upload):22,.0f} {rows / (float(user) + float(system)):16,.0f} {int(peak) / 1024:10.1f}")
