@@ -9,6 +9,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use datafusion::logical_expr::Expr;
 use serde::{Deserialize, Serialize};
 
@@ -283,4 +284,6 @@ pub struct SliceEnd {
     pub offset: Offset,
     /// More is there right now: the slice ended at a limit, or was interrupted.
     pub more: bool,
+    /// When the newest of what was read was written, where the source knows it.
+    pub landed_at: Option<DateTime<Utc>>,
 }

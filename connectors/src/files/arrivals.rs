@@ -3,6 +3,7 @@
 //! A listing shows that something is different from before, but not what; between listings, the operating system or a queue tells at once.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,16 +11,15 @@ use catalog::crawl::SkipReason;
 use futures::TryStreamExt;
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use object_store::path::Path;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::listing::Place;
-use super::object::Object;
+use super::news::PlaceReader;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::sqs::{Inbox, Name, Post, QueueUrl, Reader};
+use crate::sqs::{Inbox, Name, Post, QueueUrl};
 
 /// How often a place is listed of which nobody tells.
 const POLL: Duration = Duration::from_secs(15);
@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A place to which files come.
 #[derive(Debug)]
 pub struct Arrivals {
-    place: Arc<Place>,
+    place: Place,
     news: News,
 }
 
@@ -42,7 +42,7 @@ enum News {
     /// It is listed.
     Nothing,
     /// The operating system watches a folder.
-    Folder { stirred: Arc<Notify>, watcher: Mutex<Option<RecommendedWatcher>> },
+    Folder { stirred: Arc<Notify>, watcher: Mutex<Option<RecommendedWatcher>>, has_complained: AtomicBool },
     /// A queue tells.
     Queue { inbox: Arc<Inbox>, post: Post },
 }
@@ -51,38 +51,23 @@ enum News {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark(pub String);
 
-#[derive(Debug)]
-struct PlaceReader(Arc<Place>);
-
-impl Reader for PlaceReader {
-    fn path(&self, bucket: &str, key: &str) -> Option<String> {
-        if self.0.root.url.host_str() != Some(bucket) || key.ends_with('/') {
-            return None;
-        }
-        let path = Path::parse(key).ok().filter(|path| path.as_ref() == key)?;
-        self.0.holds(&path).then(|| path.as_ref().to_owned())
-    }
-
-    fn version(&self, size: u64, etag: &str) -> u64 {
-        Object::version_by_etag(size, &format!("\"{etag}\""))
-    }
-}
-
 impl Arrivals {
     /// Of `location`: a folder, a file, a pattern, `s3://bucket/prefix`; `queue` is the URL of one that tells of objects on S3. Asks nobody.
     ///
     /// # Errors
     /// [`Error::Config`] for a location or a URL that is none.
     pub fn new(location: &str, queue: Option<&str>, context: &Context) -> Result<Self> {
-        let place = Arc::new(Place::parse(&context.stores, location)?);
+        let place = Place::parse(&context.stores, location)?;
         let news = match queue {
             Some(url) if !place.is_local() => {
                 let url = QueueUrl::parse(url).map_err(|error| Error::config(format!("queue '{url}': {error}")))?;
                 let inbox = context.stores.inbox(&url, VISIBILITY)?;
-                let post = Post::new(Arc::clone(&inbox), Arc::new(PlaceReader(Arc::clone(&place))));
+                let post = Post::new(Arc::clone(&inbox), Arc::new(PlaceReader(place.clone())));
                 News::Queue { inbox, post }
             }
-            _ if place.is_local() => News::Folder { stirred: Arc::default(), watcher: Mutex::default() },
+            _ if place.is_local() => {
+                News::Folder { stirred: Arc::default(), watcher: Mutex::default(), has_complained: AtomicBool::new(false) }
+            }
             _ => News::Nothing,
         };
         Ok(Self { place, news })
@@ -93,17 +78,18 @@ impl Arrivals {
         if matches!(self.news, News::Queue { .. }) { POLL_TOLD } else { POLL }
     }
 
-    /// Begins to be told. What happened before shows in a [`Self::look`].
+    /// Begins to be told, if it has not begun; a folder that could not be watched is tried again. What happened before shows in a
+    /// [`Self::look`].
     ///
     /// # Errors
     /// When a queue is not there, or may not be read.
     pub async fn listen(&self) -> Result<()> {
         match &self.news {
             News::Nothing => Ok(()),
-            News::Folder { stirred, watcher } => {
+            News::Folder { stirred, watcher, has_complained } => {
                 let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
                 if watcher.is_none() {
-                    *watcher = self.watch(stirred);
+                    *watcher = self.watch(stirred, has_complained);
                 }
                 Ok(())
             }
@@ -111,7 +97,7 @@ impl Arrivals {
         }
     }
 
-    fn watch(&self, stirred: &Arc<Notify>) -> Option<RecommendedWatcher> {
+    fn watch(&self, stirred: &Arc<Notify>, has_complained: &AtomicBool) -> Option<RecommendedWatcher> {
         let (folder, is_deep) = self.place.watched_folder()?;
         let stirred = Arc::clone(stirred);
         let heard = move |event: notify::Result<Event>| {
@@ -124,7 +110,9 @@ impl Arrivals {
         begun
             .map_err(|error| {
                 let poll_seconds = POLL.as_secs();
-                tracing::warn!(folder = %folder.display(), %error, poll_seconds, "the folder is listed, not watched");
+                if !has_complained.swap(true, Ordering::SeqCst) {
+                    tracing::warn!(folder = %folder.display(), %error, poll_seconds, "the folder is listed, not watched");
+                }
             })
             .ok()
     }
@@ -221,8 +209,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let context = crate::lake::testing::local_lake().1;
         let place = folder.path().join("in/*.json").display().to_string();
-        std::fs::create_dir(folder.path().join("in")).unwrap();
         let arrivals = Arrivals::new(&place, None, &context).unwrap();
+        // There is no such folder yet.
+        arrivals.listen().await.unwrap();
+        std::fs::create_dir(folder.path().join("in")).unwrap();
         arrivals.listen().await.unwrap();
         let empty = arrivals.look().await.unwrap();
         assert_eq!(empty, Mark(String::new()));

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::columns::Columns;
 use super::config::{FileTable, Findings};
@@ -53,6 +54,8 @@ pub(super) struct Slice {
     /// Files without a record.
     empty_files: u64,
     bytes: u64,
+    /// When the newest of the files that were read was written.
+    landed_at: Option<DateTime<Utc>>,
     fault: Option<Error>,
     interrupted: bool,
     /// Columns of a file were left out, and that was said.
@@ -105,6 +108,7 @@ impl Slice {
             records: 0,
             empty_files: 0,
             bytes: 0,
+            landed_at: None,
             fault: None,
             interrupted: false,
             leaves_out: false,
@@ -183,6 +187,10 @@ impl Slice {
         let mut batch = std::mem::replace(&mut self.batch, fresh);
         for file in &batch.files {
             self.progress.add(file.entry(), file.old.as_ref());
+            self.landed_at = self.landed_at.max(Some(file.object.modified));
+        }
+        if let Some(reading) = &self.pass.reading {
+            self.landed_at = self.landed_at.max(Some(reading.pending.object.modified));
         }
         self.progress.part = self.pass.reading.as_ref().filter(|reading| reading.records() > 0).map(|reading| Part {
             old: reading.pending.old.clone(),
@@ -348,6 +356,6 @@ impl SliceRead for Slice {
             let parked = Parked { offset: offset.clone(), columns: self.request.columns, pass: self.pass, runs: self.runs };
             *self.parking.lock().unwrap_or_else(PoisonError::into_inner) = Some(parked);
         }
-        Ok(SliceEnd { offset, more })
+        Ok(SliceEnd { offset, more, landed_at: self.landed_at })
     }
 }

@@ -287,6 +287,6 @@ impl SliceRead for Slice {
             client.end_read().await;
         }
         let offset = progress.offset()?;
-        Ok(SliceEnd { offset, more })
+        Ok(SliceEnd { offset, more, landed_at: None })
     }
 }

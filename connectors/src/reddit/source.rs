@@ -309,6 +309,6 @@ impl SliceRead for Slice {
     async fn end(self: Box<Self>) -> Result<SliceEnd> {
         let unchanged = !self.has_some() && !self.walker.resumed();
         let offset = if unchanged { self.start.clone() } else { self.walker.progress().store()? };
-        Ok(SliceEnd { offset, more: self.interrupted || self.walker.more() })
+        Ok(SliceEnd { offset, more: self.interrupted || self.walker.more(), landed_at: None })
     }
 }

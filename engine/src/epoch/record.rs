@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
+use chrono::{DateTime, Utc};
 use connectors::faults::point;
 use connectors::sink::BatchId;
 use connectors::source::Offset;
@@ -22,6 +23,8 @@ pub struct FlowRecord<'a> {
     pub rows_in: u64,
     /// Records of its sources that are no rows.
     pub bad_rows: u64,
+    /// When the newest of what it read was written, where its sources know it.
+    pub landed_at: Option<DateTime<Utc>>,
     /// Where it stands once the epoch is committed.
     pub offsets: BTreeMap<String, Offset>,
     /// What its sources are.
@@ -46,7 +49,7 @@ pub async fn record(
     let refused = std::mem::take(&mut staged.refused);
     let flows = flows
         .into_iter()
-        .map(|FlowRecord { flow, rows_in, bad_rows, offsets, identities }| FlowCheckpoint {
+        .map(|FlowRecord { flow, rows_in, bad_rows, landed_at, offsets, identities }| FlowCheckpoint {
             flow: flow.id.clone(),
             sink: flow.table.clone(),
             mode: flow.mode,
@@ -54,7 +57,7 @@ pub async fn record(
             stage: staged.stage_of.get(&flow.id).copied().unwrap_or_default(),
             rows_in,
             bad_rows: bad_rows + staged.refused_rows(&flow.id),
-            landed_at: None,
+            landed_at,
             replaces: None,
             progress: Some(FlowProgress {
                 fingerprint: flow.fingerprint.clone(),

@@ -301,6 +301,7 @@ async fn incremental_epoch(scope: Scope<'_>, group: &group::Group<'_>) -> Result
             flow,
             rows_in: read.clone().map(|(_, slice)| slice.rows).sum(),
             bad_rows: read.clone().map(|(_, slice)| slice.bad_rows()).sum::<u64>() + settled.put_aside(&flow.id),
+            landed_at: read.clone().filter_map(|(_, slice)| slice.end.landed_at).max(),
             identities: flow.sources.iter().map(|source| (source.clone(), identity(scope.pipeline, source))).collect(),
             offsets: read.map(|(source, slice)| (source.clone(), slice.end.offset.clone())).collect(),
         }
@@ -395,7 +396,8 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     let rows_in = staged.stages.iter().map(crate::state::StageCheckpoint::rows).sum();
     let settled = settle(scope, &progress, &folder, &mut staged).await?;
     let bad_rows = settled.put_aside(&current.id);
-    let record = FlowRecord { flow: &current, rows_in, bad_rows, offsets: now.offsets, identities: now.identities };
+    let (offsets, identities) = (now.offsets, now.identities);
+    let record = FlowRecord { flow: &current, rows_in, bad_rows, landed_at: None, offsets, identities };
     let checkpoint = record::record(scope, &progress, &folder_name, staged, vec![record], settled.flows, &preloads).await?;
     finish(scope, &checkpoint, preloads).await?;
     Ok(true)

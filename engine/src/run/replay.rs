@@ -199,7 +199,8 @@ fn records<'a>(flows: &[&'a Flow], passed: &Passed, progress: &Progress) -> Vec<
     let takers = passed.takers.iter().filter_map(|index| flows.get(*index));
     let record = |flow: &&'a Flow| {
         let stored = progress.flows.get(&flow.id).cloned().unwrap_or_default();
-        FlowRecord { flow, rows_in: passed.tally.rows, bad_rows: 0, offsets: stored.offsets, identities: stored.identities }
+        let (offsets, identities) = (stored.offsets, stored.identities);
+        FlowRecord { flow, rows_in: passed.tally.rows, bad_rows: 0, landed_at: None, offsets, identities }
     };
     takers.map(record).collect()
 }

@@ -92,11 +92,6 @@ impl Policy {
         let doublings = attempt.saturating_sub(1).min(16);
         Some((self.retry_delay * (1 << doublings)).min(LONGEST_DELAY.max(self.retry_delay)))
     }
-
-    /// Whether anything but a person makes it due.
-    pub fn runs_by_itself(&self) -> bool {
-        self.schedule.is_some() || !self.triggers.each.is_empty() || !self.after.is_empty()
-    }
 }
 
 struct Mistakes(Vec<Mistake>);

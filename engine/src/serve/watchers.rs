@@ -65,8 +65,8 @@ async fn watched(shared: &Arc<Shared>, pipeline: &str, place: &str) -> anyhow::R
     let clock = &shared.session.context.clock;
     let location = shared.session.interpolated(place)?;
     let arrivals = Arrivals::new(&location, shared.session.settings.text("serve.queue"), &shared.session.context)?;
-    arrivals.listen().await?;
     loop {
+        arrivals.listen().await?;
         let mut told = arrivals.names();
         let seen = arrivals.look().await?;
         shared.mark(pipeline, place, seen.0.clone());

@@ -102,9 +102,6 @@ pub trait StateStore: Send + Sync + Debug {
     /// Puts away what the run of `lease` had taken.
     async fn end_requests(&self, lease: &Lease, ending: &Ending) -> Result<()>;
 
-    /// Drops requests of the pipeline that wait, all or those among `ids`; says how many.
-    async fn drop_requests(&self, pipeline: &str, ids: Option<&[i64]>) -> Result<u64>;
-
     /// Moves the cursor `name` of `pipeline` from `from` (none: there is none yet) to `to`, and adds `requests`, each as
     /// [`request`](Self::request) does. `false`: it is not at `from`; somebody else has moved it, and nothing was done.
     async fn move_cursor(

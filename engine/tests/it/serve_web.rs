@@ -178,6 +178,7 @@ fn a_run_is_asked_for_and_seen_in_the_api_the_load_log_the_catalog_and_sql() {
             let loads = house.json(&format!("/api/loads?table_name={name}&landed_timestamp=0")).await;
             assert_eq!(loads["loads"][0]["rows"], 2, "{name}");
             assert_eq!(loads["loads"][0]["status"], "SUCCESS", "{name}");
+            assert!(loads["loads"][0]["landed_timestamp"].is_string(), "{name}: {loads}");
         }
         let later = house.json("/api/loads?table_name=orders&landed_timestamp=2100-01-01T00:00:00Z").await;
         assert_eq!(later["loads"], json!([]));

@@ -13,6 +13,7 @@ mod queue;
 pub(super) use folder::FolderNews;
 pub(super) use named::Looked;
 pub(crate) use options::Notifications;
+pub(crate) use queue::PlaceReader;
 pub(super) use queue::QueueNews;
 
 use std::sync::Arc;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::super::config::FileTable;
 use super::super::ledger::{Ledger, Progress};
+use super::super::listing::Place;
 use super::super::object::Object;
 use super::named::{Looked, is_settled};
 use crate::error::Result;
@@ -36,13 +37,13 @@ pub(crate) struct QueueNews {
     live: Mutex<Vec<Progress>>,
 }
 
-/// Tells the objects of a table from others.
+/// Tells the objects at a place from others.
 #[derive(Debug)]
-struct TableReader(Arc<FileTable>);
+pub(crate) struct PlaceReader(pub(crate) Place);
 
-impl Reader for TableReader {
+impl Reader for PlaceReader {
     fn path(&self, bucket: &str, key: &str) -> Option<String> {
-        let place = &self.0.place;
+        let place = &self.0;
         // A key that ends so is what a console makes for a folder.
         if place.root.url.host_str() != Some(bucket) || key.ends_with('/') {
             return None;
@@ -77,7 +78,7 @@ impl QueueNews {
 
     /// The table's place at the queue. Made late: for a table that is only looked at, no message waits.
     fn post(&self) -> &Post {
-        self.post.get_or_init(|| Post::new(Arc::clone(&self.inbox), Arc::new(TableReader(Arc::clone(&self.table)))))
+        self.post.get_or_init(|| Post::new(Arc::clone(&self.inbox), Arc::new(PlaceReader(self.table.place.clone()))))
     }
 
     pub(super) async fn listen(&self) -> Result<()> {

@@ -176,10 +176,6 @@ impl StateStore for ObjectState {
         self.change(&lease.pipeline, |document| document.end(lease, ending)).await
     }
 
-    async fn drop_requests(&self, pipeline: &str, ids: Option<&[i64]>) -> Result<u64> {
-        self.change(pipeline, |document| document.remove(ids)).await
-    }
-
     async fn move_cursor(
         &self,
         pipeline: &str,

@@ -53,13 +53,6 @@ impl Document {
         Ok(((), true))
     }
 
-    pub(super) fn remove(&mut self, ids: Option<&[i64]>) -> Changed<u64> {
-        let before = self.content.requests.len();
-        self.content.requests.retain(|kept| kept.run.is_some() || ids.is_some_and(|ids| !ids.contains(&kept.id)));
-        let removed = before - self.content.requests.len();
-        Ok((removed as u64, removed > 0))
-    }
-
     /// Requests of other pipelines wait here until they are in theirs.
     pub(super) fn move_cursor(
         &mut self,

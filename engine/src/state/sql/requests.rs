@@ -42,20 +42,13 @@ fn open_request(row: &Row) -> Result<OpenRequest> {
     })
 }
 
-/// Those of the pipeline that wait, all or those among `ids`.
-fn waiting(pipeline: &str, ids: Option<&[i64]>) -> Conditions {
-    let mut conditions = Conditions::default();
-    conditions.and("pipeline = ?", pipeline);
-    conditions.and_plain("run IS NULL");
-    if let Some(ids) = ids {
-        conditions.and_one_of("id", ids.iter().copied());
-    }
-    conditions
-}
-
 pub(super) async fn take(transaction: Within<'_>, lease: &Lease, ids: &[i64]) -> Result<Vec<i64>> {
     fence(transaction, lease).await?;
-    let (sql, values) = waiting(&lease.pipeline, Some(ids)).apply("SELECT id FROM requests {where} ORDER BY id", None);
+    let mut waiting = Conditions::default();
+    waiting.and("pipeline = ?", &lease.pipeline);
+    waiting.and_plain("run IS NULL");
+    waiting.and_one_of("id", ids.iter().copied());
+    let (sql, values) = waiting.apply("SELECT id FROM requests {where} ORDER BY id", None);
     let rows = transaction.rows(&sql, &values).await?;
     let mut taken = Vec::with_capacity(rows.len());
     for row in rows {
@@ -91,12 +84,6 @@ pub(super) async fn free(transaction: Within<'_>, pipeline: &str) -> Result<()> 
     transaction.execute(doubled, values![pipeline]).await?;
     transaction.execute("UPDATE requests SET run = NULL WHERE pipeline = $1 AND run IS NOT NULL", values![pipeline]).await?;
     Ok(())
-}
-
-pub(super) async fn remove(transaction: Within<'_>, pipeline: &str, ids: Option<&[i64]>) -> Result<u64> {
-    transaction.lock(pipeline).await?;
-    let (sql, values) = waiting(pipeline, ids).apply("DELETE FROM requests {where}", None);
-    transaction.execute(&sql, &values).await
 }
 
 pub(super) async fn move_cursor(

@@ -172,10 +172,6 @@ impl StateStore for SqlStore {
         change!(self, |transaction| requests::end(transaction, lease, ending))
     }
 
-    async fn drop_requests(&self, pipeline: &str, ids: Option<&[i64]>) -> Result<u64> {
-        change!(self, |transaction| requests::remove(transaction, pipeline, ids))
-    }
-
     async fn move_cursor(
         &self,
         pipeline: &str,

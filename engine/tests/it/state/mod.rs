@@ -28,7 +28,6 @@ pub(crate) async fn contract(backend: &Backend) {
     requests::a_run_takes_requests_and_puts_them_away(backend).await;
     requests::what_a_killed_run_had_taken_is_taken_again(backend).await;
     requests::a_request_that_waits_again_and_a_new_one_of_its_key_are_one(backend).await;
-    requests::waiting_requests_can_be_dropped(backend).await;
     requests::of_many_that_take_at_once_each_request_is_taken_once(backend).await;
     requests::a_cursor_moves_with_its_requests_or_not_at_all(backend).await;
     requests::of_many_that_move_a_cursor_one_does(backend).await;

@@ -110,20 +110,6 @@ pub(super) async fn a_request_that_waits_again_and_a_new_one_of_its_key_are_one(
     assert_eq!(told, [("a", at(2), 1), ("b", at(2), 1)]);
 }
 
-pub(super) async fn waiting_requests_can_be_dropped(backend: &Backend) {
-    let store = backend.open().await;
-    for key in ["a", "b", "c", "d"] {
-        store.request(&request("let-go", key), at(0)).await.unwrap();
-    }
-    let [a, b, ..]: [i64; 4] = ids(&store, "let-go").await.try_into().unwrap();
-    let lease = granted(&store, "let-go", at(0)).await;
-    store.take_requests(&lease, &[a]).await.unwrap();
-    assert_eq!(store.drop_requests("let-go", Some(&[a, b])).await.unwrap(), 1, "what has begun is not dropped");
-    assert_eq!(store.drop_requests("let-go", Some(&[])).await.unwrap(), 0);
-    assert_eq!(store.drop_requests("let-go", None).await.unwrap(), 2);
-    assert_eq!(keys(&store, "let-go").await, [("a".to_owned(), Some(lease.generation))]);
-}
-
 pub(super) async fn of_many_that_take_at_once_each_request_is_taken_once(backend: &Backend) {
     let store = backend.open().await;
     for key in 0..MANY {
