@@ -5,7 +5,7 @@
 //! committed; this crate knows *how*. A new connector is one folder, one line in [`registry`], one example `.sql` and a
 //! call of the contract suite in [`testing`].
 
-mod aws;
+pub mod aws;
 pub mod clock;
 pub mod context;
 pub mod error;

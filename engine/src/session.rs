@@ -14,7 +14,7 @@ use connectors::options::parse_duration;
 use connectors::reddit::RedditConfig;
 use connectors::source::SliceLimits;
 use connectors::staging::StagingSizes;
-use connectors::stores::{Location, S3Config, Stores};
+use connectors::stores::{Location, Stores};
 use connectors::warehouse::WarehouseConfig;
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionStateBuilder;
@@ -92,7 +92,7 @@ impl Session {
             .build_arc()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let context = Context {
-            stores: Arc::new(Stores::new(settings.required("lake.url")?, s3(&settings)).context("setting lake.url")?),
+            stores: Arc::new(Stores::new(settings.required("lake.url")?, settings.s3()).context("setting lake.url")?),
             reddit: reddit(&settings)?,
             warehouse: warehouse(&settings),
             sizes: sizes(&settings)?,
@@ -108,6 +108,16 @@ impl Session {
         let mut environment = self.environment.as_ref().clone();
         environment.insert(RUN_TIME.to_owned(), date.with_timezone(&zone).to_rfc3339());
         Self { environment: Arc::new(environment), date: Some(date), ..self.clone() }
+    }
+
+    /// The same, with the secrets of the warehouse and of Reddit as they are now.
+    ///
+    /// # Errors
+    /// When one cannot be read any more.
+    pub fn renewed(&self) -> Result<Self> {
+        let Some(settings) = self.settings.renewed(&self.environment)? else { return Ok(self.clone()) };
+        let context = Context { warehouse: warehouse(&settings), reddit: reddit(&settings)?, ..self.context.clone() };
+        Ok(Self { settings, context, ..self.clone() })
     }
 
     /// The logical date of the run, if it has one.
@@ -148,7 +158,7 @@ impl Session {
     /// [`connectors::Error::Config`] that names the option.
     pub fn resolve(&self, table: &TableSpec) -> connectors::Result<TableSpec> {
         let resolve = |subject: &str, text: &str| {
-            interpolate(text, &self.environment)
+            self.interpolated(text)
                 .map_err(|error| connectors::Error::config_at(subject, format!("table '{}': {error:#}", table.name)))
         };
         let mut resolved = table.clone();
@@ -164,7 +174,7 @@ impl Session {
     /// # Errors
     /// When one cannot be resolved.
     pub fn interpolated(&self, text: &str) -> Result<String> {
-        interpolate(text, &self.environment)
+        interpolate(text, &self.environment, self.settings.secrets())
     }
 
     /// A DataFusion session with the pipeline's settings and nothing else in it.
@@ -239,19 +249,6 @@ fn folders(settings: &Settings) -> Result<(PathBuf, PathBuf)> {
         (None, None) => std::path::absolute(LOCAL_FOLDER)?,
     };
     Ok((beside.unwrap_or_else(|| temporary.clone()), temporary))
-}
-
-fn s3(settings: &Settings) -> S3Config {
-    let text = |name: &str| settings.text(&format!("s3.{name}")).map(str::to_owned);
-    S3Config {
-        endpoint: text("endpoint"),
-        region: text("region"),
-        path_style: text("path_style").and_then(|flag| flag.parse().ok()),
-        access_key_id: text("access_key_id"),
-        secret_access_key: text("secret_access_key"),
-        session_token: text("session_token"),
-        queue_endpoint: settings.text("sqs.endpoint").map(str::to_owned),
-    }
 }
 
 fn warehouse(settings: &Settings) -> WarehouseConfig {

@@ -7,16 +7,16 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use connectors::options::unknown;
 use toml::de::{DeTable, DeValue};
 
-use super::{KEYS, Origin, interpolate};
+use super::{KEYS, Origin};
 
-/// The values of the file by `section.key`, `${...}` resolved.
-pub(super) fn read(path: &Path, environment: &BTreeMap<String, String>) -> Result<BTreeMap<String, (String, Origin)>> {
+/// The values of the file by `section.key`, as they stand there.
+pub(super) fn read(path: &Path) -> Result<BTreeMap<String, (String, Origin)>> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-    parse(&text, &shown, environment)
+    parse(&text, &shown)
 }
 
-fn parse(text: &str, shown: &str, environment: &BTreeMap<String, String>) -> Result<BTreeMap<String, (String, Origin)>> {
+fn parse(text: &str, shown: &str) -> Result<BTreeMap<String, (String, Origin)>> {
     let line_of = |byte: usize| text[..byte.min(text.len())].matches('\n').count() + 1;
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(span.start));
@@ -43,7 +43,6 @@ fn parse(text: &str, shown: &str, environment: &BTreeMap<String, String>) -> Res
             if key.kind.is_text() && !matches!(value.get_ref(), DeValue::String(_)) {
                 bail!("{shown}:{line}: {} is {text}, expected {}, in quotes", key.path(), key.kind.expected());
             }
-            let text = interpolate(&text, environment).with_context(|| format!("{shown}:{line}: {}", key.path()))?;
             values.insert(key.path(), (text, Origin::File { path: shown.to_owned(), line }));
         }
     }
@@ -65,7 +64,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        format!("{:#}", parse(text, "engine.toml", &BTreeMap::new()).unwrap_err())
+        format!("{:#}", parse(text, "engine.toml").unwrap_err())
     }
 
     #[test]
@@ -83,16 +82,5 @@ mod tests {
             "engine.toml:2: lake.url is 3, expected a folder or s3://bucket/prefix, in quotes"
         );
         assert!(error("[lake]\nurl = \n").starts_with("engine.toml:2: "));
-    }
-
-    #[test]
-    fn variables_are_resolved_and_missing_ones_named() {
-        let environment = BTreeMap::from([("BUCKET".to_owned(), "b".to_owned())]);
-        let values = parse("[lake]\nurl = 's3://${BUCKET}/x'\n", "engine.toml", &environment).unwrap();
-        assert_eq!(values["lake.url"].0, "s3://b/x");
-        assert_eq!(
-            error("[lake]\nurl = '${NOWHERE}'\n"),
-            "engine.toml:2: lake.url: environment variable NOWHERE is not set; set it, or give a default with ${NOWHERE:-...}"
-        );
     }
 }

@@ -1,16 +1,18 @@
-//! `${NAME}`, `${NAME:-default}`, `${secret:file:/path}`, `${secret:env:NAME}` and `${run.date}` in settings and table options.
+//! `${NAME}`, `${NAME:-default}`, `${secret:...}` and `${run.date}` in settings and table options.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, Utc};
+
+use super::secrets::Secrets;
 
 /// Resolves every `${...}` in `text`; `$$` stands for one `$`.
 ///
 /// # Errors
 /// A variable that is not set and has no default, a secret that cannot be read, a `${` that is not closed.
-pub fn interpolate(text: &str, environment: &BTreeMap<String, String>) -> Result<String> {
+pub fn interpolate(text: &str, environment: &BTreeMap<String, String>, secrets: &Secrets) -> Result<String> {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find('$') {
@@ -21,7 +23,7 @@ pub fn interpolate(text: &str, environment: &BTreeMap<String, String>) -> Result
             rest = escaped;
         } else if let Some(inner) = after.strip_prefix('{') {
             let end = inner.find('}').ok_or_else(|| anyhow!("'${{' is not closed by '}}'"))?;
-            result.push_str(&resolve(&inner[..end], environment)?);
+            result.push_str(&resolve(&inner[..end], environment, secrets)?);
             rest = &inner[end + 1..];
         } else {
             result.push('$');
@@ -30,6 +32,19 @@ pub fn interpolate(text: &str, environment: &BTreeMap<String, String>) -> Result
     }
     result.push_str(rest);
     Ok(result)
+}
+
+/// What a reference to a secret begins with.
+const SECRET: &str = "secret:";
+
+/// Whether `text` refers to a secret.
+pub(super) fn has_secret(text: &str) -> bool {
+    text.contains(&format!("${{{SECRET}"))
+}
+
+/// Whether `text` refers to a secret of AWS Secrets Manager.
+pub(super) fn is_in_aws(text: &str) -> bool {
+    text.contains(&format!("${{{SECRET}aws:"))
 }
 
 /// Where the logical date of a run is in the environment of its pipeline: no variable can be called so.
@@ -57,22 +72,12 @@ fn run_time(reference: &str, environment: &BTreeMap<String, String>) -> Option<R
     Some(Ok(time.format(form).to_string()))
 }
 
-fn resolve(reference: &str, environment: &BTreeMap<String, String>) -> Result<String> {
+fn resolve(reference: &str, environment: &BTreeMap<String, String>, secrets: &Secrets) -> Result<String> {
     if let Some(time) = run_time(reference, environment) {
         return time;
     }
-    if let Some(secret) = reference.strip_prefix("secret:") {
-        return match secret.split_once(':') {
-            Some(("file", path)) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the secret file {path}"))?;
-                Ok(text.trim_end_matches(['\n', '\r']).to_owned())
-            }
-            Some(("env", name)) => match environment.get(name).filter(|value| !value.is_empty()) {
-                Some(value) => Ok(value.clone()),
-                None => bail!("the secret in environment variable {name} is not set"),
-            },
-            _ => bail!("unknown secret '${{{reference}}}'; expected ${{secret:file:/path}} or ${{secret:env:NAME}}"),
-        };
+    if let Some(secret) = reference.strip_prefix(SECRET) {
+        return secrets.find(secret, environment);
     }
     let (name, default) = match reference.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
@@ -92,7 +97,7 @@ mod tests {
     use super::*;
 
     fn run(text: &str) -> Result<String> {
-        interpolate(text, &BTreeMap::from([("A".to_owned(), "1".to_owned())]))
+        interpolate(text, &BTreeMap::from([("A".to_owned(), "1".to_owned())]), &Secrets::default())
     }
 
     #[test]
@@ -109,14 +114,14 @@ mod tests {
         assert_eq!(run(&format!("${{secret:file:{}}}", file.path().display())).unwrap(), "s3cret");
         assert_eq!(
             run("${secret:vault:x}").unwrap_err().to_string(),
-            "unknown secret '${secret:vault:x}'; expected ${secret:file:/path} or ${secret:env:NAME}"
+            "unknown secret '${secret:vault:x}'; expected ${secret:file:/path}, ${secret:env:NAME} or ${secret:aws:name#key}"
         );
     }
 
     #[test]
     fn the_date_of_a_run_has_the_form_that_is_asked_for() {
         let environment = BTreeMap::from([(RUN_TIME.to_owned(), "2026-01-31T23:30:00+01:00".to_owned())]);
-        let run = |text| interpolate(text, &environment);
+        let run = |text| interpolate(text, &environment, &Secrets::default());
         assert_eq!(run("yellow_${run.date:%Y-%m}.parquet").unwrap(), "yellow_2026-01.parquet");
         assert_eq!(run("${run.date} ${run.time}").unwrap(), "2026-01-31 2026-01-31T23:30:00+01:00");
         assert!(run("${run.day}").unwrap_err().to_string().contains("there are ${run.date} and ${run.time}"));

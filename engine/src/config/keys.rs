@@ -75,6 +75,7 @@ impl Key {
             "reddit" => vec![format!("ENGINE_{name}"), name],
             // As AWS' own tools have it.
             "sqs" => vec![format!("ENGINE_{name}"), "AWS_ENDPOINT_URL_SQS".to_owned()],
+            "secrets" => vec![format!("ENGINE_{name}"), "AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned()],
             _ => vec![format!("ENGINE_{name}")],
         }
     }
@@ -188,6 +189,9 @@ pub const KEYS: &[Key] = &[
     ),
     sized("serve", "keep_runs", Kind::Duration, Some("90d"), "engine serve: how long runs and their logs are remembered"),
     text("serve", "queue", None, "engine serve: URL of an SQS queue that tells of objects that pipeline.trigger waits for"),
+    url("mail", "url", "the server that e-mails go by: smtp://user@host:587 (STARTTLS) or smtps://user@host:465"),
+    secret("mail", "password", "of the user in mail.url"),
+    text("mail", "from", None, "whom e-mails are from, as in 'Engine <engine@example.com>'; by default the user in mail.url"),
     text("s3", "endpoint", None, "URL of an S3-compatible server; AWS when not set"),
     text("s3", "region", None, "region; by default AWS_REGION"),
     sized(
@@ -201,5 +205,6 @@ pub const KEYS: &[Key] = &[
     secret("s3", "secret_access_key", "by default AWS_SECRET_ACCESS_KEY"),
     secret("s3", "session_token", "by default AWS_SESSION_TOKEN"),
     text("sqs", "endpoint", None, "where queues of notifications are asked; by default where their URLs say"),
+    text("secrets", "endpoint", None, "where ${secret:aws:name#key} is asked for; AWS Secrets Manager when not set"),
     text("glue", "endpoint", None, "URL that `engine catalog export glue` writes to; AWS's own when not set"),
 ];

@@ -5,21 +5,29 @@
 mod file;
 mod interpolate;
 mod keys;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+use connectors::aws::secrets::SecretsManager;
 use connectors::options::{nearest, parse_bytes, parse_duration};
 use connectors::secrets::without_secrets;
+use connectors::stores::S3Config;
 
 pub use interpolate::{RUN_TIME, interpolate};
 pub use keys::{KEYS, Key};
+pub use secrets::Secrets;
 
 /// What the environment variables of settings begin with.
 const PREFIX: &str = "ENGINE_";
 /// Schemes of places for tables.
 const PLACES: [&str; 3] = ["file", "s3", "s3a"];
+
+/// Sections that are needed to ask for secrets.
+const ASKING: [&str; 3] = ["s3", "secrets", "sqs"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +64,8 @@ pub struct Setting {
     pub value: Option<String>,
     /// Who set it.
     pub origin: Origin,
+    /// The text that refers to a secret, which may change.
+    secret: Option<String>,
 }
 
 impl std::fmt::Debug for Setting {
@@ -69,11 +79,24 @@ impl Setting {
     pub fn shown(&self) -> String {
         match &self.value {
             None => "(not set)".to_owned(),
-            Some(_) if self.key.secret => "********".to_owned(),
+            Some(_) if self.key.secret || self.secret.is_some() => "********".to_owned(),
             Some(value) if self.key.kind == keys::Kind::Url => masked(value),
             Some(value) if self.key.kind == keys::Kind::State && value.contains("://") => masked(value),
             Some(value) => without_secrets(value),
         }
+    }
+
+    /// What stands in the file.
+    fn in_file(&self) -> &str {
+        self.value.as_deref().filter(|_| matches!(self.origin, Origin::File { .. })).unwrap_or_default()
+    }
+
+    /// Resolves the `${...}` of a value of the file.
+    fn resolve(&mut self, text: &str, environment: &BTreeMap<String, String>, secrets: &Secrets) -> Result<()> {
+        let resolved = interpolate(text, environment, secrets);
+        self.value = Some(resolved.with_context(|| format!("{}: {}", self.origin, self.key.path()))?);
+        self.secret = interpolate::has_secret(text).then(|| text.to_owned());
+        Ok(())
     }
 }
 
@@ -98,7 +121,10 @@ fn masked(url: &str) -> String {
 
 /// The settings in force.
 #[derive(Debug, Clone)]
-pub struct Settings(Vec<Setting>);
+pub struct Settings {
+    all: Vec<Setting>,
+    secrets: Arc<Secrets>,
+}
 
 impl Settings {
     /// Reads `engine.toml` (`path`, or the one in the working directory if there is one) and the environment.
@@ -107,30 +133,88 @@ impl Settings {
     /// An unknown key or section, a value of the wrong kind, an unresolvable `${...}`: each with file and line.
     pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Self> {
         let from_file = match path {
-            Some(path) => file::read(path, environment)?,
-            None if Path::new("engine.toml").exists() => file::read(Path::new("engine.toml"), environment)?,
+            Some(path) => file::read(path)?,
+            None if Path::new("engine.toml").exists() => file::read(Path::new("engine.toml"))?,
             None => BTreeMap::new(),
         };
-        let settings: Vec<Setting> = KEYS.iter().map(|key| effective(key, &from_file, environment)).collect();
-        for setting in &settings {
+        Self::of(&from_file, environment)
+    }
+
+    fn of(from_file: &BTreeMap<String, (String, Origin)>, environment: &BTreeMap<String, String>) -> Result<Self> {
+        let all: Vec<Setting> = KEYS.iter().map(|key| effective(key, from_file, environment)).collect();
+        // Whom to ask for secrets is in settings too.
+        let is_late = |setting: &Setting| !ASKING.contains(&setting.key.section) && interpolate::is_in_aws(setting.in_file());
+        let (late, early): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|index| is_late(&all[*index]));
+        let mut settings = Self { all, secrets: Arc::default() };
+        settings.resolve(&early, environment)?;
+        let endpoint = settings.text("secrets.endpoint").map(str::to_owned);
+        settings.secrets = Arc::new(Secrets::new(SecretsManager::new(settings.s3(), endpoint)));
+        settings.resolve(&late, environment)?;
+        Ok(settings)
+    }
+
+    fn resolve(&mut self, which: &[usize], environment: &BTreeMap<String, String>) -> Result<()> {
+        for index in which {
+            let setting = &mut self.all[*index];
+            if matches!(setting.origin, Origin::File { .. }) {
+                let text = setting.in_file().to_owned();
+                setting.resolve(&text, environment, &self.secrets)?;
+            }
             check(setting)?;
         }
-        Ok(Self(settings))
+        Ok(())
+    }
+
+    /// The same settings, with the secrets that they refer to as these are now; `None` when they refer to none.
+    ///
+    /// # Errors
+    /// When one cannot be read any more.
+    pub fn renewed(&self, environment: &BTreeMap<String, String>) -> Result<Option<Self>> {
+        if self.all.iter().all(|setting| setting.secret.is_none()) {
+            return Ok(None);
+        }
+        let mut renewed = self.clone();
+        for setting in &mut renewed.all {
+            if let Some(text) = setting.secret.clone() {
+                setting.resolve(&text, environment, &self.secrets)?;
+                check(setting)?;
+            }
+        }
+        Ok(Some(renewed))
+    }
+
+    /// Where `${secret:...}` is looked up.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// `[s3]`, and where queues are asked.
+    pub fn s3(&self) -> S3Config {
+        let text = |name: &str| self.text(&format!("s3.{name}")).map(str::to_owned);
+        S3Config {
+            endpoint: text("endpoint"),
+            region: text("region"),
+            path_style: text("path_style").and_then(|flag| flag.parse().ok()),
+            access_key_id: text("access_key_id"),
+            secret_access_key: text("secret_access_key"),
+            session_token: text("session_token"),
+            queue_endpoint: self.text("sqs.endpoint").map(str::to_owned),
+        }
     }
 
     /// All of them, in the order of their declaration.
     pub fn all(&self) -> &[Setting] {
-        &self.0
+        &self.all
     }
 
     /// The value of `path` (`"lake.url"`).
     pub fn text(&self, path: &str) -> Option<&str> {
-        self.0.iter().find(|setting| setting.key.path() == path).and_then(|setting| setting.value.as_deref())
+        self.all.iter().find(|setting| setting.key.path() == path).and_then(|setting| setting.value.as_deref())
     }
 
     /// Whether nobody has set `path`.
     pub fn is_default(&self, path: &str) -> bool {
-        self.0.iter().any(|setting| setting.key.path() == path && setting.origin == Origin::Default)
+        self.all.iter().any(|setting| setting.key.path() == path && setting.origin == Origin::Default)
     }
 
     /// The value of a key that has a default.
@@ -168,12 +252,12 @@ fn effective(
 ) -> Setting {
     for name in key.environment() {
         if let Some(value) = environment.get(&name).filter(|value| !value.is_empty()) {
-            return Setting { key, value: Some(value.clone()), origin: Origin::Environment(name) };
+            return Setting { key, value: Some(value.clone()), origin: Origin::Environment(name), secret: None };
         }
     }
     match from_file.get(&key.path()) {
-        Some((value, origin)) => Setting { key, value: Some(value.clone()), origin: origin.clone() },
-        None => Setting { key, value: key.default.map(str::to_owned), origin: Origin::Default },
+        Some((value, origin)) => Setting { key, value: Some(value.clone()), origin: origin.clone(), secret: None },
+        None => Setting { key, value: key.default.map(str::to_owned), origin: Origin::Default, secret: None },
     }
 }
 
@@ -269,6 +353,48 @@ mod tests {
             assert_eq!(masked(url), shown);
         }
     }
+
+    fn settings(text: &str, environment: &BTreeMap<String, String>) -> Result<Settings> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("engine.toml");
+        std::fs::write(&path, text)?;
+        Settings::load(Some(&path), environment)
+    }
+
+    #[test]
+    fn variables_are_resolved_and_missing_ones_named() {
+        let environment = BTreeMap::from([("BUCKET".to_owned(), "b".to_owned())]);
+        let found = settings("[lake]\nurl = 's3://${BUCKET}/x'\n", &environment).unwrap();
+        assert_eq!(found.text("lake.url"), Some("s3://b/x"));
+        let error = format!("{:#}", settings("[lake]\nurl = '${NOWHERE}'\n", &environment).unwrap_err());
+        assert!(
+            error.ends_with(
+                "engine.toml:2: lake.url: environment variable NOWHERE is not set; set it, or give a default with ${NOWHERE:-...}"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_secret_that_has_changed_is_picked_up_and_shown_nowhere() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "hush").unwrap();
+        let text = format!("[lake]\nurl = '/data/${{secret:file:{}}}'\n", file.path().display());
+        let environment = BTreeMap::new();
+        let before = settings(&text, &environment).unwrap();
+        std::fs::write(file.path(), "hush again\n").unwrap();
+        let after = before.renewed(&environment).unwrap().unwrap();
+        assert_eq!((before.text("lake.url"), after.text("lake.url")), (Some("/data/hush"), Some("/data/hush again")));
+        assert!(!format!("{after:?}").contains("hush"), "{after:?}");
+        assert!(settings("", &environment).unwrap().renewed(&environment).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_needed_to_ask_for_a_secret_cannot_be_one() {
+        let error = settings("[s3]\nregion = '${secret:aws:x}'\n", &BTreeMap::new()).unwrap_err();
+        assert!(format!("{error:#}").contains("cannot be a setting of [s3] or [secrets]"), "{error:#}");
+    }
+
     #[test]
     fn variables_that_read_like_settings_and_are_none_are_told_with_the_nearest_setting() {
         let names = [

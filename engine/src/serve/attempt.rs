@@ -16,7 +16,6 @@ use crate::cause::one_line;
 use crate::epoch::lease::HeldLease;
 use crate::memory;
 use crate::run::{self, Observer, RunOptions};
-use crate::session::Session;
 use crate::sql::Pipeline;
 use crate::state::{Ending, Lease, Purpose, RunEnding};
 
@@ -69,8 +68,8 @@ pub(super) async fn attempt(shared: &Arc<Shared>, entry: &Entry, start: &Start) 
             cancel: cancel.clone(),
         },
     );
-    let session = shared.session.dated(purpose.date.unwrap_or_else(|| clock.now()), good.policy.zone);
-    let work = Box::pin(work(shared, &session, entry, &lease, &observer));
+    let date = purpose.date.unwrap_or_else(|| clock.now());
+    let work = Box::pin(work(shared, date, entry, &lease, &observer));
     let timeout = async {
         match good.policy.timeout {
             Some(timeout) => clock.sleep(timeout).await,
@@ -106,8 +105,10 @@ pub(super) async fn attempt(shared: &Arc<Shared>, entry: &Entry, start: &Start) 
 }
 
 /// The run itself.
-async fn work(shared: &Shared, session: &Session, entry: &Entry, lease: &Lease, observer: &Observer) -> Result<()> {
+async fn work(shared: &Shared, date: DateTime<Utc>, entry: &Entry, lease: &Lease, observer: &Observer) -> Result<()> {
     let good = entry.good.as_ref().context("a file without a good version")?;
+    let session = shared.session.clone();
+    let session = &tokio::task::spawn_blocking(move || session.renewed()).await??.dated(date, good.policy.zone);
     let parsed = Pipeline::parse(&entry.path, good.text.clone(), session).await;
     let mut pipeline = parsed.map_err(|errors| {
         let place = entry.path.display().to_string();

@@ -6,6 +6,7 @@ use connectors::reddit::replay_notice;
 
 use super::files::Stamp;
 use super::graph::Graph;
+use super::notice::Target;
 use super::policy::Policy;
 use super::view::FileError;
 use crate::session::Session;
@@ -115,6 +116,11 @@ impl Good {
             let diagnostics = mistakes.into_iter().map(|mistake| Diagnostic::new(mistake.message, None));
             diagnostics.map(|error| file_error(&error, &place, &text)).collect::<Vec<_>>()
         })?;
+        if policy.on_failure.iter().chain(&policy.on_success).any(Target::is_mail) && session.settings.text("mail.url").is_none()
+        {
+            let message = "somebody is to be told by e-mail; set [mail] url, as in 'smtp://user@mail.example.com:587'";
+            return Err(vec![file_error(&Diagnostic::new(message, None), &place, &text)]);
+        }
         let reads_reddit = pipeline.tables.values().any(|table| table.spec.connector == "REDDIT");
         let notice = reads_reddit.then(|| replay_notice(&session.context.reddit)).flatten();
         Ok(Self { policy, graph: Graph::of(&pipeline), notice, text })

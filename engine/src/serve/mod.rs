@@ -15,6 +15,7 @@ mod entry;
 pub mod files;
 pub mod graph;
 mod log;
+mod mail;
 pub mod notice;
 mod notices;
 pub mod policy;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use tokio::task::JoinSet;
 
 use super::entry::Entry;
-use super::notice::{Target, notice};
+use super::notice::Target;
 use super::shared::Shared;
 use crate::cause::one_line;
 use crate::state::{Page, RunRecord, RunStatus};
@@ -53,11 +53,13 @@ async fn told(shared: &Shared, entry: &Entry) -> Result<()> {
         cursors.into_iter().find(|cursor| cursor.pipeline == entry.name && cursor.name == TOLD).map(|cursor| cursor.value);
     // Of a pipeline that has just been given somebody to tell, its last run is told.
     let last_told = cursor.as_ref().and_then(|text| text.parse().ok()).or_else(|| Some(runs.last()?.run - 1));
+    let session = shared.session.clone();
+    let session = tokio::task::spawn_blocking(move || session.renewed()).await??;
     let client = reqwest::Client::builder().user_agent(concat!("engine/", env!("CARGO_PKG_VERSION"))).build()?;
     let mut from = cursor;
     for run in runs.iter().filter(|run| Some(run.run) > last_told) {
         for target in targets(run, &policy.on_failure, &policy.on_success) {
-            match target.tell(&notice(run), &shared.session, &client).await {
+            match target.tell(run, &session, &client).await {
                 Ok(()) => tracing::info!(pipeline = entry.name, run = run.run, %target, "told"),
                 Err(error) => {
                     tracing::error!(pipeline = entry.name, run = run.run, error = one_line(&error), "a notice was lost")

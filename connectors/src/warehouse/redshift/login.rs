@@ -11,11 +11,11 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use crate::aws::service::{Answer, Service as Aws};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::postgres::ConnectionConfig;
 use crate::stores::Stores;
-use crate::warehouse::redshift::aws::{self, Answer};
 
 /// How long credentials are asked for, in seconds: the default of both services.
 const DURATION_SECONDS: u32 = 900;
@@ -40,7 +40,7 @@ struct Login {
 #[derive(Debug)]
 pub(crate) struct Issuer {
     service: Service,
-    aws: aws::Service,
+    aws: Aws,
     user: String,
     database: String,
     clock: Arc<dyn Clock>,
@@ -74,7 +74,7 @@ impl Issuer {
         };
         Ok(Some(Self {
             service,
-            aws: aws::Service::new(name, region, endpoint, stores, clock)?,
+            aws: Aws::new(name, region, endpoint, stores, clock)?,
             user: connection.user.clone(),
             database: connection.database.clone(),
             clock: Arc::clone(clock),

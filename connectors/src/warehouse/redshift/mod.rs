@@ -11,7 +11,6 @@
 //! whose rules have their sources beside them.
 
 mod audit;
-mod aws;
 mod catalog;
 mod check;
 mod columns;

@@ -20,7 +20,7 @@ use crate::{Error, Result, python, s3, target_directory};
 pub use queue::Queue;
 
 /// What moto's environment holds.
-pub const PACKAGES: &[&str] = &["moto[server,s3,sqs,sns,events,glue]==5.2.5"];
+pub const PACKAGES: &[&str] = &["moto[server,s3,sqs,sns,events,glue,secretsmanager]==5.2.5"];
 
 /// How long the server may take to start: it imports much of Python on a cold disk.
 const START_LIMIT: Duration = Duration::from_secs(60);

@@ -1,6 +1,10 @@
 //! What is told of places never says how one signs in to them.
 
+use testkit::moto::Moto;
+
 use super::bench::Bench;
+use crate::checks::skipped;
+use crate::lab::block_on;
 
 #[test]
 fn users_passwords_and_tokens_of_addresses_are_not_shown() {
@@ -43,5 +47,51 @@ fn what_cannot_be_listed_cannot_be_crawled() {
     ] {
         let refused = bench.engine(&["crawl", location]);
         assert!(refused.code == 1 && refused.stderr.contains(expected), "{refused:?}");
+    }
+}
+
+#[test]
+fn secrets_of_aws_secrets_manager_are_used_and_not_shown() {
+    let Ok(moto) = block_on(Moto::start()).inspect_err(|error| skipped("moto", error)) else { return };
+    let ask = |action: &str, request: serde_json::Value| {
+        block_on(moto.json("secretsmanager", action, &request.to_string())).unwrap();
+    };
+    let mut bench = Bench::new();
+    bench.secret("very-secret").secret("h1dden");
+    for (name, value) in [
+        ("ENGINE_SECRETS_ENDPOINT", moto.endpoint()),
+        ("ENGINE_S3_REGION", "us-east-1".to_owned()),
+        ("ENGINE_S3_ACCESS_KEY_ID", "testing".to_owned()),
+        ("ENGINE_S3_SECRET_ACCESS_KEY", "very-secret-testing".to_owned()),
+    ] {
+        bench.set(name, value);
+    }
+    for (folder, row) in [("h1dden-a", "1"), ("h1dden-b", "2")] {
+        bench.write(&format!("{folder}/x.csv"), format!("id\n{row}\n"));
+    }
+    ask("CreateSecret", serde_json::json!({ "Name": "prod/in", "SecretString": r#"{"place":"h1dden-a","port":1}"# }));
+    bench.write("engine.toml", "[reddit]\nuser_agent = '${secret:aws:prod/in#place}'\n");
+    let config = bench.good(&["config"]);
+    assert!(config.lines().any(|line| line.contains("user_agent") && line.contains("********")), "{config}");
+    let pipeline = |secret: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE s (id BIGINT) STORED AS CSV LOCATION '${{secret:aws:{secret}}}/x.csv';\n\
+             CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://t';\nINSERT INTO t SELECT id FROM s;\n"
+        )
+    };
+    bench.write("p.sql", pipeline("prod/in#place"));
+    bench.good(&["run", "p.sql"]);
+    ask("UpdateSecret", serde_json::json!({ "SecretId": "prod/in", "SecretString": r#"{"place":"h1dden-b"}"# }));
+    bench.good(&["run", "p.sql"]);
+    let rows = bench.good(&["shell", "-c", "SELECT id FROM t ORDER BY id", "--format", "csv"]);
+    assert_eq!(rows, "id\n1\n2\n");
+    for (secret, expected) in [
+        ("prod/in#plaice", "the secret 'prod/in' has no key 'plaice'; did you mean 'place'?"),
+        ("prod/out", "AWS Secrets Manager gave no secret 'prod/out'"),
+        ("prod/out", "check its name, [s3] region, or give its ARN"),
+    ] {
+        bench.write("p.sql", pipeline(secret));
+        let wrong = bench.engine(&["check", "p.sql"]);
+        assert!(wrong.code == 1 && format!("{}{}", wrong.stdout, wrong.stderr).contains(expected), "{wrong:?}");
     }
 }

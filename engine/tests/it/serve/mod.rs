@@ -1,5 +1,7 @@
 //! `engine serve`: pipelines that come, change and go; what makes them run; what becomes of runs that fail or are killed.
 
+mod mail;
+mod story;
 mod world;
 
 use std::time::Duration;

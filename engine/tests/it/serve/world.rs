@@ -45,6 +45,12 @@ impl World {
         Self { folder, environment }
     }
 
+    /// The same place, with more in the environment.
+    pub(crate) fn and(mut self, settings: &[(&str, &str)]) -> Self {
+        self.environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

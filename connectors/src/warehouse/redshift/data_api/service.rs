@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
+use crate::aws::service::{Answer, Service};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::error::Result;
-use crate::warehouse::redshift::aws::{Answer, Service};
 use crate::warehouse::redshift::data_api::DataUrl;
 use crate::warehouse::redshift::data_api::address::Warehouse;
 use crate::warehouse::redshift::fault::{Fault, Kind};

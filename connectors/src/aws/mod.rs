@@ -1,6 +1,9 @@
 //! What the clients of AWS have in common: the credentials of `[s3]`, as AWS' crates ask for them, and what a request that failed
 //! means to who has to repair it.
 
+pub mod secrets;
+pub(crate) mod service;
+
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
