@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::source::BadRecord;
-use crate::staging::StagedFile;
+use crate::staging::{FileForm, StagedFile};
 
 /// How the rows of a flow meet the rows that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -159,6 +159,11 @@ pub trait Gate: Send + Sync + Debug {
     /// # Errors
     /// When they cannot be looked at.
     fn pass(&self, rows: RecordBatch) -> Result<Passed>;
+
+    /// How the sink wants the files to be encoded that the rows are staged in; `None` where it does not matter.
+    fn form(&self) -> Option<FileForm> {
+        None
+    }
 
     /// The share of the rows of an epoch that may be put aside before the run fails; `None`: the first that is refused fails it.
     fn max_bad_ratio(&self) -> Option<f64>;

@@ -3,21 +3,19 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::ParquetMetaData;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use tokio::io::AsyncWriteExt;
 
 use crate::error::{Error, Result};
 use crate::staging::StagingSizes;
+use crate::staging::form::{FileForm, PAGE_BYTES, longest_note};
 
 /// Parts of one file in flight: one is sent while the next is encoded.
 const PARTS_IN_FLIGHT: usize = 1;
@@ -28,36 +26,8 @@ const PIECE_BYTES: usize = 1 << 20;
 /// What a column's compressor holds once it has compressed a page, until its row group is closed. Parquet's encoder does not count it.
 const COMPRESSOR_BYTES: usize = 512 << 10;
 
-/// Bytes of a page, before compression.
-const PAGE_BYTES: usize = 256 << 10;
-
 /// Rows encoded between two looks at the memory.
 const SLICE_ROWS: usize = 1024;
-
-/// How files are encoded. Pages and dictionaries are smaller than parquet's defaults of 1 MiB: they are buffered raw, once
-/// per column and open file.
-pub(crate) fn writer_properties() -> Result<WriterProperties> {
-    Ok(WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_dictionary_page_size_limit(256 << 10)
-        .set_data_page_size_limit(PAGE_BYTES)
-        // A page is cut at the end of a mini batch only: with 1,024 values of 2 KB it would hold 2 MB.
-        .set_write_batch_size(128)
-        .set_created_by(concat!("engine version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build())
-}
-
-/// How files are encoded that are read once and soon, from the local disk: what makes a file small costs more time than it saves.
-pub(super) fn temporary_properties() -> WriterProperties {
-    WriterProperties::builder()
-        .set_compression(Compression::LZ4_RAW)
-        .set_dictionary_enabled(false)
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_data_page_size_limit(PAGE_BYTES)
-        .set_write_batch_size(128)
-        .build()
-}
 
 /// What the encoder wrote and the upload has not taken yet.
 #[derive(Debug, Default)]
@@ -101,6 +71,8 @@ pub(crate) struct ParquetFile {
     handed_over: usize,
     rows: u64,
     columns: usize,
+    /// Bytes of the longest text of each column, where the footer is to say them.
+    longest: Option<Vec<usize>>,
     row_group_bytes: usize,
     part_bytes: usize,
 }
@@ -125,30 +97,28 @@ impl ParquetFile {
         store: &Arc<dyn ObjectStore>,
         path: Path,
         schema: &SchemaRef,
-        properties: WriterProperties,
-        sizes: &StagingSizes,
-    ) -> Result<Self> {
-        Self::create_as(store, path, schema, ArrowWriterOptions::new().with_properties(properties), sizes)
-    }
-
-    /// The same where the file has to look otherwise than Arrow's types say.
-    pub(crate) fn create_as(
-        store: &Arc<dyn ObjectStore>,
-        path: Path,
-        schema: &SchemaRef,
-        options: ArrowWriterOptions,
+        form: &FileForm,
         sizes: &StagingSizes,
     ) -> Result<Self> {
         let StagingSizes { row_group_bytes, part_bytes, .. } = *sizes;
-        let encoder = ArrowWriter::try_new_with_options(Pieces::default(), Arc::clone(schema), options)?;
+        let mut encoder = ArrowWriter::try_new_with_options(Pieces::default(), Arc::clone(schema), form.options.clone())?;
         let upload = BufWriter::with_capacity(Arc::clone(store), path.clone(), part_bytes).with_max_concurrency(PARTS_IN_FLIGHT);
         let columns = schema.flattened_fields().len();
-        Ok(Self { path, encoder, upload, handed_over: 0, rows: 0, columns, row_group_bytes, part_bytes })
+        let longest = form.note.is_some().then(|| vec![0; schema.fields().len()]);
+        if let Some((key, value)) = &form.note {
+            encoder.append_key_value_metadata(KeyValue::new((*key).to_owned(), value.clone()));
+        }
+        Ok(Self { path, encoder, upload, handed_over: 0, rows: 0, columns, longest, row_group_bytes, part_bytes })
     }
 
     /// Adds rows, and closes row groups as they get large enough. How rows come in batches makes no difference to the
     /// file but by [`SLICE_ROWS`].
     pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if let Some(longest) = &mut self.longest {
+            for (longest, column) in longest.iter_mut().zip(batch.columns()) {
+                *longest = longest_text(column).max(*longest);
+            }
+        }
         for start in (0..batch.num_rows()).step_by(SLICE_ROWS) {
             let slice = batch.slice(start, SLICE_ROWS.min(batch.num_rows() - start));
             self.encoder.write(&slice)?;
@@ -190,6 +160,9 @@ impl ParquetFile {
 
     /// Completes the file, which is durable and visible then.
     pub(crate) async fn finish(mut self) -> Result<WrittenFile> {
+        if let Some(longest) = &self.longest {
+            self.encoder.append_key_value_metadata(longest_note(longest));
+        }
         let footer = self.encoder.finish()?;
         self.hand_over().await?;
         self.upload.shutdown().await.map_err(upload_error)?;
@@ -214,8 +187,15 @@ impl ParquetFile {
     }
 }
 
+/// Bytes of the longest text of a column; 0 of another type.
+fn longest_text(column: &dyn Array) -> usize {
+    let Some(texts) = column.as_string_opt::<i32>() else { return 0 };
+    let lengths = texts.value_offsets().windows(2).map(|pair| pair[1] - pair[0]);
+    usize::try_from(lengths.max().unwrap_or_default()).unwrap_or_default()
+}
+
 /// `BufWriter` wraps the store's error into an I/O error when it shuts down.
-fn upload_error(error: std::io::Error) -> Error {
+pub(crate) fn upload_error(error: std::io::Error) -> Error {
     match error.downcast::<object_store::Error>() {
         Ok(store) => store.into(),
         Err(io) => io.into(),

@@ -1,12 +1,13 @@
 //! The one writer of staged files: Arrow batches in, Parquet files out, in bounded memory.
 //!
 //! Every sink is fed from files that this writer made; it knows nothing of sinks. `writer` decides which file a row goes
-//! to, `file` is one open Parquet file, `partition` splits rows by folder, `spill` keeps what must wait on local disk, and `write_behind`
+//! to, `file` is one open Parquet file and `form` how it is encoded, `partition` splits rows by folder, `spill` keeps what must wait on local disk, and `write_behind`
 //! lets rows be made while others are written.
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) mod file;
+pub(crate) mod form;
 pub(crate) mod partition;
 mod spill;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 mod write_behind;
 mod writer;
 
+pub use form::FileForm;
 pub use partition::hive_path;
 pub(crate) use partition::{NULL_FOLDER, unescape};
 pub use write_behind::WriteBehind;

@@ -9,10 +9,10 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Result};
-use crate::staging::file::{ParquetFile, temporary_properties, writer_properties};
+use crate::staging::file::ParquetFile;
+use crate::staging::form::FileForm;
 use crate::staging::partition::{PartitionValues, Partitioner, hive_path};
 use crate::staging::spill::Spill;
 use crate::staging::{StagedFile, StagingSizes};
@@ -37,7 +37,7 @@ pub struct StagingWriter {
     sizes: StagingSizes,
     runtime: Arc<RuntimeEnv>,
     partitioner: Partitioner,
-    properties: WriterProperties,
+    form: FileForm,
     reservation: MemoryReservation,
     open: BTreeMap<PartitionValues, ParquetFile>,
     parts: BTreeMap<PartitionValues, u32>,
@@ -61,7 +61,7 @@ impl StagingWriter {
         sizes: StagingSizes,
         runtime: &Arc<RuntimeEnv>,
     ) -> Result<Self> {
-        Self::encoding(writer_properties()?, folder, schema, partition_by, sizes, runtime)
+        Self::formed(FileForm::lasting()?, folder, schema, partition_by, sizes, runtime)
     }
 
     /// For files that stay on the local disk for a short time: quickly encoded, and with small buffers, because several are written at once.
@@ -70,11 +70,15 @@ impl StagingWriter {
     /// As [`Self::new`].
     pub fn temporary(folder: Location, schema: SchemaRef, sizes: StagingSizes, runtime: &Arc<RuntimeEnv>) -> Result<Self> {
         let sizes = StagingSizes { row_group_bytes: 1 << 20, part_bytes: 1 << 20, ..sizes };
-        Self::encoding(temporary_properties(), folder, schema, &[], sizes, runtime)
+        Self::formed(FileForm::temporary(), folder, schema, &[], sizes, runtime)
     }
 
-    fn encoding(
-        properties: WriterProperties,
+    /// For files that another reader wants in a form of its own.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn formed(
+        form: FileForm,
         folder: Location,
         schema: SchemaRef,
         partition_by: &[String],
@@ -83,12 +87,12 @@ impl StagingWriter {
     ) -> Result<Self> {
         Ok(Self {
             partitioner: Partitioner::new(&schema, partition_by)?,
-            properties,
             reservation: MemoryConsumer::new("staging writer").with_can_spill(true).register(&runtime.memory_pool),
             runtime: Arc::clone(runtime),
             folder,
             schema,
-            sizes,
+            sizes: StagingSizes { file_bytes: sizes.file_bytes.min(form.file_bytes), ..sizes },
+            form,
             open: BTreeMap::new(),
             parts: BTreeMap::new(),
             waiting: BTreeSet::new(),
@@ -199,7 +203,7 @@ impl StagingWriter {
         *part += 1;
         let path = Path::parse(&path).map_err(|error| Error::data(format!("partition value cannot be a folder: {error}")))?;
         let schema = self.partitioner.file_schema();
-        ParquetFile::create(&self.folder.store, path, schema, self.properties.clone(), &self.sizes)
+        ParquetFile::create(&self.folder.store, path, schema, &self.form, &self.sizes)
     }
 
     async fn close(&mut self, values: &PartitionValues) -> Result<()> {

@@ -14,6 +14,7 @@ use crate::on_error::{MAX_BAD_RATIO, OnError, shown};
 use crate::options::Options;
 use crate::sink::{Gate, Passed};
 use crate::source::BadRecord;
+use crate::staging::FileForm;
 
 /// A value that does not fit.
 #[derive(Debug)]
@@ -37,6 +38,11 @@ pub(crate) struct Cut {
 
 /// The columns of one table.
 pub(crate) trait Columns: Send + Sync + std::fmt::Debug {
+    /// How the files are to be encoded, if it matters.
+    fn form(&self) -> Option<FileForm> {
+        None
+    }
+
     /// The values that do not fit.
     ///
     /// # Errors
@@ -133,6 +139,10 @@ impl<C: Columns> ColumnGate<C> {
 type Judged = (Fate, Misfit);
 
 impl<C: Columns> Gate for ColumnGate<C> {
+    fn form(&self) -> Option<FileForm> {
+        self.columns.form()
+    }
+
     fn pass(&self, rows: RecordBatch) -> Result<Passed> {
         let misfits = self.columns.misfits(&rows)?;
         if misfits.is_empty() {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use arrow::array::RecordBatch;
 use connectors::sink::{Gate, Passed};
 use connectors::source::BadRecord;
+use connectors::staging::FileForm;
 use tempfile::TempDir;
 
 use super::Scope;
@@ -44,6 +45,11 @@ pub(super) struct Refused {
 }
 
 impl Guard {
+    /// How the rows are to be staged, if it matters to the sink.
+    pub(super) fn form(&self) -> Option<FileForm> {
+        self.gate.form()
+    }
+
     /// # Errors
     /// When the local disk does not play along.
     pub(super) fn new(scope: Scope<'_>, flow: &Flow, gate: Arc<dyn Gate>) -> Result<Self> {

@@ -269,7 +269,11 @@ async fn write(
     let mut rows = execute_stream(physical, state.task_ctx()).map_err(connectors::Error::from)?;
     let context = &scope.session.context;
     let schema = &sink_plan.schema;
-    let writer = StagingWriter::new(place, Arc::clone(schema), &sink_plan.partition_by, context.sizes, &context.runtime)?;
+    let (columns, folders, sizes) = (Arc::clone(schema), &sink_plan.partition_by, context.sizes);
+    let writer = match watches.guard.as_ref().and_then(Guard::form) {
+        Some(form) => StagingWriter::formed(form, place, columns, folders, sizes, &context.runtime)?,
+        None => StagingWriter::new(place, columns, folders, sizes, &context.runtime)?,
+    };
     let mut writer = WriteBehind::new(writer);
     while let Some(batch) = rows.try_next().await.map_err(connectors::Error::from)? {
         // Nullability is the sink's to say; the columns and their types are the same.

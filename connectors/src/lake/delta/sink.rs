@@ -29,8 +29,8 @@ use crate::options::Options;
 use crate::parquet_object::ObjectReader;
 use crate::registry::Connector;
 use crate::sink::{Audit, Batch, BatchId, Receipt, Sink, SinkPlan, WriteMode};
+use crate::staging::FileForm;
 use crate::staging::StagingSizes;
-use crate::staging::file::writer_properties;
 use crate::stores::Location;
 
 /// A Delta table that is written.
@@ -177,16 +177,9 @@ impl DeltaSink {
             None => self.keys(batch).await?,
         };
         let stem = batch.id.file_stem();
-        let properties = writer_properties()?;
-        let upsert = Upsert {
-            log: &self.log,
-            table: &self.table,
-            stem: &stem,
-            keys: &keys,
-            columns,
-            properties: &properties,
-            sizes: self.sizes,
-        };
+        let form = FileForm::lasting()?;
+        let upsert =
+            Upsert { log: &self.log, table: &self.table, stem: &stem, keys: &keys, columns, form: &form, sizes: self.sizes };
         let mut written = Vec::new();
         let actions = upsert.run(snapshot, &mut written).await;
         work.written.extend(written);

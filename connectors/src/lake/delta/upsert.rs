@@ -6,7 +6,6 @@
 use futures::TryStreamExt;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
 
 use arrow::datatypes::SchemaRef;
@@ -17,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::lake::delta::keys::KeySet;
 use crate::lake::delta::reader::{DataFile, KeyReader, partition_scalar};
 use crate::lake::delta::stats;
-use crate::staging::StagingSizes;
 use crate::staging::file::{ParquetFile, WrittenFile};
+use crate::staging::{FileForm, StagingSizes};
 
 /// One upsert against one snapshot.
 #[derive(Debug)]
@@ -29,7 +28,7 @@ pub(crate) struct Upsert<'a> {
     pub(crate) keys: &'a KeySet,
     /// Columns of the table, partition columns among them.
     pub(crate) columns: &'a SchemaRef,
-    pub(crate) properties: &'a WriterProperties,
+    pub(crate) form: &'a FileForm,
     pub(crate) sizes: StagingSizes,
 }
 
@@ -118,7 +117,7 @@ impl Upsert<'_> {
         // Row groups are cut by their own size alone, not by what the pool has left: two processes that try the same batch
         // write the same bytes under the same name, and either's commit describes both.
         let schema = reader.file_schema();
-        let mut file = ParquetFile::create(&old.store, path, schema, self.properties.clone(), &self.sizes)?;
+        let mut file = ParquetFile::create(&old.store, path, schema, self.form, &self.sizes)?;
         let mut batches = reader.remaining(selection(hits, rows)?)?;
         loop {
             let step = match batches.try_next().await {

@@ -3,6 +3,7 @@
 use arrow::array::RecordBatch;
 
 use crate::error::Result;
+use crate::staging::FileForm;
 use crate::warehouse::gate::{Columns, Misfit};
 use crate::warehouse::redshift::check::Checker;
 use crate::warehouse::redshift::columns::LoadColumn;
@@ -15,9 +16,15 @@ pub(crate) struct GateColumns {
     pub(crate) columns: Vec<LoadColumn>,
     /// As the table calls them.
     pub(crate) key: Vec<String>,
+    /// That of files that COPY reads as they are.
+    pub(crate) form: Option<FileForm>,
 }
 
 impl Columns for GateColumns {
+    fn form(&self) -> Option<FileForm> {
+        self.form.clone()
+    }
+
     fn misfits(&self, rows: &RecordBatch) -> Result<Vec<Misfit>> {
         let mut checker = Checker::new(self.table.clone(), &self.columns, &self.key, TooLong::Fail);
         Ok(checker.examine(rows)?.1)

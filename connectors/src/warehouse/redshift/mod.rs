@@ -15,6 +15,7 @@ mod catalog;
 mod check;
 mod columns;
 mod config;
+mod copied;
 mod data_api;
 mod ddl;
 mod drift;

@@ -11,17 +11,20 @@ use arrow::datatypes::{DataType, Schema};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType};
+use parquet::file::properties::EnabledStatistics;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use crate::error::Result;
-use crate::staging::file::writer_properties;
+use crate::staging::form::lasting_properties;
 
 /// How files with columns of `schema` are written.
 ///
 /// # Errors
 /// When a type has no counterpart in Parquet, which would be a bug of the plan.
 pub(crate) fn writer_options(schema: &Schema) -> Result<ArrowWriterOptions> {
-    let properties = writer_properties()?.into_builder().set_compression(Compression::SNAPPY).build();
+    // COPY reads everything: what would let it pass over a page is not worth its while.
+    let properties = lasting_properties()?.into_builder().set_compression(Compression::SNAPPY);
+    let properties = properties.set_statistics_enabled(EnabledStatistics::None).build();
     Ok(ArrowWriterOptions::new()
         .with_properties(properties)
         .with_skip_arrow_metadata(true)

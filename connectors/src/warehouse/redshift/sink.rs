@@ -23,6 +23,7 @@ use crate::warehouse::redshift::catalog::{self, TableColumn};
 use crate::warehouse::redshift::check::Checker;
 use crate::warehouse::redshift::columns::{LoadColumn, load_columns};
 use crate::warehouse::redshift::config::RedshiftConfig;
+use crate::warehouse::redshift::copied::copied_form;
 use crate::warehouse::redshift::fault::Fault;
 use crate::warehouse::redshift::fit::Fit;
 use crate::warehouse::redshift::gate::GateColumns;
@@ -190,8 +191,13 @@ impl RedshiftSink {
             Upload { manifest: String::new(), rows: 0, bytes: 0, longest: vec![0; columns.len()] }
         } else {
             let key = table_key(&batch.key, columns);
-            let mut checker = Checker::new(self.name().to_string(), columns, &key, self.declared.options.too_long);
-            area.upload(batch, &self.lake, &mut checker, slices(session).await, self.sizes, &self.runtime).await?
+            match area.copy(batch, &self.lake, columns, &key, self.sizes, &self.runtime).await? {
+                Some(upload) => upload,
+                None => {
+                    let mut checker = Checker::new(self.name().to_string(), columns, &key, self.declared.options.too_long);
+                    area.upload(batch, &self.lake, &mut checker, slices(session).await, self.sizes, &self.runtime).await?
+                }
+            }
         };
         *uploaded = Some((file_types(columns), upload.clone()));
         Ok(upload)
@@ -232,10 +238,13 @@ impl Sink for RedshiftSink {
     async fn gate(&self, plan: &SinkPlan) -> Result<Option<Arc<dyn Gate>>> {
         let session = self.config.session().await?;
         let existing = self.columns(&session).await.map_err(|problem| problem.into_error(self.name()))?;
-        let columns = load_columns(self.name(), &plan.schema, existing.as_deref(), None)?;
+        // Only upserts have a key, and rows that say that they are deleted.
+        let mode = if plan.key.is_empty() { WriteMode::Append } else { WriteMode::Upsert };
+        let columns = load_columns(self.name(), &plan.schema, existing.as_deref(), self.declared.marker(mode))?;
         let key = table_key(&plan.key, &columns);
         let table = self.name().to_string();
-        let columns = GateColumns { table, columns, key };
+        let form = copied_form(&plan.schema, &columns, &key)?;
+        let columns = GateColumns { table, columns, key, form };
         Ok(Some(Arc::new(ColumnGate { columns, handling: self.declared.options.handling })))
     }
 

@@ -1,8 +1,8 @@
-//! From the files that the engine staged to those that COPY reads: rows are checked and written anew, in the types of the table and
-//! as Parquet that Redshift reads, then the manifest is.
+//! From staged files that COPY cannot read as they are to those that it does: rows are checked and written anew, in the types of the
+//! table and as Parquet that Redshift reads, then the manifest is.
 //!
-//! The staged files know no sink, and types of the target may be known only when the batch is committed; a second writing is what
-//! that costs. It streams: what is held is one batch of rows and one open file.
+//! Mostly this is not needed, and [`super::copied`] does: columns that COPY cannot fill, or a table that is another than when the rows
+//! were staged, are why it is. It streams: what is held is one batch of rows and one open file.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,8 +20,8 @@ use crate::error::Result;
 use crate::lake::files::staged_path;
 use crate::parquet_object::ObjectReader;
 use crate::sink::{Batch, BatchId};
-use crate::staging::StagingSizes;
 use crate::staging::file::ParquetFile;
+use crate::staging::{FileForm, StagingSizes};
 use crate::stores::Location;
 use crate::warehouse::redshift::check::Checker;
 use crate::warehouse::redshift::manifest::Manifest;
@@ -40,7 +40,7 @@ const SLICE_BYTES: u64 = 4 << 20;
 
 /// Where the files of one table and writer wait for COPY.
 #[derive(Debug)]
-pub(crate) struct StagingArea(Location);
+pub(crate) struct StagingArea(pub(super) Location);
 
 /// What was uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl StagingArea {
         Self(staging.join(&plain(&table.to_string())).join(&plain(&writer)))
     }
 
-    fn epoch(&self, epoch: u64) -> Location {
+    pub(super) fn epoch(&self, epoch: u64) -> Location {
         self.0.join(&format!("{epoch:08}"))
     }
 
@@ -109,7 +109,7 @@ impl StagingArea {
             return Err(error);
         }
         let (manifest, bytes) = parts.finish().await?;
-        tracing::info!(rows, bytes, seconds = started.elapsed().as_secs_f64(), manifest, "uploaded");
+        tracing::info!(rows, bytes, seconds = started.elapsed().as_secs_f64(), manifest, anew = true, "uploaded");
         Ok(Upload { manifest, rows, bytes, longest: checker.longest().to_vec() })
     }
 }
@@ -184,7 +184,8 @@ impl Parts {
 
     fn create(&self) -> Result<ParquetFile> {
         let place = self.folder.join(&format!("part-{:05}.parquet", self.done.len()));
-        ParquetFile::create_as(&place.store, place.path, &self.schema, writer_options(&self.schema)?, &self.sizes)
+        let form = FileForm::of(writer_options(&self.schema)?);
+        ParquetFile::create(&place.store, place.path, &self.schema, &form, &self.sizes)
     }
 
     async fn close(&mut self) -> Result<()> {
@@ -205,16 +206,20 @@ impl Parts {
     /// Writes the manifest, last; its URL, and the bytes of all files.
     async fn finish(mut self) -> Result<(String, u64)> {
         self.close().await?;
-        let bytes = self.done.iter().map(|(_, bytes)| bytes).sum();
-        let manifest = Manifest::new(std::mem::take(&mut self.done)).to_json()?;
-        let place = self.folder.join("manifest.json");
-        place.store.put(&place.path, manifest.into()).await?;
-        Ok((object_url(&self.folder, &place.path), bytes))
+        write_manifest(&self.folder, "manifest", std::mem::take(&mut self.done)).await
     }
 }
 
+/// Writes the manifest `name` of `files`, their URLs and bytes, which are there; its URL, and the bytes of all of them.
+pub(super) async fn write_manifest(folder: &Location, name: &str, files: Vec<(String, u64)>) -> Result<(String, u64)> {
+    let bytes = files.iter().map(|(_, bytes)| bytes).sum();
+    let place = folder.join(&format!("{name}.json"));
+    place.store.put(&place.path, Manifest::new(files).to_json()?.into()).await?;
+    Ok((object_url(folder, &place.path), bytes))
+}
+
 /// `s3://bucket/key`, the key as it is.
-fn object_url(near: &Location, path: &Path) -> String {
+pub(super) fn object_url(near: &Location, path: &Path) -> String {
     format!("s3://{}/{path}", near.url.host_str().unwrap_or_default())
 }
 

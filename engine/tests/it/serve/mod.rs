@@ -1,5 +1,6 @@
 //! `engine serve`: pipelines that come, change and go; what makes them run; what becomes of runs that fail or are killed.
 
+mod kills;
 mod mail;
 mod story;
 mod world;
@@ -130,28 +131,6 @@ fn commits_and_runs_of_others_trigger_runs() {
     world.wait("the third has run", || world.statuses("third") == ["done"]);
     assert_eq!(world.runs("third")[0]["reason"], "after second");
     drop(serving);
-}
-
-#[test]
-fn a_killed_server_leaves_nothing_undone_and_nothing_doubled() {
-    let world = World::new();
-    world.put("queries/a.sql", &appending("a", "SET pipeline.trigger = 'in/*.json';"));
-    let mut expected = Vec::new();
-    for number in 0..6 {
-        let serving = world.serve();
-        let name = format!("{}", 10 + number);
-        world.put(&format!("in/{name}.json"), &format!("{{\"id\":{name}}}\n"));
-        expected.push(name);
-        // At another moment each time: before the file is seen, while it is read, when it is in.
-        std::thread::sleep(Duration::from_millis(200 * number));
-        serving.signal("-KILL");
-        assert_eq!(serving.end(), None);
-    }
-    let serving = world.serve();
-    world.wait("everything is in once", || ids(&world, "a") == expected);
-    serving.signal("-TERM");
-    assert_eq!(serving.end(), Some(0));
-    assert!(world.engine(&["verify", "a"]).status.success());
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn file(rows: &[(&str, u32)]) -> String {
 /// The body of what the API answers.
 fn get(world: &World, path: &str) -> Value {
     let log = world.log();
-    let address = log.rsplit("http://").next().unwrap();
+    let address = log.split("pages and API at http://").nth(1).unwrap();
     let address: String = address.chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect();
     let mut stream = TcpStream::connect(&address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\naccept: application/json\r\nconnection: close\r\n\r\n").unwrap();

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Schema, SchemaRef};
 use object_store::ObjectStoreExt;
 use redshift_sim::{Fault, FaultKind, Isolation, RedshiftSim, S3Options, SimOptions};
-use testkit::s3::{BUCKET, S3Server};
+use testkit::s3::{BUCKET, Operation, S3Server};
 use tokio::sync::oneshot::Receiver;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::lake::testing::local_lake;
 use crate::registry::Connector;
 use crate::sink::{Batch, BatchId, Receipt, Sink, SinkPlan, WriteMode};
+use crate::staging::StagingWriter;
 use crate::stores::{S3Config, Stores};
 use crate::testing::stage;
 use crate::warehouse::redshift::config::RedshiftConfig;
@@ -157,6 +158,11 @@ impl Cluster {
         self.s3.object_keys(BUCKET).into_iter().filter(|key| key.starts_with(STAGING)).collect()
     }
 
+    /// Requests so far that put a file whose key has `part` in it where COPY finds it.
+    pub(crate) fn uploads(&self, part: &str) -> usize {
+        self.s3.requests().count(Operation::PutObject, part)
+    }
+
     pub(crate) async fn put(&self, key: &str) {
         let place = self.context.locate(&format!("s3://{BUCKET}/{key}")).unwrap();
         place.store.put(&place.path, "left behind".into()).await.unwrap();
@@ -232,7 +238,7 @@ pub(crate) async fn plan(cluster: &Cluster, table: &TableSpec, schema: &SchemaRe
     sink(cluster, table).await.plan(schema, mode).await
 }
 
-/// Plans and stages, as the engine does.
+/// Plans and stages.
 pub(crate) async fn batch(
     cluster: &Cluster,
     table: &TableSpec,
@@ -240,18 +246,43 @@ pub(crate) async fn batch(
     mode: WriteMode,
     rows: &RecordBatch,
 ) -> Result<Batch> {
+    let (plan, staged) = planned(cluster, table, mode, rows).await?;
+    let (folder, schema) = (format!("{}-{epoch}", table.name), staged.schema());
+    let batches = if staged.num_rows() == 0 { vec![] } else { vec![staged] };
+    let files = stage(&cluster.context, &folder, &schema, &[], batches).await?;
+    Ok(Batch { id: id(table, epoch), mode, schema, partition_by: vec![], key: plan.key, files })
+}
+
+/// Plans, has the gate look at the rows, and stages them as it wants them, as the engine does.
+pub(crate) async fn gated(
+    cluster: &Cluster,
+    table: &TableSpec,
+    epoch: u64,
+    mode: WriteMode,
+    rows: &RecordBatch,
+) -> Result<Batch> {
+    let (plan, staged) = planned(cluster, table, mode, rows).await?;
+    let gate = sink(cluster, table).await.gate(&plan).await?.unwrap();
+    let (context, schema) = (&cluster.context, staged.schema());
+    let folder = context.stores.lake()?.join("_staging").join(&format!("{}-{epoch}", table.name));
+    let mut writer = match gate.form() {
+        Some(form) => StagingWriter::formed(form, folder, Arc::clone(&schema), &[], context.sizes, &context.runtime)?,
+        None => StagingWriter::new(folder, Arc::clone(&schema), &[], context.sizes, &context.runtime)?,
+    };
+    writer.write(gate.pass(staged)?.rows).await?;
+    let files = writer.finish().await?;
+    Ok(Batch { id: id(table, epoch), mode, schema, partition_by: vec![], key: plan.key, files })
+}
+
+/// The plan, and the rows in its types.
+async fn planned(cluster: &Cluster, table: &TableSpec, mode: WriteMode, rows: &RecordBatch) -> Result<(SinkPlan, RecordBatch)> {
     let plan = plan(cluster, table, &rows.schema(), mode).await?;
     let mut columns = Vec::new();
     for field in plan.schema.fields() {
         columns.push(arrow::compute::cast(rows.column_by_name(field.name()).unwrap(), field.data_type()).unwrap());
     }
     let fields: Vec<_> = plan.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-    let schema = Arc::new(Schema::new(fields));
-    let staged = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
-    let folder = format!("{}-{epoch}", table.name);
-    let batches = if staged.num_rows() == 0 { vec![] } else { vec![staged] };
-    let files = stage(&cluster.context, &folder, &schema, &[], batches).await?;
-    Ok(Batch { id: id(table, epoch), mode, schema, partition_by: vec![], key: plan.key, files })
+    Ok((plan, RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()))
 }
 
 pub(crate) async fn load(

@@ -36,6 +36,7 @@ macro_rules! each_in {
 }
 
 mod cluster;
+mod copied;
 mod cuts;
 mod data_api;
 mod drift;
