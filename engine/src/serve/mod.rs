@@ -10,6 +10,7 @@
 
 mod attempt;
 pub mod control;
+mod crashes;
 pub mod decide;
 mod entry;
 pub mod files;

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::attempt::attempt;
+use super::crashes;
 use super::decide::{Decision, Facts, Start, decide};
 use super::log;
 use super::notices;
@@ -28,6 +29,9 @@ const POLL_BUCKET: Duration = Duration::from_secs(15);
 const REST: Duration = Duration::from_secs(2);
 /// How often old runs are forgotten.
 const PRUNE: Duration = Duration::from_secs(3_600);
+
+/// How long a pipeline is to rest that was not run; none if it was.
+type Begun = Result<Option<Duration>>;
 
 /// What the state store says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,7 +54,7 @@ pub(super) struct Scheduler {
     keep: Duration,
     watchers: Watchers,
     relay: Relay,
-    runs: JoinSet<(String, Result<bool>)>,
+    runs: JoinSet<(String, Begun)>,
     notices: JoinSet<()>,
     running: BTreeSet<String>,
     /// Pipelines that are left alone until then.
@@ -204,27 +208,30 @@ impl Scheduler {
         let (shared, runtime) = (Arc::clone(&self.shared), Handle::current());
         // A thread for each: what a run computes between its tasks keeps nobody else waiting.
         self.runs.spawn_blocking(move || {
-            let result = runtime.block_on(Box::pin(attempt(&shared, &entry, &start)));
+            let begun = async {
+                if let Some(rest) = crashes::rest(&shared, &start).await? {
+                    return Ok(Some(rest));
+                }
+                Ok((!attempt(&shared, &entry, &start).await?).then_some(REST))
+            };
+            let result = runtime.block_on(Box::pin(begun));
             (start.pipeline, result)
         });
     }
 
-    fn ended(&mut self, ended: Result<(String, Result<bool>), tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<(String, Begun), tokio::task::JoinError>) {
         let Ok((pipeline, result)) = ended else {
             tracing::error!("a run's task was lost (this is a bug in engine; please report it)");
             return;
         };
         self.running.remove(&pipeline);
         self.shared.end(&pipeline);
-        let rests = match result {
-            Ok(was_run) => !was_run,
-            Err(error) => {
-                tracing::info!(pipeline, error = one_line(&error), "not run now");
-                true
-            }
-        };
-        if rests {
-            self.resting.insert(pipeline, self.shared.session.context.clock.now() + REST);
+        let rest = result.unwrap_or_else(|error| {
+            tracing::info!(pipeline, error = one_line(&error), "not run now");
+            Some(REST)
+        });
+        if let Some(rest) = rest {
+            self.resting.insert(pipeline, self.shared.session.context.clock.now() + rest);
         } else if let Some(entry) = self.shared.entry(&pipeline) {
             let shared = Arc::clone(&self.shared);
             self.notices.spawn(async move { notices::catch_up(&shared, &entry).await });
