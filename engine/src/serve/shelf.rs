@@ -13,6 +13,7 @@ use super::entry::{Entry, Kept};
 use super::files::{Files, Place, Stamp};
 use super::shared::Shared;
 use crate::cause::one_line;
+use crate::memory;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -94,6 +95,9 @@ impl Shelf {
             put(shared, entry);
         }
         drop(looked);
+        if !names.is_empty() {
+            memory::give_back();
+        }
         let now = shared.session.context.clock.now();
         self.looked.extend(names.into_iter().map(|name| (name, now)));
         Ok(())

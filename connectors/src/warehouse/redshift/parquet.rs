@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType};
@@ -37,7 +37,7 @@ fn parquet_schema(schema: &Schema) -> Result<SchemaDescriptor> {
     let mut fields = Vec::with_capacity(schema.fields().len());
     for (field, converted) in schema.fields().iter().zip(converted.root_schema().get_fields()) {
         fields.push(match field.data_type() {
-            DataType::Decimal128(digits, scale) => Arc::new(decimal(field.name(), *digits, *scale)?),
+            DataType::Decimal128(digits, scale) => Arc::new(decimal(field, *digits, *scale)?),
             _ => Arc::clone(converted),
         });
     }
@@ -45,10 +45,11 @@ fn parquet_schema(schema: &Schema) -> Result<SchemaDescriptor> {
     Ok(SchemaDescriptor::new(Arc::new(root)))
 }
 
-fn decimal(name: &str, digits: u8, scale: i8) -> Result<Type> {
+fn decimal(field: &Field, digits: u8, scale: i8) -> Result<Type> {
     let (precision, scale) = (i32::from(digits), i32::from(scale));
-    Ok(Type::primitive_type_builder(name, PhysicalType::FIXED_LEN_BYTE_ARRAY)
-        .with_repetition(Repetition::OPTIONAL)
+    let repetition = if field.is_nullable() { Repetition::OPTIONAL } else { Repetition::REQUIRED };
+    Ok(Type::primitive_type_builder(field.name(), PhysicalType::FIXED_LEN_BYTE_ARRAY)
+        .with_repetition(repetition)
         .with_length(decimal_bytes(digits))
         .with_logical_type(Some(LogicalType::decimal(scale, precision)))
         .with_precision(precision)
@@ -67,7 +68,7 @@ fn decimal_bytes(digits: u8) -> i32 {
 #[cfg(test)]
 mod tests {
     use arrow::array::{ArrayRef, Decimal128Array, Int16Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-    use arrow::datatypes::{Field, TimeUnit};
+    use arrow::datatypes::TimeUnit;
     use bytes::Bytes;
     use parquet::arrow::ArrowWriter;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
