@@ -12,6 +12,7 @@ mod tables;
 mod tests;
 
 pub(super) use pipelines::{found as pipeline, span};
+pub(super) use runs::{STATUSES as RUN_STATUSES, status as run_status};
 pub(super) use tables::{Found, found as table, known as known_tables, reference, selection};
 
 use axum::Router;

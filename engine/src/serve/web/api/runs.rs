@@ -24,7 +24,7 @@ const PAGE: u32 = 50;
 const MAX_PAGE: u32 = 1_000;
 
 /// How runs stand, by name.
-const STATUSES: [(&str, RunStatus); 5] = [
+pub(in crate::serve::web) const STATUSES: [(&str, RunStatus); 5] = [
     ("running", RunStatus::Running),
     ("done", RunStatus::Done),
     ("failed", RunStatus::Failed),
@@ -195,7 +195,11 @@ fn page_now(app: &App) -> DateTime<Utc> {
     app.control.session().context.clock.now()
 }
 
-fn status(name: &str) -> Result<RunStatus, Problem> {
+/// How runs stand that are called so.
+///
+/// # Errors
+/// When none are, with the nearest.
+pub(in crate::serve::web) fn status(name: &str) -> Result<RunStatus, Problem> {
     let found = STATUSES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map(|(_, status)| *status).ok_or_else(|| {
         let problem = Problem::bad_request(format!("parameter 'status' is '{name}', which no run is"));

@@ -31,6 +31,17 @@ pub(super) async fn backfill(app: App, caller: Caller, Path(name): Path<String>,
     Ok(Redirect::to(&pipeline_at(&name)))
 }
 
+pub(super) async fn retry(
+    app: App,
+    caller: Caller,
+    Path((name, number)): Path<(String, String)>,
+    _posted: Posted,
+) -> Result<Redirect, Problem> {
+    let run = history::run(&app, &name, &number).await?;
+    history::retry(&app, &run, caller.by()).await?;
+    Ok(Redirect::to(&pipeline_at(&name)))
+}
+
 pub(super) async fn cancel(
     app: App,
     caller: Caller,

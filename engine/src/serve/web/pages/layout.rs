@@ -10,6 +10,7 @@ use crate::serve::web::guard::Caller;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Pipelines,
+    Runs,
     Catalog,
     Query,
     Elsewhere,
@@ -20,6 +21,7 @@ impl Place {
     pub(super) fn of(path: &str) -> Self {
         match path.split('/').nth(1).unwrap_or_default() {
             "" | "pipelines" => Self::Pipelines,
+            "runs" => Self::Runs,
             "catalog" => Self::Catalog,
             "query" => Self::Query,
             _ => Self::Elsewhere,
@@ -76,6 +78,7 @@ impl Page<'_> {
                 }
                 nav aria-label="Main" {
                     (link(Place::Pipelines, "/", "Pipelines"))
+                    (link(Place::Runs, "/runs", "Runs"))
                     (link(Place::Catalog, "/catalog", "Catalog"))
                     (link(Place::Query, "/query", "Query"))
                 }

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | every pipeline, what needs attention first | [`overview`] |
 //! | a pipeline: its graph, its SQL, its runs | [`pipeline`], [`graph`], [`sql`] |
+//! | what was run | [`runs`] |
 //! | a run: epochs, loads, its log | [`run`] |
+//! | the files that were read | [`objects`] |
 //! | tables, their columns, history and rows | [`catalog`], [`table`] |
 //! | SQL | [`query`] |
 //! | what is around each of them | [`layout`] |
@@ -17,10 +19,12 @@ mod catalog;
 mod events;
 mod graph;
 mod layout;
+mod objects;
 mod overview;
 mod pipeline;
 mod query;
 mod run;
+mod runs;
 mod sign_in;
 mod sql;
 mod strip;
@@ -64,6 +68,9 @@ pub(super) fn routes() -> Router {
         .route("/pipelines/{name}/backfill", post(actions::backfill))
         .route("/pipelines/{name}/runs/{run}", get(run::page))
         .route("/pipelines/{name}/runs/{run}/cancel", post(actions::cancel))
+        .route("/pipelines/{name}/runs/{run}/retry", post(actions::retry))
+        .route("/pipelines/{name}/objects", get(objects::page))
+        .route("/runs", get(runs::page))
         .route("/catalog", get(catalog::page))
         .route("/catalog/{database}/{table}", get(table::page))
         .route("/catalog/{database}/{table}/sample", get(table::sample))

@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::layout::{Page, Place, button, proof};
+use super::runs::{Whose, runs_of, table};
 use super::strip::{LINES, time_line};
-use super::words::{bytes, count, exactly, span, status, took, when};
+use super::words::{bytes, count, exactly, when};
 use super::{Html, graph, overview, pipeline_at, run_at, sql};
 use crate::serve::view::{Live, PipelineState, PipelineView};
 use crate::serve::web::api;
@@ -136,28 +137,13 @@ fn flows(live: Option<&Live>) -> Markup {
 }
 
 fn history(runs: &[RunRecord], now: DateTime<Utc>) -> Markup {
-    if runs.is_empty() {
+    let Some(last) = runs.first() else {
         return html! { p.empty { "It has not run yet. " strong { "Run now" } " begins a run; so does what is under Next run." } };
-    }
-    let all: Vec<&RunRecord> = runs.iter().collect();
+    };
     html! {
-        (time_line(&all, now))
-        div.scroll tabindex="0" role="region" aria-label="Last runs" { table.grid {
-            thead { tr {
-                th scope="col" { "Run" } th scope="col" { "Status" } th scope="col" { "Started" } th scope="col" { "Took" }
-                th scope="col" { "Why" } th.num scope="col" { "Epochs" } th.num scope="col" { "Rows in" } th.num scope="col" { "Rows out" }
-                th.num scope="col" { "Bad" }
-            } }
-            tbody { @for run in runs { tr {
-                th scope="row" { a href=(run_at(&run.pipeline, run.run)) { (run.run) } }
-                td { (status(run.status)) }
-                td { (when(run.started_at, now)) }
-                td { @if let Some(took) = took(run, now) { (span(took)) } }
-                td { (reason(run)) }
-                td.num { (count(run.epochs)) } td.num { (count(run.totals.rows_in)) } td.num { (count(run.totals.rows_written)) }
-                td.num { @if run.totals.bad_rows > 0 { span.bad { (count(run.totals.bad_rows)) } } }
-            } } }
-        } }
+        (time_line(runs, now))
+        (table(runs, now, Whose::One))
+        @if runs.len() >= LINES { p.more { a href=(runs_of(&last.pipeline)) { "All its runs" } } }
     }
 }
 

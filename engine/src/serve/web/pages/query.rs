@@ -48,7 +48,8 @@ pub(super) async fn page(app: App, caller: Caller, parameters: Parameters) -> Re
                     button type="submit" name="format" value="csv" data-download="" { "CSV" }
                     button type="submit" name="format" value="parquet" data-download="" { "Parquet" }
                     span.dim id="keys" { kbd { "Ctrl" } "+" kbd { "Enter" } " runs, " kbd { "Ctrl" } "+" kbd { "Space" } " completes" }
-                    span.state.running data-busy="" hidden { "running" }
+                    button.danger type="button" data-cancel="" hidden { "Cancel" }
+                    span.state.running data-busy="" role="status" hidden { "running" }
                 }
             }
             div id="answer" aria-live="polite" { p.empty { "Rows appear here." } }
@@ -101,7 +102,7 @@ pub(super) async fn rows(app: App, posted: Posted) -> Result<Response, Problem> 
                     @if rows.rows > 0 { button type="button" data-chart="" aria-pressed="false" { "Chart" } }
                 }
                 figure data-chart-place="" hidden {}
-                (grid(&rows)?)
+                (grid(&rows, "Rows")?)
             }
         }
         Err(problem) => mistake(&problem),
@@ -111,7 +112,8 @@ pub(super) async fn rows(app: App, posted: Posted) -> Result<Response, Problem> 
 
 fn mistake(problem: &Problem) -> Markup {
     html! {
-        section.alert role="alert" {
+        @let at = problem.at();
+        section.alert role="alert" data-at-line=[at.map(|(line, _)| line)] data-at-column=[at.map(|(_, column)| column)] {
             @match problem.rendered() {
                 Some(rendered) => { pre { (rendered) } }
                 None => { p { (problem.detail) @if let Some(help) = &problem.help { "; " (help) } } }

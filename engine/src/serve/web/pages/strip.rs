@@ -18,7 +18,7 @@ const STEP: f64 = 7.0;
 const LEAST: f64 = 4.0;
 
 /// The last runs, the newest on the right; a bar is as high as its run was long, by the logarithm.
-pub(super) fn strip(runs: &[&RunRecord], now: DateTime<Utc>) -> Markup {
+pub(super) fn strip(runs: &[RunRecord], now: DateTime<Utc>) -> Markup {
     let width = STEP * BARS as f64;
     let shown = runs.iter().take(BARS);
     let longest = shown.clone().map(|run| seconds(run, now)).fold(1.0, f64::max);
@@ -43,7 +43,7 @@ fn seconds(run: &RunRecord, now: DateTime<Utc>) -> f64 {
 }
 
 /// For whoever does not see the bars.
-fn told(runs: &[&RunRecord]) -> String {
+fn told(runs: &[RunRecord]) -> String {
     let shown = runs.len().min(BARS);
     let good = runs.iter().take(BARS).filter(|run| matches!(run.status, crate::state::RunStatus::Done)).count();
     match shown {
@@ -62,7 +62,7 @@ fn title(run: &RunRecord, now: DateTime<Utc>) -> String {
 pub(super) const LINES: usize = 40;
 
 /// Where runs were in time: a bar from begin to end.
-pub(super) fn time_line(runs: &[&RunRecord], now: DateTime<Utc>) -> Markup {
+pub(super) fn time_line(runs: &[RunRecord], now: DateTime<Utc>) -> Markup {
     const WIDTH: f64 = 1_000.0;
     const HEIGHT: f64 = 46.0;
     let shown = &runs[..runs.len().min(LINES)];

@@ -141,7 +141,7 @@ pub(super) async fn sample(app: App, Path((database, name)): Path<(String, Strin
     let (answer, took) = Box::pin(query::answer(&app, &selection, Some(SAMPLE))).await?;
     let note = if answer.rows == 0 { "The table has no rows.".to_owned() } else { String::new() };
     let took = chrono::TimeDelta::from_std(took).unwrap_or_default();
-    let shown = html! { (grid(&answer)?) p.dim { (note) " " (answer.rows) " rows in " (span(took)) } };
+    let shown = html! { (grid(&answer, "Rows")?) p.dim { (note) " " (answer.rows) " rows in " (span(took)) } };
     Ok(shown.into())
 }
 
@@ -149,19 +149,19 @@ pub(super) async fn sample(app: App, Path((database, name)): Path<(String, Strin
 pub(super) async fn profile(app: App, Path((database, name)): Path<(String, String)>) -> Result<Html, Problem> {
     let table = api::table(&app, &database, &name).await?.table;
     let (answer, _) = Box::pin(query::answer(&app, &format!("SUMMARIZE {}", api::reference(table.name())), None)).await?;
-    Ok(grid(&answer)?.into())
+    Ok(grid(&answer, "Profile of the columns")?.into())
 }
 
 /// Rows as a table.
 ///
 /// # Errors
 /// When a value has no text.
-pub(super) fn grid(answer: &Answer) -> Result<Markup, Problem> {
+pub(super) fn grid(answer: &Answer, label: &str) -> Result<Markup, Problem> {
     let cells = answer.cells().map_err(anyhow::Error::from)?;
     let fields = answer.schema.fields();
     let is_number: Vec<bool> = fields.iter().map(|field| field.data_type().is_numeric()).collect();
     Ok(html! {
-        div.scroll.result tabindex="0" role="region" aria-label="Rows" { table.grid {
+        div.scroll.result tabindex="0" role="region" aria-label=(label) { table.grid {
             thead { tr { @for (field, is_number) in fields.iter().zip(&is_number) {
                 th.num[*is_number] scope="col" title=(sql_type(field.data_type())) { (field.name()) }
             } } }
