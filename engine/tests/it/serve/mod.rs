@@ -1,6 +1,6 @@
 //! `engine serve`: pipelines that come, change and go; what makes them run; what becomes of runs that fail or are killed.
 
-mod world;
+pub(crate) mod world;
 
 use std::time::Duration;
 
