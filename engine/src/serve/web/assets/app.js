@@ -490,14 +490,32 @@
     const [xLabel, xSelect] = choose("X", heads.map((head, at) => [head.textContent, at]), Math.max(first, 0));
     const [yLabel, ySelect] = choose("Y", numeric, numeric.find(([, at]) => at !== Number(xSelect.value))?.[1] ?? numeric[0][1]);
     const picture = make("div");
-    const draw = () => picture.replaceChildren(drawing(table, Number(xSelect.value), Number(ySelect.value)));
+    const draw = () => {
+      const [x, y] = [Number(xSelect.value), Number(ySelect.value)];
+      const drawn = drawing(table, x, y, Math.max(240, picture.clientWidth));
+      drawn.setAttribute("aria-label", `${heads[y].textContent} by ${heads[x].textContent}`);
+      picture.replaceChildren(drawn);
+    };
     xSelect.addEventListener("change", draw);
     ySelect.addEventListener("change", draw);
     place.replaceChildren(make("div", { className: "pick" }, xLabel, yLabel), picture);
-    draw();
+    // Drawn as wide as there is room, so that its letters are as large as others.
+    let width = 0;
+    new ResizeObserver(() => {
+      if (picture.clientWidth !== width) { width = picture.clientWidth; draw(); }
+    }).observe(picture);
   }
 
-  function drawing(table, x, y) {
+  // Round numbers from `low` to `high`, four or five of them.
+  function ticks(low, high) {
+    const rough = (high - low || 1) / 4;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 2.5, 5, 10].map((one) => one * power).find((one) => one >= rough);
+    const first = Math.floor(low / step);
+    return Array.from({ length: Math.ceil(high / step) - first + 1 }, (_, at) => (first + at) * step);
+  }
+
+  function drawing(table, x, y, width) {
     const svg = (name, attributes, text) => {
       const element = document.createElementNS("http://www.w3.org/2000/svg", name);
       for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -505,18 +523,19 @@
       return element;
     };
     const points = all("tbody tr", table).map((row) => [row.cells[x].textContent, number(row.cells[y].textContent)]).filter(([, value]) => !Number.isNaN(value)).slice(0, 500);
-    const [width, height, left, bottom] = [900, 260, 64, 24];
-    const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
+    const [height, left, bottom] = [260, 56, 24];
+    const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img" });
     if (!points.length) return make("p", { className: "dim", textContent: "There is no number to draw." });
     const values = points.map(([, value]) => value);
-    const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)];
+    const marks = ticks(Math.min(0, ...values), Math.max(0, ...values));
+    const [low, high] = [marks[0], marks[marks.length - 1]];
     const top = (value) => 10 + (high - value) / (high - low || 1) * (height - bottom - 10);
     const at = (index) => left + (index + 0.5) * (width - left - 8) / points.length;
     const axis = (value) => {
       picture.append(svg("line", { class: "axis", x1: left, x2: width - 8, y1: top(value), y2: top(value) }));
       picture.append(svg("text", { x: left - 8, y: top(value) + 4, "text-anchor": "end" }, new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 }).format(value)));
     };
-    [low, (low + high) / 2, high].forEach(axis);
+    marks.forEach(axis);
     if (points.length <= 60) {
       const wide = Math.max(2, (width - left) / points.length * 0.7);
       points.forEach(([name, value], index) => {
@@ -527,7 +546,7 @@
     } else {
       picture.append(svg("path", { class: "mark", d: points.map(([, value], index) => `${index ? "L" : "M"}${at(index).toFixed(1)} ${top(value).toFixed(1)}`).join("") }));
     }
-    const every = Math.ceil(points.length / 8);
+    const every = Math.ceil(points.length / Math.max(1, Math.floor((width - left) / 110)));
     points.forEach(([name], index) => {
       if (index % every === 0) picture.append(svg("text", { x: at(index), y: height - 6, "text-anchor": "middle" }, name.length > 16 ? `${name.slice(0, 15)}…` : name));
     });

@@ -74,6 +74,7 @@ pub(super) fn routes() -> Router {
         .route("/catalog", get(catalog::page))
         .route("/catalog/{database}/{table}", get(table::page))
         .route("/catalog/{database}/{table}/sample", get(table::sample))
+        .route("/catalog/{database}/{table}/partitions", get(table::partitions))
         .route("/catalog/{database}/{table}/profile", get(table::profile))
         .route("/query", get(query::page))
         .route("/query/names", get(query::names))
