@@ -18,6 +18,9 @@ pub(super) use tables::{Found, found as table, known as known_tables, reference,
 use axum::Router;
 use axum::routing::{get, post};
 
+/// Who started, paused or ended something by a request of the API, for its record.
+const BY: &str = "API";
+
 /// Every path, for whoever is near one.
 pub(super) const PATHS: [&str; 17] = [
     "/api/loads",

@@ -147,8 +147,11 @@
         place.replaceChildren(make("p", { className: "dim", textContent: "loading" }));
         try {
           const response = await ask(place.dataset.load);
-          if (response.ok) place.innerHTML = await response.text();
-          else place.replaceChildren(make("p", { className: "bad", textContent: await told(response) }));
+          if (response.ok) {
+            const held = place.contains(document.activeElement) || document.activeElement === document.body;
+            place.innerHTML = await response.text();
+            if (held && place.dataset.loadBy) $(".scroll", place)?.focus({ preventScroll: true });
+          } else place.replaceChildren(make("p", { className: "bad", textContent: await told(response) }));
         } catch {
           place.replaceChildren(make("p", { className: "bad", textContent: "the server does not answer" }));
         }

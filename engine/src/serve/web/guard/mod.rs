@@ -81,14 +81,6 @@ impl Caller {
         }
     }
 
-    /// Who started, paused or ended something, for its record.
-    pub(super) fn by(&self) -> &'static str {
-        match self.known {
-            Known::Bearer => "API",
-            _ => "web page",
-        }
-    }
-
     /// Whether there is something to sign out of.
     pub(super) fn is_signed_in(&self) -> bool {
         matches!(self.known, Known::SignedIn(_))

@@ -112,7 +112,7 @@ fn filled(rows: &[Row<'_>], seen: &Seen, caller: &Caller, now: DateTime<Utc>) ->
                 table.grid id="pipelines" {
                     thead { tr {
                         th scope="col" { "Pipeline" } th scope="col" { "Last runs" } th scope="col" { "Last run" }
-                        th.num scope="col" { "Rows" } th.num scope="col" { "Bad" } th scope="col" { "Fresh" } th scope="col" { "Next" }
+                        th.num scope="col" { "Rows" } th.num scope="col" { "Bad" } th scope="col" { "Last good run" } th scope="col" { "Next" }
                         th { span.unseen { "Actions" } }
                     } }
                     tbody { @for row in rows { (line(row, caller, now)) } }
@@ -188,7 +188,8 @@ fn line(row: &Row<'_>, caller: &Caller, now: DateTime<Utc>) -> Markup {
             td.num { @if let Some(bad) = last.map(|run| run.totals.bad_rows).filter(|bad| *bad > 0) { span.bad { (count(bad)) } } }
             td { @if let Some(good) = good { (when(good, now)) } @else { span.dim { "–" } } }
             td {
-                @if view.paused.is_some() { span.dim { "paused" } }
+                @if view.state == PipelineState::Broken { span.dim { "–" } }
+                @else if view.paused.is_some() { span.dim { "paused" } }
                 @else if let Some(next) = view.next_run { (when(next, now)) }
                 @else if !view.triggers.is_empty() { span.dim title=(view.triggers.join(", ")) { "on event" } }
                 @else { span.dim { "by hand" } }

@@ -23,7 +23,7 @@ pub(super) fn strip(runs: &[RunRecord], now: DateTime<Utc>) -> Markup {
     let shown = runs.iter().take(BARS);
     let longest = shown.clone().map(|run| seconds(run, now)).fold(1.0, f64::max);
     html! {
-        svg.strip width=(width) height=(HEIGHT) viewBox={ "0 0 " (width) " " (HEIGHT) } role="img" aria-label=(told(runs)) {
+        svg.strip width=(width) height=(HEIGHT) viewBox={ "0 0 " (width) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(told(runs)) {
             @for (at, run) in shown.enumerate() {
                 @let height = LEAST + (HEIGHT - LEAST) * (1.0 + seconds(run, now)).ln() / (1.0 + longest).ln();
                 @let x = width - STEP * (at as f64 + 1.0) + 1.0;

@@ -93,7 +93,7 @@ fn columns(table: &Table) -> Markup {
     let is_partition = |name: &str| partitions.iter().any(|partition| partition.name() == name);
     html! {
         div.scroll tabindex="0" role="region" aria-label="Columns" { table.grid {
-            thead { tr { th scope="col" { "Column" } th scope="col" { "Type" } th scope="col" { "" } th scope="col" { "Comment" } } }
+            thead { tr { th scope="col" { "Column" } th scope="col" { "Type" } th scope="col" { "Role" } th scope="col" { "Comment" } } }
             tbody { @for field in table.full_schema().fields() { tr {
                 th scope="row" { (field.name()) } td { code { (sql_type(field.data_type())) } }
                 td {
@@ -149,7 +149,7 @@ fn difference(before: &SchemaVersion, after: &SchemaVersion) -> Markup {
 /// Some rows, as a part of the page.
 pub(super) async fn sample(app: App, Path((database, name)): Path<(String, String)>) -> Result<Html, Problem> {
     let table = api::table(&app, &database, &name).await?.table;
-    let selection = api::selection(table.name(), SAMPLE);
+    let selection = api::selection(table.name(), SAMPLE + 1);
     let (answer, took) = Box::pin(query::answer(&app, &selection, Some(SAMPLE))).await?;
     let took = chrono::TimeDelta::from_std(took).unwrap_or_default();
     let shown = html! {
