@@ -86,7 +86,10 @@ async fn read(control: &Control, each: usize) -> Result<Seen, Problem> {
     }
     if !is_all {
         let limit = u32::try_from(each).unwrap_or(u32::MAX);
-        for view in views.iter().filter(|view| runs.get(&view.name).is_none_or(|runs| runs.len() < each)) {
+        for view in &views {
+            if runs.get(&view.name).is_some_and(|runs| runs.len() >= each) {
+                continue;
+            }
             let page = Page { pipeline: Some(view.name.clone()), limit, ..Page::default() };
             let found = store.runs(&page, now).await?;
             runs.insert(view.name.clone(), found);

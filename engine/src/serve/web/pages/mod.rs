@@ -105,13 +105,21 @@ fn table_at(database: &str, table: &str) -> String {
     format!("/catalog/{}/{}", segment(database), segment(table))
 }
 
+/// A message as a sentence: messages begin small and have no full stop, since they stand behind others.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let first = letters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
+    let stop = if message.ends_with(['?', '.', '!']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}
+
 /// The page of something that went wrong.
 pub(super) fn wrong(caller: &Caller, path: &str, problem: &Problem) -> Html {
     let body = html! {
         section.wrong {
             p.status { (problem.status.as_u16()) }
             h1 { (problem.status.canonical_reason().unwrap_or("Error")) }
-            p { (problem.detail) @if let Some(help) = &problem.help { "; " (help) } "." }
+            p { (sentence(&problem.detail)) @if let Some(help) = &problem.help { " " (sentence(help)) } }
             p { a href="/" { "All pipelines" } }
         }
     };
