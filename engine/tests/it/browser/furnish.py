@@ -94,9 +94,9 @@ def order(number, **more):
 
 def drift(folder):
     """Orders have a coupon from now on, and the pipeline takes it along."""
+    write(folder / "in/orders/b.json", (order(number, coupon=f"C{number}") for number in range(400, 420)))
     text = PIPELINES["orders"].format(here=folder).replace("country, CAST", "country, coupon, CAST")
     write(folder / "queries/orders.sql", text.splitlines())
-    write(folder / "in/orders/b.json", (order(number, coupon=f"C{number}") for number in range(400, 420)))
 
 
 def main():

@@ -77,7 +77,8 @@
     const open = () => {
       source?.close();
       source = new EventSource(address);
-      source.onopen = () => { sign.hidden = false; };
+      // What changed between the page and this is told by nobody.
+      source.onopen = () => { sign.hidden = false; soon(); };
       source.onmessage = soon;
       source.onerror = () => { sign.hidden = true; };
     };
