@@ -86,16 +86,16 @@ def write(path, lines):
     path.write_text("".join(line + "\n" for line in lines))
 
 
-def order(number, **more):
+def order(number):
     at = f"{DAYS[number % len(DAYS)]}T{number % 24:02}:15:00"
     country = ["DE", "FR", "IT", "<b>NL</b>"][number % 4]
-    return json.dumps({"id": number, "customer": f" customer {number % 97} ", "amount": number * 37 % 1000 + 0.5, "country": country, "ordered_at": at, **more})
+    return json.dumps({"id": number, "customer": f" customer {number % 97} ", "amount": number * 37 % 1000 + 0.5, "country": country, "ordered_at": at})
 
 
-def drift(folder):
-    """Orders have a coupon from now on, and the pipeline takes it along."""
-    write(folder / "in/orders/b.json", (order(number, coupon=f"C{number}") for number in range(400, 420)))
-    text = PIPELINES["orders"].format(here=folder).replace("country, CAST", "country, coupon, CAST")
+def edit(folder):
+    """More orders, and a column that they have not had: the code of their country."""
+    write(folder / "in/orders/b.json", (order(number) for number in range(400, 420)))
+    text = PIPELINES["orders"].format(here=folder).replace("country, CAST", "country, upper(left(country, 2)) AS code, CAST")
     write(folder / "queries/orders.sql", text.splitlines())
 
 

@@ -112,16 +112,16 @@ def by_click(browser):
     expect(page.locator("#answer")).to_contain_text("100 rows")
 
     # A column comes: the edited file takes effect by itself, and the schema's history says so.
-    furnish.drift(pathlib.Path(SETTINGS["folder"]))
+    furnish.edit(pathlib.Path(SETTINGS["folder"]))
     page.goto(f"{OPEN}/pipelines/orders")
     for _ in range(50):
-        if "coupon" in page.locator("pre.sql").inner_text():
+        if "AS code" in page.locator("pre.sql").inner_text():
             break
         page.wait_for_timeout(200)
         page.reload()
     run_and_wait(page, "orders", "done")
     page.goto(f"{OPEN}/catalog/shop/orders")
-    expect(page.locator(".versions .diff ins")).to_have_text("+ coupon VARCHAR")
+    expect(page.locator(".versions .diff ins")).to_have_text("+ code VARCHAR")
 
 
 @step

@@ -157,7 +157,7 @@ pub(super) async fn sample(app: App, Path((database, name)): Path<(String, Strin
             p.empty { "The table has no rows." }
         } @else {
             (grid(&answer, "Rows")?)
-            p.dim { (plural(answer.rows as u64, "row")) @if answer.is_cut { ", of more" } " in " (span(took)) }
+            p.dim { (plural(answer.rows as u64, "row")) @if answer.is_cut { " of more" } ", in " (span(took)) }
         }
     };
     Ok(shown.into())
