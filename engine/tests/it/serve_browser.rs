@@ -17,7 +17,7 @@ const PACKAGES: &[&str] = &["playwright==1.65.2"];
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// Rows of the pipeline that is watched while it runs.
-const ROWS: &str = "60000";
+const ROWS: &str = "40000";
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/browser").join(name)

@@ -93,6 +93,8 @@ fn every_page_is_there_and_no_value_is_markup() {
             ("/runs".to_owned(), "<option value=\"orders\""),
             ("/runs?pipeline=orders&status=done".to_owned(), "aria-label=\"run 1 of orders\""),
             ("/runs?pipeline=%3Cb%3E".to_owned(), "No run is like that"),
+            ("/runs?before=1".to_owned(), "Newest"),
+            ("/catalog/shop/orders/partitions".to_owned(), "The table has no partitions"),
             ("/pipelines/orders/objects".to_owned(), "in/a.json"),
         ] {
             let response = house.get(&path).await;
@@ -315,6 +317,29 @@ fn a_person_signs_in_does_something_and_signs_out_and_no_other_site_can() {
         assert_eq!(out.form(&[("csrf", &proof)]).send().await.unwrap().headers()["location"], "/sign-in");
         let after = house.ask(Method::GET, "/").header("cookie", &cookie).send().await.unwrap();
         assert_eq!(after.status(), StatusCode::SEE_OTHER);
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_run_for_a_date_is_tried_again_for_that_date() {
+    block_on(async {
+        let house = House::open().await;
+        let body = json!({"from": "2026-01-05", "to": "2026-01-05"});
+        let asked = house.ask(Method::POST, "/api/v1/pipelines/orders/backfill").json(&body).send().await.unwrap();
+        assert_eq!(asked.status(), 202);
+        let dates = || async {
+            let runs = house.json("/api/v1/runs?pipeline=orders&status=done").await;
+            runs["runs"].as_array().unwrap().iter().map(|run| run["date"].clone()).collect::<Vec<Value>>()
+        };
+        house.until(|| async { dates().await.len() == 1 }).await;
+        let page = house.get("/pipelines/orders/runs/1").await.text().await.unwrap();
+        let retry =
+            house.ask(Method::POST, "/pipelines/orders/runs/1/retry").header("origin", format!("http://{}", house.address));
+        let answer = retry.form(&[("csrf", proof_in(&page))]).send().await.unwrap();
+        assert_eq!(answer.headers()["location"], "/pipelines/orders");
+        house.until(|| async { dates().await.len() == 2 }).await;
+        assert_eq!(dates().await, [json!("2026-01-05T00:00:00Z"), json!("2026-01-05T00:00:00Z")]);
         house.close().await;
     });
 }

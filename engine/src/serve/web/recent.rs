@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio::sync::Mutex;
 
 use super::problem::Problem;
@@ -28,10 +28,10 @@ pub(super) struct Seen {
     pub(super) views: Vec<PipelineView>,
     /// By pipeline, the newest first.
     pub(super) runs: BTreeMap<String, Vec<RunRecord>>,
-    /// Rows that were written since [`Self::since`].
+    /// Rows that runs wrote that began within [`Self::over`].
     pub(super) written: u64,
-    /// A day ago, or later when so many runs were not read.
-    pub(super) since: DateTime<Utc>,
+    /// A day, or less when not all runs of a day were read.
+    pub(super) over: TimeDelta,
 }
 
 /// What was seen last.
@@ -95,5 +95,5 @@ async fn read(control: &Control, each: usize) -> Result<Seen, Problem> {
             runs.insert(view.name.clone(), found);
         }
     }
-    Ok(Seen { views, runs, written, since })
+    Ok(Seen { views, runs, written, over: now - since })
 }

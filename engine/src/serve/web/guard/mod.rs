@@ -86,6 +86,11 @@ impl Caller {
         matches!(self.known, Known::SignedIn(_))
     }
 
+    /// Whether there is anything that the caller may see.
+    pub(super) fn may_see(&self) -> bool {
+        self.known != Known::Nobody
+    }
+
     pub(super) fn may_write(&self) -> bool {
         self.role == Role::Write && self.known != Known::Nobody
     }

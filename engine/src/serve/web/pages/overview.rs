@@ -105,7 +105,7 @@ fn filled(rows: &[Row<'_>], seen: &Seen, caller: &Caller, now: DateTime<Utc>) ->
             h1 { "Pipelines" }
             input.filter type="search" placeholder="Filter  /" aria-label="Filter pipelines" data-filter="#pipelines" autocomplete="off";
         }
-        (figures(rows, seen, now))
+        (figures(rows, seen))
         (attention(rows, now))
         section data-part="pipelines" {
             div.scroll tabindex="0" role="region" aria-label="All pipelines" {
@@ -123,11 +123,11 @@ fn filled(rows: &[Row<'_>], seen: &Seen, caller: &Caller, now: DateTime<Utc>) ->
 }
 
 /// The day in numbers.
-fn figures(rows: &[Row<'_>], seen: &Seen, now: DateTime<Utc>) -> Markup {
+fn figures(rows: &[Row<'_>], seen: &Seen) -> Markup {
     let running = rows.iter().filter(|row| matches!(row.view.state, PipelineState::Running { .. })).count();
     let wrong = rows.iter().filter(|row| matches!(row.need, Need::Wrong(_))).count();
     let paused = rows.iter().filter(|row| row.view.paused.is_some()).count();
-    let written = format!("rows written in {}", coarse(now - seen.since));
+    let written = format!("rows written in {}", coarse(seen.over));
     let figure = |number: String, word: &str, class: &str| html! { div.figure.(class) { dd { (number) } dt { (word) } } };
     html! {
         dl.figures data-part="figures" {

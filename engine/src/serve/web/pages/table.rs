@@ -115,8 +115,10 @@ fn history(versions: &[SchemaVersion], now: DateTime<Utc>) -> Markup {
                 li {
                     p { strong { "v" (version.version) } " " (when(version.at, now)) span.dim { " · " (exactly(version.at)) " · " (version.why) } }
                     @if let Some(before) = at.checked_sub(1).and_then(|before| versions.get(before)) {
-                        (difference(before, version))
-                        @if !version.changes.is_empty() { ul.plain.dim { @for change in &version.changes { li { (change) } } } }
+                        @let difference = difference(before, version);
+                        @if difference.0.is_empty() {
+                            @for change in &version.changes { p.dim { (change) } }
+                        } @else { (difference) }
                     } @else {
                         p.dim { (version.schema.fields().len()) " columns" }
                     }
