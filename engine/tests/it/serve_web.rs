@@ -322,6 +322,21 @@ fn a_person_signs_in_does_something_and_signs_out_and_no_other_site_can() {
 }
 
 #[test]
+fn the_overview_shows_what_has_been_run_since_it_was_looked_at() {
+    block_on(async {
+        let house = House::open().await;
+        for run in 1..=3 {
+            let asked = house.ask(Method::POST, "/api/v1/pipelines/orders/run").send().await.unwrap();
+            assert_eq!(asked.status(), 202);
+            // It runs, and then it does not.
+            let bar = format!("/pipelines/orders/runs/{run}\" tabindex=\"-1\" aria-hidden=\"true\"><rect class=\"bar done\"");
+            house.until(|| async { house.get("/").await.text().await.unwrap().contains(&bar) }).await;
+        }
+        house.close().await;
+    });
+}
+
+#[test]
 fn a_run_for_a_date_is_tried_again_for_that_date() {
     block_on(async {
         let house = House::open().await;
