@@ -30,7 +30,7 @@ fn logged() -> Targets {
 pub(super) fn start(format: Format, verbose: u8, epochs: bool, lines: &MultiProgress) {
     let default = match (verbose, format) {
         (0, Format::Text) if epochs => {
-            "engine=warn,connectors=warn,engine::run=info,engine::serve=info,object_store::client::retry=info"
+            "engine=warn,connectors=warn,engine::access=info,engine::run=info,engine::serve=info,object_store::client::retry=info"
         }
         (0, Format::Text) => "engine=warn,connectors=warn,object_store::client::retry=info",
         (0, Format::Json) | (1, _) => "engine=info,connectors=info,object_store::client::retry=info",

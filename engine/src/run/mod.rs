@@ -213,12 +213,15 @@ async fn drain_and_adapt(
 async fn plan_anew(pipeline: &mut Pipeline, session: &Session, store: &dyn StateStore, error: anyhow::Error) -> Result<()> {
     let Some(connectors::Error::SchemaChanged { message }) = error.downcast_ref() else { return Err(error) };
     tracing::info!(message, "planned anew");
-    let planned = Pipeline::load(&pipeline.path, session).await?;
+    // Whoever runs it may have set what the file does not, and runs this text: the file may be another by now, wrong, or in a bucket.
+    let options = pipeline.options.clone();
+    let planned = Pipeline::parse(&pipeline.path, pipeline.text.clone(), session).await;
     *pipeline = planned.map_err(|errors| {
         let place = pipeline.path.display().to_string();
         let errors: Vec<String> = errors.iter().map(|error| error.render(&place, &pipeline.text)).collect();
         anyhow::anyhow!("{message}; with them the pipeline is wrong:\n{}", errors.join("\n"))
     })?;
+    pipeline.options = options;
     assign::assign(&mut pipeline.flows, &pipeline.name, &store.progress(&pipeline.name).await?).await
 }
 

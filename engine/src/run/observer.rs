@@ -13,6 +13,9 @@ use super::summary::{BadSummary, Remedy, SinkSummary, Summary, peak_memory_bytes
 use crate::serve::view::LiveFlow;
 use crate::state::FlowCheckpoint;
 
+/// Steps of an epoch are in the log of the run, and not on the terminal, where one line an epoch and flow is enough.
+const STEPS: &str = "engine::steps";
+
 /// A flow to watch.
 #[derive(Debug, Clone)]
 pub struct Watch {
@@ -136,7 +139,11 @@ impl Observer {
 
     /// The slice of `source` is complete; what is read of it next is another slice.
     pub fn sliced(&self, source: &str, took: Duration) {
-        self.seen().slices.remove(source);
+        // Who follows a source asks again and again: that there was nothing is not told each time.
+        if let Some((rows, bytes)) = self.seen().slices.remove(source).filter(|(rows, _)| *rows > 0) {
+            let (pipeline, seconds) = (&self.pipeline, took.as_secs_f64());
+            tracing::info!(target: STEPS, pipeline, source, rows, bytes, seconds, "read");
+        }
         self.metrics.slice_seconds.with_label_values(&[&self.pipeline, source]).observe(took.as_secs_f64());
     }
 
@@ -153,6 +160,8 @@ impl Observer {
 
     /// The stage of `flow` is complete.
     pub fn staged(&self, flow: &str, took: Duration) {
+        let (pipeline, seconds) = (&self.pipeline, took.as_secs_f64());
+        tracing::info!(target: STEPS, pipeline, flow, seconds, "staged");
         self.metrics.stage_seconds.with_label_values(&[&self.pipeline, flow]).observe(took.as_secs_f64());
     }
 

@@ -210,11 +210,22 @@ impl Control {
         let now = self.0.session.context.clock.now();
         let mut added = 0;
         for date in dates.into_iter().filter(|date| !done.contains(date)) {
-            let stamp = date.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
-            let (key, reason) = (format!("backfill {stamp}"), format!("backfill {stamp}, {by}"));
-            let request = Request { pipeline: name.to_owned(), key, reason, due: now, date: Some(date), attempt: 1 };
-            added += u64::from(self.0.store.request(&request, now).await?);
+            added += u64::from(self.0.store.request(&of_date(name, date, "backfill", by, now), now).await?);
         }
+        self.0.poke();
+        Ok(added)
+    }
+
+    /// Has a pipeline run for one logical date, also if that is done. Says whether that was not asked for already.
+    ///
+    /// # Errors
+    /// No such pipeline; a file of which no version is good; a state store that does not answer.
+    pub async fn run_date(&self, name: &str, date: DateTime<Utc>, by: &str) -> Result<bool, ControlError> {
+        if self.entry(name)?.good.is_none() {
+            return Err(ControlError::Wrong(format!("pipeline '{name}' cannot be run: no version of its file is good")));
+        }
+        let now = self.0.session.context.clock.now();
+        let added = self.0.store.request(&of_date(name, date, "again", by, now), now).await?;
         self.0.poke();
         Ok(added)
     }
@@ -258,6 +269,19 @@ impl Control {
     /// None that is known.
     pub fn metrics(&self) -> Result<String> {
         self.0.metrics.text()
+    }
+}
+
+/// The request of a logical date; it is one request, whoever asks for the date.
+fn of_date(pipeline: &str, date: DateTime<Utc>, why: &str, by: &str, now: DateTime<Utc>) -> Request {
+    let stamp = date.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
+    Request {
+        pipeline: pipeline.to_owned(),
+        key: format!("backfill {stamp}"),
+        reason: format!("{why} {stamp}, {by}"),
+        due: now,
+        date: Some(date),
+        attempt: 1,
     }
 }
 

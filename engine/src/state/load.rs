@@ -49,6 +49,10 @@ impl EpochFlow {
 pub struct LoadPage {
     /// Into tables that were declared at one of these locations, in lower case; into any when it is empty.
     pub locations: Vec<String>,
+    /// Of this pipeline only.
+    pub pipeline: Option<String>,
+    /// Recorded by the run of this number; numbers are a pipeline's own.
+    pub run: Option<i64>,
     /// What they brought landed then or later. Where it is not known when it landed, the time of the record stands for it.
     pub since: Option<DateTime<Utc>>,
     /// Before the load at this position: the last one of the page before.

@@ -5,6 +5,8 @@ mod checks;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod house;
+#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod kill;
 #[cfg(test)]
@@ -23,6 +25,8 @@ mod redshift;
 mod s3;
 #[cfg(test)]
 mod serve;
+#[cfg(test)]
+mod serve_browser;
 #[cfg(test)]
 mod serve_web;
 #[cfg(test)]

@@ -1,142 +1,17 @@
 //! The web server over a real server of pipelines, by real HTTP.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use engine::config::Settings;
-use engine::serve::files::Place;
-use engine::serve::web::{self, WebSettings};
-use engine::serve::{Control, RunLogs, Server};
-use engine::session::{Purpose, Session};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use tokio::net::TcpStream;
 
+use crate::house::{House, READ_TOKEN, TOKEN};
 use crate::lab::block_on;
-
-const TOKEN: &str = "write-write-write-write";
-const READ_TOKEN: &str = "read-read-read-read-read";
-
-/// Reads what lies in a folder, and writes it into a table of the lake.
-const PIPELINE: &str = "\
-CREATE EXTERNAL TABLE orders STORED AS JSON LOCATION 'in/';
-CREATE EXTERNAL TABLE kept STORED AS DELTA LOCATION 'lake://shop/orders' OPTIONS ('key' 'id');
-REPLACE INTO kept SELECT id, name FROM orders;
-";
-
-/// A server of a folder with one pipeline that works and one that does not.
-struct House {
-    folder: TempDir,
-    address: SocketAddr,
-    client: Client,
-    control: Control,
-    stop: CancellationToken,
-    work: JoinSet<()>,
-}
-
-impl House {
-    async fn open() -> Self {
-        Self::with(&[]).await
-    }
-
-    async fn guarded() -> Self {
-        Self::with(&[("ENGINE_SERVE_TOKEN", TOKEN), ("ENGINE_SERVE_READ_TOKEN", READ_TOKEN)]).await
-    }
-
-    async fn with(settings: &[(&str, &str)]) -> Self {
-        // As the binary does, so that what runs tell is in their logs. Another test of this process may have done so.
-        drop(tracing_subscriber::registry().with(RunLogs).try_init());
-        let folder = TempDir::new().unwrap();
-        let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        std::fs::create_dir_all(at("queries")).unwrap();
-        std::fs::create_dir_all(at("in")).unwrap();
-        std::fs::write(at("in/a.json"), "{\"id\":1,\"name\":\"one\"}\n{\"id\":2,\"name\":\"<b>two</b>\"}\n").unwrap();
-        std::fs::write(at("queries/orders.sql"), PIPELINE.replace("'in/'", &format!("'{}/'", at("in")))).unwrap();
-        std::fs::write(at("queries/broken.sql"), "INSERT INTO nowhere SELECT 1;\n").unwrap();
-        let mut environment =
-            BTreeMap::from([("ENGINE_LAKE_URL".to_owned(), at("lake")), ("ENGINE_STATE_URL".to_owned(), at("state"))]);
-        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let settings = Settings::load(None, &environment).unwrap();
-        let web = WebSettings::from(&settings).unwrap();
-        let session = Session::new(settings, environment, Purpose::Run).unwrap();
-        let store = engine::state::open(&session).await.unwrap();
-        let place = Place::parse(&at("queries"), &session).unwrap();
-        let stop = CancellationToken::new();
-        let server = Server::new(session, store, place, stop.clone()).unwrap();
-        let control = server.control();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut work = JoinSet::new();
-        work.spawn(server.run());
-        let (asked, stopped) = (control.clone(), stop.clone());
-        work.spawn(async move { web::serve(asked, listener, web, stopped).await.unwrap() });
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let house = Self { folder, address, client, control, stop, work };
-        house.until(|| async { house.control.pipelines().await.unwrap().len() == 2 }).await;
-        house
-    }
-
-    /// Waits until it is so.
-    async fn until<F: Future<Output = bool>>(&self, is_so: impl Fn() -> F) {
-        for _ in 0..300 {
-            if is_so().await {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("it did not come to that");
-    }
-
-    fn ask(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("http://{}{path}", self.address))
-    }
-
-    async fn get(&self, path: &str) -> Response {
-        self.ask(Method::GET, path).send().await.unwrap()
-    }
-
-    async fn json(&self, path: &str) -> Value {
-        let response = self.get(path).await;
-        assert_eq!(response.status(), 200, "{path}");
-        response.json().await.unwrap()
-    }
-
-    async fn query(&self, sql: &str) -> Response {
-        self.ask(Method::POST, "/api/v1/query").json(&json!({"sql": sql})).send().await.unwrap()
-    }
-
-    /// Runs the pipeline, and waits until it has.
-    async fn run(&self) {
-        let asked = self.ask(Method::POST, "/api/v1/pipelines/orders/run").send().await.unwrap();
-        assert_eq!(asked.status(), 202, "{}", asked.text().await.unwrap());
-        self.until(|| async { self.json("/api/v1/runs?pipeline=orders&status=done").await["runs"] != json!([]) }).await;
-    }
-
-    /// What the server says to bytes that are sent as they are.
-    async fn raw(&self, request: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        // The server may close before it has read, or the client written, all of it.
-        stream.write_all(request.as_bytes()).await.ok();
-        let mut answer = Vec::new();
-        let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;
-        read.expect("the server answers and closes").ok();
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    async fn close(mut self) {
-        self.stop.cancel();
-        while let Some(ended) = self.work.join_next().await {
-            ended.unwrap();
-        }
-    }
-}
+use crate::serve::world::World;
 
 /// The problem that an answer tells.
 async fn problem(response: Response) -> (u16, Value) {
@@ -215,6 +90,12 @@ fn every_page_is_there_and_no_value_is_markup() {
             ("/catalog/shop/orders/sample".to_owned(), "&lt;b&gt;two&lt;/b&gt;"),
             ("/catalog/shop/orders/profile".to_owned(), "approx_distinct"),
             ("/query".to_owned(), "<textarea"),
+            ("/runs".to_owned(), "<option value=\"orders\""),
+            ("/runs?pipeline=orders&status=done".to_owned(), "aria-label=\"run 1 of orders\""),
+            ("/runs?pipeline=%3Cb%3E".to_owned(), "No run is like that"),
+            ("/runs?before=1".to_owned(), "Newest"),
+            ("/catalog/shop/orders/partitions".to_owned(), "The table has no partitions"),
+            ("/pipelines/orders/objects".to_owned(), "in/a.json"),
         ] {
             let response = house.get(&path).await;
             assert_eq!(response.status(), 200, "{path}");
@@ -441,6 +322,44 @@ fn a_person_signs_in_does_something_and_signs_out_and_no_other_site_can() {
 }
 
 #[test]
+fn the_overview_shows_what_has_been_run_since_it_was_looked_at() {
+    block_on(async {
+        let house = House::open().await;
+        for run in 1..=3 {
+            let asked = house.ask(Method::POST, "/api/v1/pipelines/orders/run").send().await.unwrap();
+            assert_eq!(asked.status(), 202);
+            // It runs, and then it does not.
+            let bar = format!("/pipelines/orders/runs/{run}\" tabindex=\"-1\" aria-hidden=\"true\"><rect class=\"bar done\"");
+            house.until(|| async { house.get("/").await.text().await.unwrap().contains(&bar) }).await;
+        }
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_run_for_a_date_is_tried_again_for_that_date() {
+    block_on(async {
+        let house = House::open().await;
+        let body = json!({"from": "2026-01-05", "to": "2026-01-05"});
+        let asked = house.ask(Method::POST, "/api/v1/pipelines/orders/backfill").json(&body).send().await.unwrap();
+        assert_eq!(asked.status(), 202);
+        let dates = || async {
+            let runs = house.json("/api/v1/runs?pipeline=orders&status=done").await;
+            runs["runs"].as_array().unwrap().iter().map(|run| run["date"].clone()).collect::<Vec<Value>>()
+        };
+        house.until(|| async { dates().await.len() == 1 }).await;
+        let page = house.get("/pipelines/orders/runs/1").await.text().await.unwrap();
+        let retry =
+            house.ask(Method::POST, "/pipelines/orders/runs/1/retry").header("origin", format!("http://{}", house.address));
+        let answer = retry.form(&[("csrf", proof_in(&page))]).send().await.unwrap();
+        assert_eq!(answer.headers()["location"], "/pipelines/orders");
+        house.until(|| async { dates().await.len() == 2 }).await;
+        assert_eq!(dates().await, [json!("2026-01-05T00:00:00Z"), json!("2026-01-05T00:00:00Z")]);
+        house.close().await;
+    });
+}
+
+#[test]
 fn names_that_others_point_here_bodies_without_end_and_paths_out_of_it_are_refused() {
     block_on(async {
         let house = House::open().await;
@@ -459,7 +378,14 @@ fn names_that_others_point_here_bodies_without_end_and_paths_out_of_it_are_refus
             assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
             assert!(!answer.contains("root:"), "{path}");
         }
-        for path in ["/api/v1/pipelines/..%2f..%2fstate", "/api/v1/pipelines/orders/runs/..%2f..%2fx/log"] {
+        for path in [
+            "/api/v1/pipelines/..%2f..%2fstate",
+            "/api/v1/pipelines/orders/runs/..%2f..%2fx/log",
+            "/pipelines/..%2f..%2fstate/runs/1",
+            "/pipelines/..%2forders/objects",
+            "/catalog/..%2f../etc%2fpasswd",
+            "/catalog/shop/..%2f..%2fsecret.csv/sample",
+        ] {
             assert_eq!(house.get(path).await.status(), 404, "{path}");
         }
         assert!(house.raw("GARBAGE\r\n\r\n").await.starts_with("HTTP/1.1 400"));
@@ -474,16 +400,158 @@ fn names_that_others_point_here_bodies_without_end_and_paths_out_of_it_are_refus
 #[test]
 fn who_does_not_speak_is_let_go_and_does_not_keep_others_out() {
     block_on(async {
-        let house = House::with(&[("ENGINE_SERVE_CONNECTIONS", "2")]).await;
+        let house = House::with(&[("ENGINE_SERVE_CONNECTIONS", "3")]).await;
+        // One stops within the head of a request, one within its body.
         let mut silent = TcpStream::connect(house.address).await.unwrap();
         silent.write_all(b"GET / HTTP/1.1\r\nhost: local").await.unwrap();
+        let mut slow = TcpStream::connect(house.address).await.unwrap();
+        let head =
+            "POST /api/v1/query HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\nSELECT";
+        slow.write_all(head.as_bytes()).await.unwrap();
         assert_eq!(house.get("/health").await.status(), 200);
-        let mut answer = Vec::new();
-        let ended = tokio::time::timeout(Duration::from_secs(25), silent.read_to_end(&mut answer)).await;
-        assert!(ended.is_ok(), "the server waits for ever");
-        assert!(!String::from_utf8_lossy(&answer).contains("200 OK"));
+        let said = |mut stream: TcpStream| async move {
+            let mut answer = Vec::new();
+            let ended = tokio::time::timeout(Duration::from_secs(40), stream.read_to_end(&mut answer)).await;
+            assert!(ended.is_ok(), "the server waits for ever");
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        let (silent, slow) = tokio::join!(said(silent), said(slow));
+        assert!(!silent.contains("200 OK"), "{silent}");
+        assert!(slow.starts_with("HTTP/1.1 408") && slow.contains("the rest of the body did not come"), "{slow}");
         house.close().await;
     });
+}
+
+#[test]
+fn a_query_ends_when_nobody_waits_for_it_any_more() {
+    block_on(async {
+        let house = House::open().await;
+        let running = || async { house.get("/metrics").await.text().await.unwrap().contains("engine_http_queries 1") };
+        let endless = house.query("SELECT sum(value % 7) FROM generate_series(1, 100000000000)");
+        let mut endless = Box::pin(endless);
+        let is_seen = tokio::select! {
+            _ = &mut endless => false,
+            () = house.until(running) => true,
+        };
+        assert!(is_seen);
+        drop(endless);
+        house.until(|| async { !running().await }).await;
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_server_is_ready_when_it_has_read_its_pipelines() {
+    block_on(async {
+        let house = House::before_it_reads().await;
+        assert_eq!(house.get("/health").await.status(), 200);
+        let early = house.get("/ready").await;
+        assert_eq!(early.headers()["retry-after"], "5");
+        let (status, told) = problem(early).await;
+        assert!(status == 503 && told["detail"] == "the files of the pipelines are being read", "{told}");
+        house.close().await;
+        let house = House::open().await;
+        assert_eq!(house.get("/ready").await.text().await.unwrap(), "ready\n");
+        house.close().await;
+    });
+}
+
+#[test]
+fn what_is_refused_is_in_the_log_and_no_secret_is() {
+    let world = World::with(&[("ENGINE_SERVE_TOKEN", TOKEN)]);
+    let serving = world.serve();
+    world.wait("the server says where it is", || world.log().contains("Ctrl-C stops"));
+    let log = world.log();
+    let address = log.split("pages and API at ").nth(1).unwrap().split(';').next().unwrap().to_owned();
+    block_on(async {
+        let client = Client::new();
+        let at = |path: &str| format!("{address}{path}");
+        let guess = client.get(at("/api/v1/pipelines?token=hunter2")).bearer_auth("guess-hunter2-hunter2");
+        let mistake =
+            client.post(at("/api/v1/query")).bearer_auth(TOKEN).header("content-type", "text/plain").body("SELEC 'hunter2'");
+        let large = client.post(at("/api/v1/query")).bearer_auth(TOKEN).header("content-type", "text/plain");
+        let outside = client.get(at("/assets/..%2f..%2fetc/passwd")).bearer_auth(TOKEN);
+        for (request, expected) in [(guess, 401), (mistake, 400), (outside, 404)] {
+            assert_eq!(request.send().await.unwrap().status(), expected);
+        }
+        // The server may close before all of it is sent.
+        large.body("hunter2 ".repeat(1 << 17)).send().await.ok();
+    });
+    for status in [401, 400, 404, 413] {
+        world.wait("what was refused is logged", || world.log().contains(&format!("status={status}")));
+    }
+    serving.signal("-TERM");
+    assert_eq!(serving.end(), Some(0));
+    let log = world.log();
+    assert!(log.contains("/assets/..%2f..%2fetc/passwd") && log.contains("127.0.0.1:"), "{log}");
+    assert!(!log.contains("hunter2") && !log.contains(TOKEN), "{log}");
+}
+
+/// Reads what lies in a folder, of which some is no row.
+const WITH_BAD_ROWS: &str = "\
+CREATE EXTERNAL TABLE orders (id BIGINT) STORED AS JSON LOCATION 'in/' OPTIONS ('on_error' 'quarantine', 'max_bad_ratio' '1');
+CREATE EXTERNAL TABLE kept STORED AS DELTA LOCATION 'lake://shop/orders';
+INSERT INTO kept SELECT * FROM orders;
+";
+
+/// The names in a text that begin with `engine_`.
+fn metrics_in(text: &str) -> BTreeSet<&str> {
+    let is_part = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+    text.split(|letter| !is_part(letter)).filter(|word| word.starts_with("engine_")).collect()
+}
+
+/// The labels that an expression of PromQL names: in braces, and behind `by`.
+fn labels_in(expression: &str) -> BTreeSet<&str> {
+    let mut labels = BTreeSet::new();
+    for part in expression.split('{').skip(1) {
+        let conditions = part.split('}').next().unwrap().split(',');
+        labels.extend(conditions.filter_map(|condition| condition.split(['=', '!']).next()).map(str::trim));
+    }
+    for part in expression.split("by (").skip(1) {
+        labels.extend(part.split(')').next().unwrap().split(',').map(str::trim));
+    }
+    labels
+}
+
+#[test]
+fn the_dashboard_shows_figures_that_there_are() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/grafana.json");
+    let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let told = block_on(async {
+        let furnish = |folder: &std::path::Path| {
+            let input = folder.join("in");
+            std::fs::create_dir_all(&input).unwrap();
+            std::fs::write(input.join("a.json"), "{\"id\":1}\n{\"id\":\"none\"}\n").unwrap();
+            let place = format!("'{}/'", input.display());
+            std::fs::write(folder.join("queries/orders.sql"), WITH_BAD_ROWS.replace("'in/'", &place)).unwrap();
+        };
+        let house = House::furnished(&[], furnish).await;
+        house.run().await;
+        let told = house.get("/metrics").await.text().await.unwrap();
+        house.close().await;
+        told
+    });
+    let mut labels: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for line in told.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        labels.entry(name).or_default().extend(labels_in(line));
+    }
+    let mut shown = BTreeSet::new();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().unwrap() {
+            let expression = target["expr"].as_str().unwrap();
+            for name in metrics_in(expression) {
+                let known = labels.get(name).unwrap_or_else(|| panic!("{}: there is no {name} in\n{told}", panel["title"]));
+                let asked = labels_in(expression);
+                assert!(asked.is_subset(known), "{}: {name} has {known:?}, and {asked:?} are asked for", panel["title"]);
+                shown.insert(name.trim_end_matches("_bucket").trim_end_matches("_sum").trim_end_matches("_count"));
+            }
+        }
+    }
+    let all: BTreeSet<&str> = told.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    // Rows staged are those committed, sooner.
+    let left: Vec<&&str> = all.difference(&shown).collect();
+    assert_eq!(left, [&"engine_flow_rows_total"], "on the dashboard, or left out on purpose");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::LengthLimitError;
 use tower_service::Service;
 
 use super::app::App;
@@ -15,6 +16,9 @@ use super::problem::Problem;
 
 /// How long an answer may take to begin, over all that is asked for; queries have their own, shorter or longer.
 const WHOLE: Duration = Duration::from_secs(30);
+
+/// How long a client may take for the body of a request.
+const BODY: Duration = Duration::from_secs(15);
 
 /// Scripts, styles and data come from here and nowhere else; nobody shows these pages in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -64,7 +68,31 @@ pub(super) async fn answer(app: App, peer: SocketAddr, mut request: Request<Body
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
+/// The request with all of its body: a client that sends it drop by drop is not waited for.
+///
+/// # Errors
+/// A body that is too large, or did not come.
+async fn received(request: Request<Body>) -> Result<Request<Body>, Problem> {
+    let (parts, body) = request.into_parts();
+    let read = axum::body::to_bytes(body, super::MAX_BODY);
+    let late = |_| {
+        let detail = format!("the rest of the body did not come within {} s", BODY.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, detail).header(header::CONNECTION, "close")
+    };
+    match tokio::time::timeout(BODY, read).await.map_err(late)? {
+        Ok(body) => Ok(Request::from_parts(parts, Body::from(body))),
+        Err(error) if std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>()) => {
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {} bytes", super::MAX_BODY)))
+        }
+        Err(_) => Err(Problem::bad_request("the body broke off")),
+    }
+}
+
 async fn within(app: &App, request: Request<Body>) -> Response {
+    let request = match received(request).await {
+        Ok(request) => request,
+        Err(problem) => return problem.into_response(),
+    };
     let limit = WHOLE.max(app.settings.query.time + WHOLE);
     let mut router = app.router.clone();
     let (path, wants_page) = (request.uri().path().to_owned(), super::problem::wants_page(&request));

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::figures::Figures;
 use super::guard::Guard;
+use super::recent::Recent;
 use super::settings::WebSettings;
 use super::{api, assets, pages, probes};
 use crate::catalog::Lookup;
@@ -32,6 +33,8 @@ pub(super) struct Held {
     /// Room for them.
     pub(super) queries: Semaphore,
     pub(super) catalog: Lookup,
+    /// The last runs, for whoever looks at the same moment.
+    pub(super) recent: Recent,
     /// The server stops: what would go on for ever ends.
     pub(super) stop: CancellationToken,
     pub(super) router: Router,
@@ -55,7 +58,8 @@ impl App {
         let guard = Guard::new(&settings, port, Arc::clone(&session.context.clock));
         let queries = Semaphore::new(settings.query.at_once.min(Semaphore::MAX_PERMITS));
         let figures = Figures::new()?;
-        Ok(Self(Arc::new(Held { control, settings, guard, figures, reader, queries, catalog, stop, router: router() })))
+        let (recent, router) = (Recent::default(), router());
+        Ok(Self(Arc::new(Held { control, settings, guard, figures, reader, queries, catalog, recent, stop, router })))
     }
 }
 

@@ -7,7 +7,7 @@
 //! | what happens to every request | `answer` |
 //! | who is let in, and what may they do | `guard`, `token` |
 //! | what does a program ask for | `api` |
-//! | what does a person see | `pages`, `assets` |
+//! | what does a person see | `pages`, `assets`, `recent` |
 //! | what does a monitor ask for | `probes`, `figures` |
 //! | how is something wrong told | `problem` |
 //!
@@ -27,6 +27,7 @@ mod patience;
 mod probes;
 mod problem;
 mod query;
+mod recent;
 mod server;
 mod settings;
 mod times;

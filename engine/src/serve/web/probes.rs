@@ -17,11 +17,14 @@ async fn health() -> &'static str {
     "ok\n"
 }
 
-/// The process can work: its state store answers, and it is not about to stop. Who may ask is anybody, so nothing else is told.
+/// The process can work: it has read the pipelines' files, its state store answers, and it is not about to stop. Who may ask is anybody, so nothing else is told.
 async fn ready(app: App) -> Result<&'static str, Problem> {
     let not_yet = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(header::RETRY_AFTER, "5");
     if app.stop.is_cancelled() {
         return Err(not_yet("the server is about to stop"));
+    }
+    if !app.control.is_ready() {
+        return Err(not_yet("the files of the pipelines are being read"));
     }
     match app.control.store().pauses().await {
         Ok(_) => Ok("ready\n"),

@@ -93,9 +93,14 @@ impl Problem {
         self.place.as_ref().map(|place| place.rendered.as_str())
     }
 
+    /// Of SQL: the line and the column in it, both from 1.
+    pub(super) fn at(&self) -> Option<(usize, usize)> {
+        self.place.as_ref().and_then(|place| place.at)
+    }
+
     /// As JSON; what is not known is left out.
     pub(super) fn told(&self) -> Map<String, Value> {
-        let at = self.place.as_ref().and_then(|place| place.at);
+        let at = self.at();
         let told = Told {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),

@@ -117,11 +117,12 @@ impl StateStore for ObjectState {
     async fn loads(&self, page: &LoadPage) -> Result<Vec<LoadRecord>> {
         let is_wanted = |load: &LoadRecord| {
             let is_there = page.locations.is_empty() || page.locations.contains(&load.table.to_lowercase());
-            is_there && page.since.is_none_or(|since| load.landed_at.unwrap_or(load.recorded_at) >= since)
+            let is_of_it = page.run.is_none_or(|run| load.run == Some(run));
+            is_there && is_of_it && page.since.is_none_or(|since| load.landed_at.unwrap_or(load.recorded_at) >= since)
         };
         // What landed then or later was recorded later.
         let part = Part { before: page.before, since: page.since, limit: page.limit as usize };
-        newest(&self.bucket, &self.all().await?, part, |document, entries| {
+        newest(&self.bucket, &self.of(page.pipeline.as_deref()).await?, part, |document, entries| {
             let loads = entries.epochs.iter().flat_map(|epoch| epoch.loads(&document.pipeline)).filter(is_wanted);
             loads.map(|load| (load.position, load)).collect()
         })

@@ -42,6 +42,8 @@ pub(super) async fn page(transaction: Within<'_>, page: &LoadPage) -> Result<Vec
     if !page.locations.is_empty() {
         conditions.and_one_of("s.location", &page.locations);
     }
+    conditions.and_if("f.pipeline = ?", page.pipeline.as_deref());
+    conditions.and_if("e.generation = ?", page.run);
     conditions.and_if("coalesce(f.landed_at, e.recorded_at) >= ?", page.since);
     conditions.and_if("f.rowid < ?", page.before);
     let query =

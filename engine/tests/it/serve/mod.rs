@@ -3,7 +3,7 @@
 mod kills;
 mod mail;
 mod story;
-mod world;
+pub(crate) mod world;
 
 use std::time::Duration;
 
@@ -60,6 +60,28 @@ fn files_trigger_runs_and_pipelines_come_change_and_go() {
     serving.signal("-TERM");
     assert_eq!(serving.end(), Some(0));
     assert!(world.statuses("a").iter().all(|status| status == "done"), "{:?}", world.runs("a"));
+}
+
+#[test]
+fn the_last_good_version_goes_on_when_its_source_has_new_columns() {
+    let world = World::new();
+    world.put("in/a.json", "{\"id\":1}\n");
+    let good = "SET pipeline.trigger = 'in/*.json';
+        CREATE EXTERNAL TABLE a STORED AS JSON LOCATION 'in/';
+        CREATE EXTERNAL TABLE kept STORED AS DELTA LOCATION 'lake://t/a' OPTIONS ('key' 'id');
+        REPLACE INTO kept SELECT * FROM a;";
+    world.put("queries/a.sql", good);
+    let serving = world.serve();
+    world.wait("the first file is read", || world.statuses("a") == ["done"]);
+    world.put("queries/a.sql", "INSERT INTO nowhere SELECT 1;");
+    world.wait("the file is wrong", || world.log().contains("its last good version goes on"));
+    world.put("in/b.json", "{\"id\":2,\"name\":\"two\"}\n");
+    world.wait("the second file is read", || {
+        world.statuses("a").len() == 2 && !world.statuses("a").contains(&"running".to_owned())
+    });
+    assert_eq!(world.statuses("a"), ["done", "done"], "{}", world.log());
+    assert_eq!(world.query("SELECT count(name) FROM lake.t.a"), ["1"]);
+    drop(serving);
 }
 
 #[test]

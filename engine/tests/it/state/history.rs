@@ -108,6 +108,10 @@ pub(super) async fn loads_are_found_by_table_and_time(backend: &Backend) {
     assert_eq!(loads(&store, LoadPage { before: Some(second.position), ..both }).await, [first]);
     assert!(loads(&store, table("nowhere")).await.is_empty());
     assert!(loads(&store, LoadPage::default()).await.len() >= 2, "of all tables");
+    let of = |pipeline: &str, run| LoadPage { pipeline: Some(pipeline.into()), run, ..LoadPage::default() };
+    assert_eq!(loads(&store, of("loads-other", Some(other.generation))).await, [second]);
+    assert_eq!(loads(&store, of("loads", None)).await[0].run, Some(one.generation));
+    assert!(loads(&store, of("loads", Some(one.generation + 1))).await.is_empty(), "of a run that brought nothing");
     let flows = store.epoch_flows("loads").await.unwrap();
     assert_eq!((flows[0].bytes, flows[0].bad_rows, flows[0].run, flows[0].is_committed()), (30, 1, Some(one.generation), true));
 }

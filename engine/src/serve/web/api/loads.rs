@@ -134,7 +134,7 @@ pub(super) async fn list(app: App, parameters: Parameters) -> Result<Answer<Load
     };
     let limit = parameters.number("limit", 1, MAX_PAGE)?.unwrap_or(PAGE);
     let locations = locations(&app, table).await?;
-    let page = LoadPage { locations, since, before: parameters.number("before", 1, i64::MAX)?, limit };
+    let page = LoadPage { locations, since, before: parameters.number("before", 1, i64::MAX)?, limit, ..LoadPage::default() };
     let records = app.control.store().loads(&page).await.map_err(Problem::from)?;
     let next = records.last().filter(|_| records.len() == limit as usize).map(|record| record.position);
     Ok(Answer(Loads { loads: records.into_iter().map(Load::from).collect(), next }))

@@ -12,10 +12,14 @@ mod tables;
 mod tests;
 
 pub(super) use pipelines::{found as pipeline, span};
+pub(super) use runs::{STATUSES as RUN_STATUSES, status as run_status};
 pub(super) use tables::{Found, found as table, known as known_tables, reference, selection};
 
 use axum::Router;
 use axum::routing::{get, post};
+
+/// Who started, paused or ended something by a request of the API, for its record.
+const BY: &str = "API";
 
 /// Every path, for whoever is near one.
 pub(super) const PATHS: [&str; 17] = [

@@ -12,7 +12,6 @@ use crate::serve::view::LogPart;
 use crate::serve::web::app::App;
 use crate::serve::web::described::described;
 use crate::serve::web::given::Parameters;
-use crate::serve::web::guard::Caller;
 use crate::serve::web::history;
 use crate::serve::web::problem::Problem;
 use crate::state::{EpochRecord, Page, RunRecord, RunStatus, Totals};
@@ -24,7 +23,7 @@ const PAGE: u32 = 50;
 const MAX_PAGE: u32 = 1_000;
 
 /// How runs stand, by name.
-const STATUSES: [(&str, RunStatus); 5] = [
+pub(in crate::serve::web) const STATUSES: [(&str, RunStatus); 5] = [
     ("running", RunStatus::Running),
     ("done", RunStatus::Done),
     ("failed", RunStatus::Failed),
@@ -195,7 +194,11 @@ fn page_now(app: &App) -> DateTime<Utc> {
     app.control.session().context.clock.now()
 }
 
-fn status(name: &str) -> Result<RunStatus, Problem> {
+/// How runs stand that are called so.
+///
+/// # Errors
+/// When none are, with the nearest.
+pub(in crate::serve::web) fn status(name: &str) -> Result<RunStatus, Problem> {
     let found = STATUSES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map(|(_, status)| *status).ok_or_else(|| {
         let problem = Problem::bad_request(format!("parameter 'status' is '{name}', which no run is"));
@@ -222,9 +225,9 @@ pub(super) async fn show(app: App, Path((name, run)): Path<(String, String)>) ->
 }
 
 /// End a run that this process has begun: its epoch is abandoned, what is committed stays.
-pub(super) async fn cancel(app: App, caller: Caller, Path((name, run)): Path<(String, String)>) -> Result<StatusCode, Problem> {
+pub(super) async fn cancel(app: App, Path((name, run)): Path<(String, String)>) -> Result<StatusCode, Problem> {
     let run = history::run(&app, &name, &run).await?;
-    history::cancel(&app, &run, caller.by()).await?;
+    history::cancel(&app, &run, super::BY).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -26,6 +26,7 @@
   const told = async (response) => {
     try {
       const problem = await response.json();
+      if (problem.rendered) return problem.rendered;
       return problem.help ? `${problem.detail}; ${problem.help}` : problem.detail;
     } catch {
       return `${response.status} ${response.statusText}`;
@@ -33,11 +34,16 @@
   };
 
   function themes() {
-    $("[data-theme-switch]")?.addEventListener("click", () => {
+    const button = $("[data-theme-switch]");
+    const name = () => { button.setAttribute("aria-label", `Theme: ${root.dataset.theme ?? "as the system"}`); };
+    if (!button) return;
+    name();
+    button.addEventListener("click", () => {
       const next = { undefined: "dark", dark: "light", light: undefined }[root.dataset.theme];
       if (next) root.dataset.theme = next;
       else delete root.dataset.theme;
       kept("engine.theme", next ?? "system");
+      name();
     });
   }
 
@@ -59,9 +65,11 @@
         sign.hidden = true;
       } finally {
         loading = false;
-        if (again) { again = false; soon(); }
+        if (again || moving()) { again = false; soon(); }
       }
     };
+    // Nobody tells how many rows were read meanwhile: while something runs, the page asks.
+    const moving = () => !document.hidden && $("[data-part] .state.running");
     const soon = () => {
       clearTimeout(timer);
       timer = setTimeout(load, Math.max(0, 1000 - (Date.now() - last)));
@@ -69,7 +77,8 @@
     const open = () => {
       source?.close();
       source = new EventSource(address);
-      source.onopen = () => { sign.hidden = false; };
+      // What changed between the page and this is told by nobody.
+      source.onopen = () => { sign.hidden = false; soon(); };
       source.onmessage = soon;
       source.onerror = () => { sign.hidden = true; };
     };
@@ -80,21 +89,33 @@
     addEventListener("pagehide", () => source?.close());
     setInterval(() => { if (!document.hidden) soon(); }, 15000);
     if (!document.hidden) open();
+    if (moving()) soon();
   }
 
   const served = new WeakMap();
+  const CONTROLS = "a[href], button, input, select, textarea, summary, [tabindex]";
   function renew(page) {
     for (const fresh of all("[data-part]", page)) {
       const old = $(`[data-part="${CSS.escape(fresh.dataset.part)}"]`);
       if (!old) continue;
       const html = fresh.innerHTML;
       if (served.get(old) === html) continue;
-      const busy = (old.contains(document.activeElement) && document.activeElement !== document.body) || $("details[open]", old);
+      const focused = old.contains(document.activeElement) ? document.activeElement : null;
+      const selection = getSelection();
+      const busy = $("details[open]", old) || focused?.matches("input, select, textarea") || (!selection.isCollapsed && selection.containsNode(old, true));
       if (busy) continue;
+      // The focus and what is scrolled stay where they were.
+      const place = focused && all(CONTROLS, old).indexOf(focused);
       const scrolled = all(".scroll, .graph", old).map((box) => [box.scrollLeft, box.scrollTop]);
       old.innerHTML = html;
       served.set(old, html);
       all(".scroll, .graph", old).forEach((box, at) => scrolled[at] && box.scrollTo(...scrolled[at]));
+      if (focused) {
+        const same = (one) => one && one.textContent === focused.textContent && one.getAttribute("href") === focused.getAttribute("href");
+        const controls = all(CONTROLS, old);
+        const next = same(controls[place]) ? controls[place] : controls.find(same) ?? controls[place];
+        next?.focus({ preventScroll: true });
+      }
     }
     all("[data-filter]").forEach(apply);
   }
@@ -109,6 +130,7 @@
 
   function filters() {
     for (const input of all("[data-filter]")) input.addEventListener("input", () => apply(input));
+    for (const form of all("form[data-submit-on-change]")) form.addEventListener("change", () => form.requestSubmit());
     addEventListener("keydown", (event) => {
       const typing = event.target.closest?.("input, textarea, select");
       if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && $("[data-filter]")) {
@@ -126,8 +148,11 @@
         place.replaceChildren(make("p", { className: "dim", textContent: "loading" }));
         try {
           const response = await ask(place.dataset.load);
-          if (response.ok) place.innerHTML = await response.text();
-          else place.replaceChildren(make("p", { className: "bad", textContent: await told(response) }));
+          if (response.ok) {
+            const held = place.contains(document.activeElement) || document.activeElement === document.body;
+            place.innerHTML = await response.text();
+            if (held && place.dataset.loadBy) $(".scroll", place)?.focus({ preventScroll: true });
+          } else place.replaceChildren(make("p", { className: "bad", textContent: await told(response) }));
         } catch {
           place.replaceChildren(make("p", { className: "bad", textContent: "the server does not answer" }));
         }
@@ -140,11 +165,52 @@
     }
   }
 
+  // Where the time of a run went: the log says how long each step took.
+  const STEPS = { read: "source", staged: "flow", committed: "sink" };
+  function steps() {
+    const section = $("[data-steps]");
+    const seconds = new Map();
+    const add = (lines) => {
+      for (const { message, fields } of lines) {
+        const name = fields[STEPS[message]];
+        if (name === undefined || typeof fields.seconds !== "number") continue;
+        const key = `${message} ${name}`;
+        const step = seconds.get(key) ?? { message, name, times: 0, rows: 0, total: 0, longest: 0 };
+        step.times += 1;
+        step.rows += fields.rows ?? 0;
+        step.total += fields.seconds;
+        step.longest = Math.max(step.longest, fields.seconds);
+        seconds.set(key, step);
+      }
+      if (seconds.size) show();
+    };
+    const took = (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : value < 60 ? `${value.toFixed(1)} s` : `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`);
+    const show = () => {
+      const most = Math.max(...[...seconds.values()].map((step) => step.total));
+      const cell = (text, number) => make("td", { className: number ? "num" : "", textContent: text });
+      const head = ["Step", "Of", "Times", "Rows", "Together", "Longest", ""].map((text, at) => make("th", { scope: "col", className: at > 1 && at < 6 ? "num" : "", textContent: text }));
+      const rows = [...seconds.values()].map((step) => {
+        const meter = make("meter", { min: 0, max: most || 1, value: step.total });
+        meter.setAttribute("aria-label", `share of the longest, ${step.message} ${step.name}`);
+        const first = make("th", { scope: "row", textContent: step.message });
+        return make("tr", {}, first, cell(step.name), cell(step.times, true), cell(step.message === "staged" ? "" : step.rows.toLocaleString("en"), true), cell(took(step.total), true), cell(took(step.longest), true), make("td", {}, meter));
+      });
+      const table = make("table", { className: "grid" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
+      const box = make("div", { className: "scroll", tabIndex: 0 }, table);
+      box.setAttribute("role", "region");
+      box.setAttribute("aria-label", "Steps and their times");
+      $("div", section).replaceChildren(box);
+      section.hidden = false;
+    };
+    return section ? add : () => {};
+  }
+
   function logs() {
     const box = $("[data-log]");
     if (!box) return;
     const follow = $("[data-follow]");
     let from = 0, silence = 0;
+    const timed = steps();
     box.replaceChildren();
     const line = ({ at, level, message, fields }) => {
       const extra = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
@@ -162,6 +228,7 @@
         return void setTimeout(more, 5000);
       }
       from = part.next;
+      timed(part.lines);
       box.append(...part.lines.map(line));
       while (box.childElementCount > 5000) box.firstElementChild.remove();
       if (part.lines.length && follow.checked) box.scrollTop = box.scrollHeight;
@@ -208,27 +275,66 @@
       paint();
     }).catch(() => {});
 
-    const run = async () => {
-      busy.hidden = false;
+    const stop = $("[data-cancel]", form);
+    let going;
+    const complain = (text) => {
+      answer.replaceChildren(make("section", { className: "alert", role: "alert" }, make("pre", { textContent: text })));
+    };
+    // One query at a time; the next one, or Cancel, ends the one before.
+    const send = async (fields, done) => {
+      going?.abort();
+      const mine = going = new AbortController();
+      busy.hidden = stop.hidden = false;
       hide();
-      const sql = area.value;
-      remember(sql);
       try {
-        const response = await ask(form.action, { method: "POST", body: new URLSearchParams({ csrf: proof(), sql }) });
+        const body = new URLSearchParams({ csrf: proof(), sql: area.value, ...fields });
+        const response = await ask(form.action, { method: "POST", body, signal: mine.signal });
         if (response.status === 401) return location.reload();
-        if (response.ok) answer.innerHTML = await response.text();
-        else answer.replaceChildren(make("section", { className: "alert", role: "alert" }, make("p", { textContent: await told(response) })));
-        result(answer);
-      } catch {
-        answer.replaceChildren(make("section", { className: "alert", role: "alert" }, make("p", { textContent: "the server does not answer" })));
+        if (response.ok) await done(response);
+        else complain(await told(response));
+      } catch (error) {
+        if (going === mine) complain(error.name === "AbortError" ? "canceled" : "the server does not answer");
       } finally {
-        busy.hidden = true;
+        if (going === mine) {
+          busy.hidden = stop.hidden = true;
+          if (document.activeElement === document.body) area.focus();
+        }
       }
     };
+    const run = () => {
+      remember(area.value);
+      return send({}, async (response) => {
+        answer.innerHTML = await response.text();
+        result(answer);
+        mistaken(answer);
+      });
+    };
+    const download = (format) => send({ format }, async (response) => {
+      const name = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "")?.[1] ?? `query.${format}`;
+      const address = URL.createObjectURL(await response.blob());
+      make("a", { href: address, download: name }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 60000);
+    });
+    // From a mistake to its place in the editor.
+    const mistaken = (answer) => {
+      const alert = $("[data-at-line]", answer);
+      if (!alert) return;
+      const [line, column] = [Number(alert.dataset.atLine), Number(alert.dataset.atColumn)];
+      const button = make("button", { type: "button", className: "small", textContent: `Go to line ${line}` });
+      button.addEventListener("click", () => {
+        const before = area.value.split("\n").slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0);
+        const from = before + [...area.value.slice(before)].slice(0, column - 1).join("").length;
+        const word = /^[\p{L}\p{N}_$.]*/u.exec(area.value.slice(from))[0];
+        area.focus();
+        area.setSelectionRange(from, from + Math.max(1, word.length));
+      });
+      alert.append(button);
+    };
+    stop.addEventListener("click", () => going?.abort());
     form.addEventListener("submit", (event) => {
-      if (event.submitter?.hasAttribute("data-download")) return;
       event.preventDefault();
-      run();
+      if (event.submitter?.hasAttribute("data-download")) download(event.submitter.value);
+      else run();
     });
     const insert = (text) => {
       area.focus();
@@ -362,7 +468,11 @@
         $("tbody", table).append(...rows.map(([row]) => row));
       };
       head.addEventListener("click", sort);
-      head.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
+      head.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        sort();
+      });
     });
     const button = $("[data-chart]", answer), place = $("[data-chart-place]", answer);
     const numeric = heads.map((head, at) => [head.textContent, at]).filter(([, at]) => heads[at].classList.contains("num"));
@@ -384,14 +494,32 @@
     const [xLabel, xSelect] = choose("X", heads.map((head, at) => [head.textContent, at]), Math.max(first, 0));
     const [yLabel, ySelect] = choose("Y", numeric, numeric.find(([, at]) => at !== Number(xSelect.value))?.[1] ?? numeric[0][1]);
     const picture = make("div");
-    const draw = () => picture.replaceChildren(drawing(table, Number(xSelect.value), Number(ySelect.value)));
+    const draw = () => {
+      const [x, y] = [Number(xSelect.value), Number(ySelect.value)];
+      const drawn = drawing(table, x, y, Math.max(240, picture.clientWidth));
+      drawn.setAttribute("aria-label", `${heads[y].textContent} by ${heads[x].textContent}`);
+      picture.replaceChildren(drawn);
+    };
     xSelect.addEventListener("change", draw);
     ySelect.addEventListener("change", draw);
     place.replaceChildren(make("div", { className: "pick" }, xLabel, yLabel), picture);
-    draw();
+    // Drawn as wide as there is room, so that its letters are as large as others.
+    let width = 0;
+    new ResizeObserver(() => {
+      if (picture.clientWidth !== width) { width = picture.clientWidth; draw(); }
+    }).observe(picture);
   }
 
-  function drawing(table, x, y) {
+  // Round numbers from `low` to `high`, four or five of them.
+  function ticks(low, high) {
+    const rough = (high - low || 1) / 4;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 2.5, 5, 10].map((one) => one * power).find((one) => one >= rough);
+    const first = Math.floor(low / step);
+    return Array.from({ length: Math.ceil(high / step) - first + 1 }, (_, at) => (first + at) * step);
+  }
+
+  function drawing(table, x, y, width) {
     const svg = (name, attributes, text) => {
       const element = document.createElementNS("http://www.w3.org/2000/svg", name);
       for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -399,18 +527,19 @@
       return element;
     };
     const points = all("tbody tr", table).map((row) => [row.cells[x].textContent, number(row.cells[y].textContent)]).filter(([, value]) => !Number.isNaN(value)).slice(0, 500);
-    const [width, height, left, bottom] = [900, 260, 64, 24];
-    const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
+    const [height, left, bottom] = [260, 56, 24];
+    const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img" });
     if (!points.length) return make("p", { className: "dim", textContent: "There is no number to draw." });
     const values = points.map(([, value]) => value);
-    const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)];
+    const marks = ticks(Math.min(0, ...values), Math.max(0, ...values));
+    const [low, high] = [marks[0], marks[marks.length - 1]];
     const top = (value) => 10 + (high - value) / (high - low || 1) * (height - bottom - 10);
     const at = (index) => left + (index + 0.5) * (width - left - 8) / points.length;
     const axis = (value) => {
       picture.append(svg("line", { class: "axis", x1: left, x2: width - 8, y1: top(value), y2: top(value) }));
       picture.append(svg("text", { x: left - 8, y: top(value) + 4, "text-anchor": "end" }, new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 }).format(value)));
     };
-    [low, (low + high) / 2, high].forEach(axis);
+    marks.forEach(axis);
     if (points.length <= 60) {
       const wide = Math.max(2, (width - left) / points.length * 0.7);
       points.forEach(([name, value], index) => {
@@ -421,7 +550,7 @@
     } else {
       picture.append(svg("path", { class: "mark", d: points.map(([, value], index) => `${index ? "L" : "M"}${at(index).toFixed(1)} ${top(value).toFixed(1)}`).join("") }));
     }
-    const every = Math.ceil(points.length / 8);
+    const every = Math.ceil(points.length / Math.max(1, Math.floor((width - left) / 110)));
     points.forEach(([name], index) => {
       if (index % every === 0) picture.append(svg("text", { x: at(index), y: height - 6, "text-anchor": "middle" }, name.length > 16 ? `${name.slice(0, 15)}…` : name));
     });

@@ -81,17 +81,14 @@ impl Caller {
         }
     }
 
-    /// Who started, paused or ended something, for its record.
-    pub(super) fn by(&self) -> &'static str {
-        match self.known {
-            Known::Bearer => "API",
-            _ => "web page",
-        }
-    }
-
     /// Whether there is something to sign out of.
     pub(super) fn is_signed_in(&self) -> bool {
         matches!(self.known, Known::SignedIn(_))
+    }
+
+    /// Whether there is anything that the caller may see.
+    pub(super) fn may_see(&self) -> bool {
+        self.known != Known::Nobody
     }
 
     pub(super) fn may_write(&self) -> bool {

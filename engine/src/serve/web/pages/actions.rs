@@ -6,17 +6,19 @@ use axum::response::Redirect;
 use super::{pipeline_at, run_at};
 use crate::serve::web::app::App;
 use crate::serve::web::given::Posted;
-use crate::serve::web::guard::Caller;
 use crate::serve::web::problem::Problem;
 use crate::serve::web::{api, history};
 
-pub(super) async fn run(app: App, caller: Caller, Path(name): Path<String>, _posted: Posted) -> Result<Redirect, Problem> {
-    app.control.run_now(&name, caller.by()).await?;
+/// Who did it, for its record.
+const BY: &str = "web page";
+
+pub(super) async fn run(app: App, Path(name): Path<String>, _posted: Posted) -> Result<Redirect, Problem> {
+    app.control.run_now(&name, BY).await?;
     Ok(Redirect::to(&pipeline_at(&name)))
 }
 
-pub(super) async fn pause(app: App, caller: Caller, Path(name): Path<String>, _posted: Posted) -> Result<Redirect, Problem> {
-    app.control.pause(&name, caller.by()).await?;
+pub(super) async fn pause(app: App, Path(name): Path<String>, _posted: Posted) -> Result<Redirect, Problem> {
+    app.control.pause(&name, BY).await?;
     Ok(Redirect::to(&pipeline_at(&name)))
 }
 
@@ -25,19 +27,20 @@ pub(super) async fn resume(app: App, Path(name): Path<String>, _posted: Posted) 
     Ok(Redirect::to(&pipeline_at(&name)))
 }
 
-pub(super) async fn backfill(app: App, caller: Caller, Path(name): Path<String>, posted: Posted) -> Result<Redirect, Problem> {
+pub(super) async fn backfill(app: App, Path(name): Path<String>, posted: Posted) -> Result<Redirect, Problem> {
     let (from, to) = api::span(posted.text("from"), posted.text("to"))?;
-    app.control.backfill(&name, from, to, caller.by()).await?;
+    app.control.backfill(&name, from, to, BY).await?;
     Ok(Redirect::to(&pipeline_at(&name)))
 }
 
-pub(super) async fn cancel(
-    app: App,
-    caller: Caller,
-    Path((name, number)): Path<(String, String)>,
-    _posted: Posted,
-) -> Result<Redirect, Problem> {
+pub(super) async fn retry(app: App, Path((name, number)): Path<(String, String)>, _posted: Posted) -> Result<Redirect, Problem> {
     let run = history::run(&app, &name, &number).await?;
-    history::cancel(&app, &run, caller.by()).await?;
+    history::retry(&app, &run, BY).await?;
+    Ok(Redirect::to(&pipeline_at(&name)))
+}
+
+pub(super) async fn cancel(app: App, Path((name, number)): Path<(String, String)>, _posted: Posted) -> Result<Redirect, Problem> {
+    let run = history::run(&app, &name, &number).await?;
+    history::cancel(&app, &run, BY).await?;
     Ok(Redirect::to(&run_at(&name, run.run)))
 }

@@ -10,6 +10,7 @@ use crate::serve::web::guard::Caller;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Pipelines,
+    Runs,
     Catalog,
     Query,
     Elsewhere,
@@ -20,6 +21,7 @@ impl Place {
     pub(super) fn of(path: &str) -> Self {
         match path.split('/').nth(1).unwrap_or_default() {
             "" | "pipelines" => Self::Pipelines,
+            "runs" => Self::Runs,
             "catalog" => Self::Catalog,
             "query" => Self::Query,
             _ => Self::Elsewhere,
@@ -74,11 +76,12 @@ impl Page<'_> {
                     svg viewBox="0 0 24 24" width="22" height="22" aria-hidden="true" { path d=(MARK) {} }
                     span { "engine" }
                 }
-                nav aria-label="Main" {
+                @if self.caller.may_see() { nav aria-label="Main" {
                     (link(Place::Pipelines, "/", "Pipelines"))
+                    (link(Place::Runs, "/runs", "Runs"))
                     (link(Place::Catalog, "/catalog", "Catalog"))
                     (link(Place::Query, "/query", "Query"))
-                }
+                } }
                 div.tools {
                     span.live data-live-state="" hidden title="This page is up to date by itself" { "live" }
                     button.quiet type="button" data-theme-switch="" aria-label="Theme" title="Light, dark or as the system" { "◐" }

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | every pipeline, what needs attention first | [`overview`] |
 //! | a pipeline: its graph, its SQL, its runs | [`pipeline`], [`graph`], [`sql`] |
+//! | what was run | [`runs`] |
 //! | a run: epochs, loads, its log | [`run`] |
+//! | the files that were read | [`objects`] |
 //! | tables, their columns, history and rows | [`catalog`], [`table`] |
 //! | SQL | [`query`] |
 //! | what is around each of them | [`layout`] |
@@ -17,10 +19,12 @@ mod catalog;
 mod events;
 mod graph;
 mod layout;
+mod objects;
 mod overview;
 mod pipeline;
 mod query;
 mod run;
+mod runs;
 mod sign_in;
 mod sql;
 mod strip;
@@ -64,9 +68,13 @@ pub(super) fn routes() -> Router {
         .route("/pipelines/{name}/backfill", post(actions::backfill))
         .route("/pipelines/{name}/runs/{run}", get(run::page))
         .route("/pipelines/{name}/runs/{run}/cancel", post(actions::cancel))
+        .route("/pipelines/{name}/runs/{run}/retry", post(actions::retry))
+        .route("/pipelines/{name}/objects", get(objects::page))
+        .route("/runs", get(runs::page))
         .route("/catalog", get(catalog::page))
         .route("/catalog/{database}/{table}", get(table::page))
         .route("/catalog/{database}/{table}/sample", get(table::sample))
+        .route("/catalog/{database}/{table}/partitions", get(table::partitions))
         .route("/catalog/{database}/{table}/profile", get(table::profile))
         .route("/query", get(query::page))
         .route("/query/names", get(query::names))
@@ -97,13 +105,21 @@ fn table_at(database: &str, table: &str) -> String {
     format!("/catalog/{}/{}", segment(database), segment(table))
 }
 
+/// A message as a sentence: messages begin small and have no full stop, since they stand behind others.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let first = letters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
+    let stop = if message.ends_with(['?', '.', '!']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}
+
 /// The page of something that went wrong.
 pub(super) fn wrong(caller: &Caller, path: &str, problem: &Problem) -> Html {
     let body = html! {
         section.wrong {
             p.status { (problem.status.as_u16()) }
             h1 { (problem.status.canonical_reason().unwrap_or("Error")) }
-            p { (problem.detail) @if let Some(help) = &problem.help { "; " (help) } "." }
+            p { (sentence(&problem.detail)) @if let Some(help) = &problem.help { " " (sentence(help)) } }
             p { a href="/" { "All pipelines" } }
         }
     };

@@ -1,22 +1,19 @@
 //! Every pipeline, what needs attention first.
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::layout::{Page, Place, button};
+use super::runs::first_line;
 use super::strip::{BARS, strip};
-use super::words::{count, plural, short, span, took, when};
+use super::words::{coarse, count, plural, short, span, took, when};
 use super::{Html, pipeline_at, run_at};
 use crate::serve::view::{PipelineState, PipelineView};
 use crate::serve::web::app::App;
 use crate::serve::web::guard::Caller;
 use crate::serve::web::problem::Problem;
-use crate::state::{self, RunRecord, RunStatus};
-
-/// Runs that are read for all pipelines together; of those that have none among them, the last ones are asked for one by one.
-const RUNS: u32 = 2_000;
+use crate::serve::web::recent::Seen;
+use crate::state::{RunRecord, RunStatus};
 
 /// What a person should look at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,57 +27,32 @@ enum Need {
 }
 
 /// One line.
-struct Row {
-    view: PipelineView,
-    runs: Vec<RunRecord>,
+struct Row<'a> {
+    view: &'a PipelineView,
+    runs: &'a [RunRecord],
     need: Need,
 }
 
 pub(super) async fn page(app: App, caller: Caller) -> Result<Html, Problem> {
     let now = app.control.session().context.clock.now();
-    let views = app.control.pipelines().await?;
-    let mut runs = last_runs(&app, &views, now).await?;
-    let mut rows: Vec<Row> = views
-        .into_iter()
+    let seen = app.recent.look(&app.control, BARS).await?;
+    let mut rows: Vec<Row<'_>> = seen
+        .views
+        .iter()
         .map(|view| {
-            let runs = runs.remove(&view.name).unwrap_or_default();
-            Row { need: need(&view, runs.first()), view, runs }
+            let runs = seen.runs.get(&view.name).map(Vec::as_slice).unwrap_or_default();
+            Row { need: need(view, runs.first()), view, runs }
         })
         .collect();
-    let rank = |row: &Row| match (&row.need, row.view.state) {
+    let rank = |row: &Row<'_>| match (&row.need, row.view.state) {
         (Need::Wrong(_), _) => 0,
         (Need::Maybe(_), _) => 1,
         (_, PipelineState::Running { .. }) => 2,
         _ => 3,
     };
     rows.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.view.name.cmp(&b.view.name)));
-    let body = if rows.is_empty() { empty() } else { filled(&rows, &caller, now) };
+    let body = if rows.is_empty() { empty() } else { filled(&rows, &seen, &caller, now) };
     Ok(Page { title: "Pipelines", place: Place::Pipelines, caller: &caller, is_live: true }.around(&body).into())
-}
-
-/// The last runs of each pipeline, the newest first.
-async fn last_runs(app: &App, views: &[PipelineView], now: DateTime<Utc>) -> Result<BTreeMap<String, Vec<RunRecord>>, Problem> {
-    let mut by_name: BTreeMap<String, Vec<RunRecord>> = BTreeMap::new();
-    let store = app.control.store();
-    let all = store.runs(&state::Page { limit: RUNS, ..state::Page::default() }, now).await?;
-    let is_all = all.len() < RUNS as usize;
-    for run in all {
-        let runs = by_name.entry(run.pipeline.clone()).or_default();
-        if runs.len() < BARS {
-            runs.push(run);
-        }
-    }
-    if !is_all {
-        for view in views {
-            if by_name.get(&view.name).is_some_and(|runs| runs.len() >= BARS) {
-                continue;
-            }
-            let limit = u32::try_from(BARS).unwrap_or(u32::MAX);
-            let page = state::Page { pipeline: Some(view.name.clone()), limit, ..state::Page::default() };
-            by_name.insert(view.name.clone(), store.runs(&page, now).await?);
-        }
-    }
-    Ok(by_name)
 }
 
 fn need(view: &PipelineView, last: Option<&RunRecord>) -> Need {
@@ -95,7 +67,7 @@ fn need(view: &PipelineView, last: Option<&RunRecord>) -> Need {
     match last {
         Some(run) if run.status == RunStatus::Failed => {
             let error = run.error.as_deref().unwrap_or("no reason is known");
-            let first = error.lines().next().unwrap_or_default();
+            let first = first_line(error);
             Need::Wrong(match run.again_at {
                 Some(_) => format!("failed, and is tried again: {first}"),
                 None => format!("failed: {first}"),
@@ -127,20 +99,20 @@ fn empty() -> Markup {
     }
 }
 
-fn filled(rows: &[Row], caller: &Caller, now: DateTime<Utc>) -> Markup {
+fn filled(rows: &[Row<'_>], seen: &Seen, caller: &Caller, now: DateTime<Utc>) -> Markup {
     html! {
         div.title {
             h1 { "Pipelines" }
             input.filter type="search" placeholder="Filter  /" aria-label="Filter pipelines" data-filter="#pipelines" autocomplete="off";
         }
-        (figures(rows, now))
+        (figures(rows, seen))
         (attention(rows, now))
         section data-part="pipelines" {
             div.scroll tabindex="0" role="region" aria-label="All pipelines" {
                 table.grid id="pipelines" {
                     thead { tr {
                         th scope="col" { "Pipeline" } th scope="col" { "Last runs" } th scope="col" { "Last run" }
-                        th.num scope="col" { "Rows" } th.num scope="col" { "Bad" } th scope="col" { "Fresh" } th scope="col" { "Next" }
+                        th.num scope="col" { "Rows" } th.num scope="col" { "Bad" } th scope="col" { "Last good run" } th scope="col" { "Next" }
                         th { span.unseen { "Actions" } }
                     } }
                     tbody { @for row in rows { (line(row, caller, now)) } }
@@ -151,27 +123,25 @@ fn filled(rows: &[Row], caller: &Caller, now: DateTime<Utc>) -> Markup {
 }
 
 /// The day in numbers.
-fn figures(rows: &[Row], now: DateTime<Utc>) -> Markup {
+fn figures(rows: &[Row<'_>], seen: &Seen) -> Markup {
     let running = rows.iter().filter(|row| matches!(row.view.state, PipelineState::Running { .. })).count();
     let wrong = rows.iter().filter(|row| matches!(row.need, Need::Wrong(_))).count();
     let paused = rows.iter().filter(|row| row.view.paused.is_some()).count();
-    let day = now - TimeDelta::days(1);
-    let of_the_day = || rows.iter().flat_map(|row| &row.runs).filter(|run| run.started_at >= day);
-    let written: u64 = of_the_day().map(|run| run.totals.rows_written).sum();
+    let written = format!("rows written in {}", coarse(seen.over));
     let figure = |number: String, word: &str, class: &str| html! { div.figure.(class) { dd { (number) } dt { (word) } } };
     html! {
         dl.figures data-part="figures" {
             (figure(rows.len().to_string(), if rows.len() == 1 { "pipeline" } else { "pipelines" }, ""))
             (figure(running.to_string(), "running", if running > 0 { "running" } else { "" }))
-            (figure(wrong.to_string(), "wrong", if wrong > 0 { "failed" } else { "" }))
+            (figure(wrong.to_string(), "failing", if wrong > 0 { "failed" } else { "" }))
             (figure(paused.to_string(), "paused", ""))
-            (figure(short(written as f64), "rows in 24 h, of the runs shown", ""))
+            (figure(short(seen.written as f64), &written, ""))
         }
     }
 }
 
-fn attention(rows: &[Row], now: DateTime<Utc>) -> Markup {
-    let needy: Vec<&Row> = rows.iter().filter(|row| row.need != Need::None).collect();
+fn attention(rows: &[Row<'_>], now: DateTime<Utc>) -> Markup {
+    let needy: Vec<&Row<'_>> = rows.iter().filter(|row| row.need != Need::None).collect();
     html! {
         section data-part="attention" aria-labelledby="attention" {
             @if needy.is_empty() {
@@ -200,15 +170,14 @@ fn attention(rows: &[Row], now: DateTime<Utc>) -> Markup {
     }
 }
 
-fn line(row: &Row, caller: &Caller, now: DateTime<Utc>) -> Markup {
-    let (view, last) = (&row.view, row.runs.first());
+fn line(row: &Row<'_>, caller: &Caller, now: DateTime<Utc>) -> Markup {
+    let (view, last) = (row.view, row.runs.first());
     let address = pipeline_at(&view.name);
-    let runs: Vec<&RunRecord> = row.runs.iter().collect();
     let good = row.runs.iter().find(|run| run.status == RunStatus::Done).and_then(|run| run.ended_at);
     html! {
         tr data-name=(view.name.to_lowercase()) {
             th scope="row" { a href=(address) { (view.name) } " " (state(view)) }
-            td { (strip(&runs, now)) }
+            td { (strip(row.runs, now)) }
             td {
                 @if let Some(run) = last {
                     a href=(run_at(&run.pipeline, run.run)) { (when(run.started_at, now)) }
@@ -219,7 +188,8 @@ fn line(row: &Row, caller: &Caller, now: DateTime<Utc>) -> Markup {
             td.num { @if let Some(bad) = last.map(|run| run.totals.bad_rows).filter(|bad| *bad > 0) { span.bad { (count(bad)) } } }
             td { @if let Some(good) = good { (when(good, now)) } @else { span.dim { "–" } } }
             td {
-                @if view.paused.is_some() { span.dim { "paused" } }
+                @if view.state == PipelineState::Broken { span.dim { "–" } }
+                @else if view.paused.is_some() { span.dim { "paused" } }
                 @else if let Some(next) = view.next_run { (when(next, now)) }
                 @else if !view.triggers.is_empty() { span.dim title=(view.triggers.join(", ")) { "on event" } }
                 @else { span.dim { "by hand" } }

@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::layout::{Page, Place, button, proof};
+use super::runs::{Whose, runs_of, table};
 use super::strip::{LINES, time_line};
-use super::words::{bytes, count, exactly, span, status, took, when};
+use super::words::{bytes, count, exactly, span, when};
 use super::{Html, graph, overview, pipeline_at, run_at, sql};
 use crate::serve::view::{Live, PipelineState, PipelineView};
 use crate::serve::web::api;
@@ -34,9 +35,12 @@ pub(super) async fn page(app: App, caller: Caller, Path(name): Path<String>) -> 
         (facts(&view, live.as_ref(), now))
         section aria-labelledby="flow" {
             h2 id="flow" { "Dataflow" }
-            div data-part="graph" { (graph::picture(&view.graph, live.as_ref())) (flows(live.as_ref())) }
+            div data-part="graph" {
+                @if view.state == PipelineState::Broken { p.empty { "It is drawn when the file can be run." } }
+                @else { (graph::picture(&view.graph, live.as_ref())) (flows(live.as_ref())) }
+            }
         }
-        section data-part="runs" aria-labelledby="runs" { h2 id="runs" { "Runs" } (history(&runs, now)) }
+        section data-part="runs" aria-labelledby="runs" { h2 id="runs" { "Runs" } (history(&view, &runs, now)) }
         section aria-labelledby="sql" {
             h2 id="sql" { "SQL" span.dim { " " (view.file) } }
             (text(&view))
@@ -97,14 +101,15 @@ fn facts(view: &PipelineView, live: Option<&Live>, now: DateTime<Utc>) -> Markup
                 div { dt { "Triggers" } dd { @for trigger in &view.triggers { code { (trigger) } " " } } }
             }
             div { dt { "Next run" } dd {
-                @if let Some(pause) = &view.paused { "paused " (when(pause.at, now)) " by " (pause.by) }
+                @if view.state == PipelineState::Broken { span.dim { "none until the file is right" } }
+                @else if let Some(pause) = &view.paused { "paused " (when(pause.at, now)) " by " (pause.by) }
                 @else if let Some(next) = view.next_run { (when(next, now)) span.dim { " · " (exactly(next)) } }
                 @else { span.dim { "when something asks for it" } }
             } }
             @if let PipelineState::Running { run, here } = view.state {
                 div { dt { "Running" } dd {
                     a href=(run_at(&view.name, run)) { "run " (run) }
-                    @if let Some(live) = live { " since " (when(live.started_at, now)) span.dim { " · " (live.reason) } }
+                    @if let Some(live) = live { " for " (span(now - live.started_at)) span.dim { " · " (live.reason) } }
                     @if !here { span.dim { " in another process" } }
                 } }
             }
@@ -135,29 +140,15 @@ fn flows(live: Option<&Live>) -> Markup {
     }
 }
 
-fn history(runs: &[RunRecord], now: DateTime<Utc>) -> Markup {
-    if runs.is_empty() {
-        return html! { p.empty { "It has not run yet. " strong { "Run now" } " begins a run; so does what is under Next run." } };
-    }
-    let all: Vec<&RunRecord> = runs.iter().collect();
+fn history(view: &PipelineView, runs: &[RunRecord], now: DateTime<Utc>) -> Markup {
+    let Some(last) = runs.first() else {
+        let can_run = view.state != PipelineState::Broken;
+        return html! { p.empty { "It has not run yet." @if can_run { " " strong { "Run now" } " begins a run; so does what is under Next run." } } };
+    };
     html! {
-        (time_line(&all, now))
-        div.scroll tabindex="0" role="region" aria-label="Last runs" { table.grid {
-            thead { tr {
-                th scope="col" { "Run" } th scope="col" { "Status" } th scope="col" { "Started" } th scope="col" { "Took" }
-                th scope="col" { "Why" } th.num scope="col" { "Epochs" } th.num scope="col" { "Rows in" } th.num scope="col" { "Rows out" }
-                th.num scope="col" { "Bad" }
-            } }
-            tbody { @for run in runs { tr {
-                th scope="row" { a href=(run_at(&run.pipeline, run.run)) { (run.run) } }
-                td { (status(run.status)) }
-                td { (when(run.started_at, now)) }
-                td { @if let Some(took) = took(run, now) { (span(took)) } }
-                td { (reason(run)) }
-                td.num { (count(run.epochs)) } td.num { (count(run.totals.rows_in)) } td.num { (count(run.totals.rows_written)) }
-                td.num { @if run.totals.bad_rows > 0 { span.bad { (count(run.totals.bad_rows)) } } }
-            } } }
-        } }
+        (time_line(runs, now))
+        (table(runs, now, Whose::One))
+        @if runs.len() >= LINES { p.more { a href=(runs_of(&last.pipeline)) { "All its runs" } } }
     }
 }
 

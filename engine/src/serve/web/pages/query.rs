@@ -13,6 +13,7 @@ use super::Html;
 use super::layout::{Page, Place, proof};
 use super::table::grid;
 use super::words::{plural, span};
+use crate::catalog::SYSTEM;
 use crate::catalog::lake::quoted;
 use crate::serve::web::api;
 use crate::serve::web::app::App;
@@ -31,6 +32,7 @@ const FIRST: &str = "SELECT * FROM system.runs ORDER BY started_at DESC LIMIT 20
 pub(super) async fn page(app: App, caller: Caller, parameters: Parameters) -> Result<Html, Problem> {
     parameters.only(&["sql"])?;
     let tables = api::known_tables(&app).await?;
+    let own = own(&app).await;
     let given = parameters.text("sql");
     let body = html! {
         div.title { h1 { "Query" } span.dim { "reads the catalogs; " code { "lake." } " " code { "warehouse." } " " code { "system." } } }
@@ -48,27 +50,37 @@ pub(super) async fn page(app: App, caller: Caller, parameters: Parameters) -> Re
                     button type="submit" name="format" value="csv" data-download="" { "CSV" }
                     button type="submit" name="format" value="parquet" data-download="" { "Parquet" }
                     span.dim id="keys" { kbd { "Ctrl" } "+" kbd { "Enter" } " runs, " kbd { "Ctrl" } "+" kbd { "Space" } " completes" }
-                    span.state.running data-busy="" hidden { "running" }
+                    button.danger type="button" data-cancel="" hidden { "Cancel" }
+                    span.state.running data-busy="" role="status" hidden { "running" }
                 }
             }
             div id="answer" aria-live="polite" { p.empty { "Rows appear here." } }
             aside.side {
                 details.history open { summary { "History" } ol data-history="" { li.dim { "Statements that you run are kept in this browser." } } }
-                details open { summary { "Tables" } (list(&tables)) }
+                details open { summary { "Tables" } (list(&tables, &own)) }
             }
         }
     };
     Ok(Page { title: "Query", place: Place::Query, caller: &caller, is_live: false }.around(&body).into())
 }
 
-fn list(tables: &[::catalog::store::Table]) -> Markup {
+/// The tables in which the engine says what it knows of itself.
+async fn own(app: &App) -> Vec<String> {
+    let all = app.reader.tables().await.into_iter().map(|table| table.reference);
+    all.filter(|reference| reference.starts_with(SYSTEM) && reference[SYSTEM.len()..].starts_with('.')).collect()
+}
+
+fn list(tables: &[::catalog::store::Table], own: &[String]) -> Markup {
     html! {
-        @if tables.is_empty() { p.dim { "The catalog is empty; " code { "system.runs" } " is always there." } }
+        @if tables.is_empty() { p.dim { "No table has been written or crawled yet." } }
         ul.plain { @for table in tables {
             @let reference = api::reference(table.name());
             li { button.quiet type="button" data-insert=(reference) title={ "Insert " (reference) } {
                 (table.name().database) "." (table.name().table)
             } }
+        }
+        @for reference in own {
+            li { button.quiet type="button" data-insert=(reference) title={ "Insert " (reference) } { span.dim { (reference) } } }
         } }
     }
 }
@@ -101,7 +113,7 @@ pub(super) async fn rows(app: App, posted: Posted) -> Result<Response, Problem> 
                     @if rows.rows > 0 { button type="button" data-chart="" aria-pressed="false" { "Chart" } }
                 }
                 figure data-chart-place="" hidden {}
-                (grid(&rows)?)
+                (grid(&rows, "Rows")?)
             }
         }
         Err(problem) => mistake(&problem),
@@ -111,7 +123,8 @@ pub(super) async fn rows(app: App, posted: Posted) -> Result<Response, Problem> 
 
 fn mistake(problem: &Problem) -> Markup {
     html! {
-        section.alert role="alert" {
+        @let at = problem.at();
+        section.alert role="alert" data-at-line=[at.map(|(line, _)| line)] data-at-column=[at.map(|(_, column)| column)] {
             @match problem.rendered() {
                 Some(rendered) => { pre { (rendered) } }
                 None => { p { (problem.detail) @if let Some(help) = &problem.help { "; " (help) } } }

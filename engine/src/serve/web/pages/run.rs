@@ -1,4 +1,4 @@
-//! A run: what it was for, what it brought, what it said, what it failed with.
+//! A run: what it was for, what it brought, how long that took, what it said, what it failed with.
 
 use axum::extract::Path;
 use chrono::{DateTime, Utc};
@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::layout::{Page, Place, button};
 use super::pipeline::reason;
 use super::words::{bytes, count, exactly, span, status, took, when};
-use super::{Html, pipeline_at, run_at, sql};
+use super::{Html, objects, pipeline_at, run_at, sql};
 use crate::serve::view::PipelineView;
 use crate::serve::web::app::App;
 use crate::serve::web::guard::Caller;
@@ -25,6 +25,7 @@ pub(super) async fn page(app: App, caller: Caller, Path((name, number)): Path<(S
     let run = history::run(&app, &name, &number).await?;
     let epochs = history::epochs(&app, &run).await?;
     let loads = history::loads(&app, &run).await?;
+    let attempts = history::attempts(&app, &run).await?;
     let view = app.control.pipeline(&name).await?;
     let now = app.control.session().context.clock.now();
     let live = app.control.live(&name).filter(|live| live.run == run.run);
@@ -37,6 +38,7 @@ pub(super) async fn page(app: App, caller: Caller, Path((name, number)): Path<(S
             h1 { "Run " (run.run) " " (status(run.status)) }
             @if caller.may_write() { (actions(&run, live.is_some(), view.is_some(), &caller)) }
         }
+        (together(&attempts, &run))
         (failure(&run, view.as_ref(), now))
         (facts(&run, now))
         @if let Some(view) = &view {
@@ -46,7 +48,9 @@ pub(super) async fn page(app: App, caller: Caller, Path((name, number)): Path<(S
             }
         }
         section data-part="loads" aria-labelledby="loads" { h2 id="loads" { "Loads" } (brought(&loads, now)) }
-        section data-part="epochs" aria-labelledby="epochs" { h2 id="epochs" { "Epochs" } (list(&epochs, now)) }
+        section data-part="epochs" aria-labelledby="epochs" { h2 id="epochs" { "Epochs" } (list(&epochs, run.started_at, now)) }
+        section data-steps="" aria-labelledby="steps" hidden { h2 id="steps" { "Where the time went" } div {} }
+        @if view.as_ref().is_some_and(objects::reads_files) { (files(&name)) }
         section aria-labelledby="log" {
             div.title { h2 id="log" { "Log" } label.check { input type="checkbox" data-follow="" checked; " follow" } }
             div.log data-log=(format!("/api/v1{}/log", run_at(&name, run.run))) tabindex="0" role="log" aria-label="Log of the run" {
@@ -64,8 +68,34 @@ fn actions(run: &RunRecord, is_here: bool, is_there: bool, caller: &Caller) -> M
             @if is_here { (button(caller, &format!("{}/cancel", run_at(&run.pipeline, run.run)), "Cancel", "danger")) }
             @if run.status != RunStatus::Running && is_there {
                 @let label = if run.status == RunStatus::Done { "Run again" } else { "Retry" };
-                (button(caller, &format!("{}/run", pipeline_at(&run.pipeline)), label, "primary"))
+                (button(caller, &format!("{}/retry", run_at(&run.pipeline, run.run)), label, "primary"))
             }
+        }
+    }
+}
+
+/// The attempts of the same, the first one first.
+fn together(attempts: &[RunRecord], run: &RunRecord) -> Markup {
+    html! {
+        div data-part="attempts" {
+            @if attempts.len() > 1 {
+                nav.attempts aria-label="Attempts" { ol { @for one in attempts {
+                    @let is_this = one.run == run.run;
+                    li { a href=(run_at(&one.pipeline, one.run)) aria-current=[is_this.then_some("page")] {
+                        "Attempt " (one.purpose.attempt) span.dim { " run " (one.run) }
+                    } " " (status(one.status)) }
+                } } }
+            }
+        }
+    }
+}
+
+fn files(pipeline: &str) -> Markup {
+    let address = format!("{}/objects", pipeline_at(pipeline));
+    html! {
+        section aria-labelledby="objects" {
+            h2 id="objects" { "Objects" span.dim { " that the pipeline has read so far, in this run and in others" } }
+            div data-load=(address) data-load-by="Show them" { noscript { a href=(address) { "Show them" } } }
         }
     }
 }
@@ -78,7 +108,7 @@ fn failure(run: &RunRecord, view: Option<&PipelineView>, now: DateTime<Utc>) -> 
                     h2 { @if run.status == RunStatus::Canceled { "Canceled" } @else { "What it failed with" } }
                     pre { (error) }
                     @if let Some((view, line)) = view.and_then(|view| Some((view, line_of(error, &view.file)?))) {
-                        (around(&view.text, line))
+                        p.dim { "In the file as it is now:" } (around(&view.text, line))
                     }
                     @if let Some(again) = run.again_at { p { "It is tried again " (when(again, now)) "." } }
                 }
@@ -129,36 +159,41 @@ fn brought(loads: &[LoadRecord], now: DateTime<Utc>) -> Markup {
         div.scroll tabindex="0" role="region" aria-label="Loads" { table.grid {
             thead { tr {
                 th scope="col" { "Table" } th.num scope="col" { "Epoch" } th scope="col" { "How" } th scope="col" { "Landed" }
-                th scope="col" { "Staged" } th scope="col" { "Loaded" } th.num scope="col" { "Rows" } th.num scope="col" { "Bytes" }
-                th.num scope="col" { "Bad" }
+                th scope="col" { "Staged" } th scope="col" { "Loaded" } th.num scope="col" { "Landed to loaded" } th.num scope="col" { "Rows" }
+                th.num scope="col" { "Bytes" } th.num scope="col" { "Bad" }
             } }
             tbody { @for load in loads.iter().take(SHOWN) { tr {
                 th scope="row" { (load.table) span.dim { " " (load.connector) } } td.num { (load.epoch) }
                 td { (format!("{:?}", load.mode).to_lowercase()) }
-                td { @if let Some(landed) = load.landed_at { (when(landed, now)) } @else { span.dim { "–" } } }
+                td { @if let Some(landed) = load.landed_at { (when(landed, now)) } @else { span.dim { "unknown" } } }
                 td { (when(load.recorded_at, now)) }
                 td { @if let Some(committed) = load.committed_at { (when(committed, now)) } @else { span.state.waiting { "pending" } } }
+                td.num { @if let Some((landed, loaded)) = load.landed_at.zip(load.committed_at) { (span(loaded - landed)) } }
                 td.num { (count(load.rows)) } td.num { (bytes(load.bytes)) }
                 td.num { @if load.bad_rows > 0 { span.bad { (count(load.bad_rows)) } } }
             } } }
         } }
-        @if loads.len() > SHOWN { p.dim { "The last " (SHOWN) " of " (loads.len()) " are shown." } }
+        @if loads.len() > SHOWN { p.dim { "The last " (SHOWN) " of " (count(loads.len() as u64)) " are shown." } }
     }
 }
 
-fn list(epochs: &[EpochRecord], now: DateTime<Utc>) -> Markup {
+/// Epochs, the newest first. One is read and staged from when the one before was committed, or the run began.
+fn list(epochs: &[EpochRecord], began: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
     if epochs.is_empty() {
         return html! { p.empty { "No epoch was recorded: there was nothing new, or the run ended before its first." } };
     }
+    let before = |at: usize| epochs.get(at + 1).map_or(began, |epoch| epoch.committed_at.unwrap_or(epoch.recorded_at));
     html! {
         div.scroll tabindex="0" role="region" aria-label="Epochs" { table.grid {
             thead { tr {
-                th.num scope="col" { "Epoch" } th scope="col" { "Recorded" } th scope="col" { "Commit took" } th scope="col" { "Date" }
+                th.num scope="col" { "Epoch" } th scope="col" { "Recorded" } th.num scope="col" { "Read and staged in" }
+                th.num scope="col" { "Committed in" } th scope="col" { "Date" }
                 th.num scope="col" { "Rows in" } th.num scope="col" { "Rows out" } th.num scope="col" { "Bad" } th.num scope="col" { "Files" }
             } }
-            tbody { @for epoch in epochs.iter().take(SHOWN) { tr {
+            tbody { @for (at, epoch) in epochs.iter().enumerate().take(SHOWN) { tr {
                 th.num scope="row" { (epoch.epoch) } td { (when(epoch.recorded_at, now)) }
-                td { @match epoch.committed_at {
+                td.num { (span(epoch.recorded_at - before(at))) }
+                td.num { @match epoch.committed_at {
                     Some(committed) => { (span(committed - epoch.recorded_at)) }
                     None => { span.state.waiting { "pending" } }
                 } }
@@ -172,7 +207,7 @@ fn list(epochs: &[EpochRecord], now: DateTime<Utc>) -> Markup {
                 }
             } } }
         } }
-        @if epochs.len() > SHOWN { p.dim { "The last " (SHOWN) " of " (epochs.len()) " are shown." } }
+        @if epochs.len() > SHOWN { p.dim { "The last " (SHOWN) " of " (count(epochs.len() as u64)) " are shown." } }
     }
 }
 

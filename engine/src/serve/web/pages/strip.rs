@@ -18,12 +18,12 @@ const STEP: f64 = 7.0;
 const LEAST: f64 = 4.0;
 
 /// The last runs, the newest on the right; a bar is as high as its run was long, by the logarithm.
-pub(super) fn strip(runs: &[&RunRecord], now: DateTime<Utc>) -> Markup {
+pub(super) fn strip(runs: &[RunRecord], now: DateTime<Utc>) -> Markup {
     let width = STEP * BARS as f64;
     let shown = runs.iter().take(BARS);
     let longest = shown.clone().map(|run| seconds(run, now)).fold(1.0, f64::max);
     html! {
-        svg.strip width=(width) height=(HEIGHT) viewBox={ "0 0 " (width) " " (HEIGHT) } role="img" aria-label=(told(runs)) {
+        svg.strip width=(width) height=(HEIGHT) viewBox={ "0 0 " (width) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(told(runs)) {
             @for (at, run) in shown.enumerate() {
                 @let height = LEAST + (HEIGHT - LEAST) * (1.0 + seconds(run, now)).ln() / (1.0 + longest).ln();
                 @let x = width - STEP * (at as f64 + 1.0) + 1.0;
@@ -43,7 +43,7 @@ fn seconds(run: &RunRecord, now: DateTime<Utc>) -> f64 {
 }
 
 /// For whoever does not see the bars.
-fn told(runs: &[&RunRecord]) -> String {
+fn told(runs: &[RunRecord]) -> String {
     let shown = runs.len().min(BARS);
     let good = runs.iter().take(BARS).filter(|run| matches!(run.status, crate::state::RunStatus::Done)).count();
     match shown {
@@ -62,7 +62,7 @@ fn title(run: &RunRecord, now: DateTime<Utc>) -> String {
 pub(super) const LINES: usize = 40;
 
 /// Where runs were in time: a bar from begin to end.
-pub(super) fn time_line(runs: &[&RunRecord], now: DateTime<Utc>) -> Markup {
+pub(super) fn time_line(runs: &[RunRecord], now: DateTime<Utc>) -> Markup {
     const WIDTH: f64 = 1_000.0;
     const HEIGHT: f64 = 46.0;
     let shown = &runs[..runs.len().min(LINES)];

@@ -10,8 +10,9 @@ use connectors::secrets::without_secrets;
 use maud::{Markup, html};
 
 use super::layout::{Page, Place};
-use super::words::{bytes, count, exactly, span, when};
+use super::words::{bytes, count, exactly, plural, span, when};
 use super::{Html, segment, sql, table_at};
+use crate::catalog::lake::quoted;
 use crate::serve::web::api;
 use crate::serve::web::app::App;
 use crate::serve::web::guard::Caller;
@@ -21,6 +22,9 @@ use crate::shell::Answer;
 
 /// Rows of a sample.
 const SAMPLE: usize = 50;
+
+/// Partitions that are counted.
+const PARTITIONS: usize = 200;
 
 pub(super) async fn page(app: App, caller: Caller, Path((database, name)): Path<(String, String)>) -> Result<Html, Problem> {
     let api::Found { table, versions } = api::table(&app, &database, &name).await?;
@@ -42,16 +46,24 @@ pub(super) async fn page(app: App, caller: Caller, Path((database, name)): Path<
             h2 id="sample" { "Rows" }
             div data-load={ (at) "/sample" } { noscript { a href={ (at) "/sample" } { "Show some rows" } } }
         }
-        section aria-labelledby="profile" {
-            h2 id="profile" { "Profile" }
-            div data-load={ (at) "/profile" } data-load-by="Profile every column" {
-                noscript { a href={ (at) "/profile" } { "Profile every column" } }
-            }
+        @if !table.registration.partitioning.fields().is_empty() {
+            (asked_for("partitions", "Partitions", &format!("{at}/partitions"), "Count the rows of every partition"))
         }
+        (asked_for("profile", "Profile", &format!("{at}/profile"), "Profile every column"))
         section aria-labelledby="history" { h2 id="history" { "Schema history" } (history(&versions, now)) }
         section aria-labelledby="ddl" { h2 id="ddl" { "Statement" } (sql::numbered(&without_secrets(&table.ddl()), &BTreeMap::new())) }
     };
     Ok(Page { title: &title, place: Place::Catalog, caller: &caller, is_live: false }.around(&body).into())
+}
+
+/// A section with what costs more than a page may: it is loaded when somebody asks for it.
+fn asked_for(id: &str, title: &str, address: &str, label: &str) -> Markup {
+    html! {
+        section aria-labelledby=(id) {
+            h2 id=(id) { (title) }
+            div data-load=(address) data-load-by=(label) { noscript { a href=(address) { (label) } } }
+        }
+    }
 }
 
 fn facts(table: &Table, now: DateTime<Utc>) -> Markup {
@@ -81,7 +93,7 @@ fn columns(table: &Table) -> Markup {
     let is_partition = |name: &str| partitions.iter().any(|partition| partition.name() == name);
     html! {
         div.scroll tabindex="0" role="region" aria-label="Columns" { table.grid {
-            thead { tr { th scope="col" { "Column" } th scope="col" { "Type" } th scope="col" { "" } th scope="col" { "Comment" } } }
+            thead { tr { th scope="col" { "Column" } th scope="col" { "Type" } th scope="col" { "Role" } th scope="col" { "Comment" } } }
             tbody { @for field in table.full_schema().fields() { tr {
                 th scope="row" { (field.name()) } td { code { (sql_type(field.data_type())) } }
                 td {
@@ -103,8 +115,10 @@ fn history(versions: &[SchemaVersion], now: DateTime<Utc>) -> Markup {
                 li {
                     p { strong { "v" (version.version) } " " (when(version.at, now)) span.dim { " · " (exactly(version.at)) " · " (version.why) } }
                     @if let Some(before) = at.checked_sub(1).and_then(|before| versions.get(before)) {
-                        (difference(before, version))
-                        @if !version.changes.is_empty() { ul.plain.dim { @for change in &version.changes { li { (change) } } } }
+                        @let difference = difference(before, version);
+                        @if difference.0.is_empty() {
+                            @for change in &version.changes { p.dim { (change) } }
+                        } @else { (difference) }
                     } @else {
                         p.dim { (version.schema.fields().len()) " columns" }
                     }
@@ -137,11 +151,17 @@ fn difference(before: &SchemaVersion, after: &SchemaVersion) -> Markup {
 /// Some rows, as a part of the page.
 pub(super) async fn sample(app: App, Path((database, name)): Path<(String, String)>) -> Result<Html, Problem> {
     let table = api::table(&app, &database, &name).await?.table;
-    let selection = api::selection(table.name(), SAMPLE);
+    let selection = api::selection(table.name(), SAMPLE + 1);
     let (answer, took) = Box::pin(query::answer(&app, &selection, Some(SAMPLE))).await?;
-    let note = if answer.rows == 0 { "The table has no rows.".to_owned() } else { String::new() };
     let took = chrono::TimeDelta::from_std(took).unwrap_or_default();
-    let shown = html! { (grid(&answer)?) p.dim { (note) " " (answer.rows) " rows in " (span(took)) } };
+    let shown = html! {
+        @if answer.rows == 0 {
+            p.empty { "The table has no rows." }
+        } @else {
+            (grid(&answer, "Rows")?)
+            p.dim { (plural(answer.rows as u64, "row")) @if answer.is_cut { " of more" } ", in " (span(took)) }
+        }
+    };
     Ok(shown.into())
 }
 
@@ -149,19 +169,38 @@ pub(super) async fn sample(app: App, Path((database, name)): Path<(String, Strin
 pub(super) async fn profile(app: App, Path((database, name)): Path<(String, String)>) -> Result<Html, Problem> {
     let table = api::table(&app, &database, &name).await?.table;
     let (answer, _) = Box::pin(query::answer(&app, &format!("SUMMARIZE {}", api::reference(table.name())), None)).await?;
-    Ok(grid(&answer)?.into())
+    Ok(grid(&answer, "Profile of the columns")?.into())
+}
+
+/// How many rows every partition has, the last ones first, as a part of the page.
+pub(super) async fn partitions(app: App, Path((database, name)): Path<(String, String)>) -> Result<Html, Problem> {
+    let table = api::table(&app, &database, &name).await?.table;
+    let fields = table.registration.partitioning.fields();
+    let columns: Vec<String> = fields.iter().map(|field| quoted(field.name())).collect();
+    if columns.is_empty() {
+        return Ok(html! { p.empty { "The table has no partitions." } }.into());
+    }
+    let order: Vec<String> = columns.iter().map(|column| format!("{column} DESC")).collect();
+    let (columns, order, reference) = (columns.join(", "), order.join(", "), api::reference(table.name()));
+    let counted = format!("SELECT {columns}, count(*) AS rows FROM {reference} GROUP BY {columns} ORDER BY {order}");
+    let (answer, _) = Box::pin(query::answer(&app, &counted, Some(PARTITIONS))).await?;
+    let shown = html! {
+        (grid(&answer, "Rows by partition")?)
+        p.dim { @if answer.is_cut { "The last " (PARTITIONS) " are shown." } @else { (plural(answer.rows as u64, "partition")) } }
+    };
+    Ok(shown.into())
 }
 
 /// Rows as a table.
 ///
 /// # Errors
 /// When a value has no text.
-pub(super) fn grid(answer: &Answer) -> Result<Markup, Problem> {
+pub(super) fn grid(answer: &Answer, label: &str) -> Result<Markup, Problem> {
     let cells = answer.cells().map_err(anyhow::Error::from)?;
     let fields = answer.schema.fields();
     let is_number: Vec<bool> = fields.iter().map(|field| field.data_type().is_numeric()).collect();
     Ok(html! {
-        div.scroll.result tabindex="0" role="region" aria-label="Rows" { table.grid {
+        div.scroll.result tabindex="0" role="region" aria-label=(label) { table.grid {
             thead { tr { @for (field, is_number) in fields.iter().zip(&is_number) {
                 th.num[*is_number] scope="col" title=(sql_type(field.data_type())) { (field.name()) }
             } } }

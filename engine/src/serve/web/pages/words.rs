@@ -26,7 +26,7 @@ fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
 }
 
 /// The largest unit of a span.
-fn coarse(span: TimeDelta) -> String {
+pub(super) fn coarse(span: TimeDelta) -> String {
     match span.num_seconds() {
         seconds if seconds < 120 => format!("{seconds} s"),
         seconds if seconds < 7_200 => format!("{} min", seconds / 60),
