@@ -5,6 +5,7 @@
 mod file;
 mod interpolate;
 mod keys;
+mod landing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,6 +16,7 @@ use connectors::secrets::without_secrets;
 
 pub use interpolate::{RUN_TIME, interpolate};
 pub use keys::{KEYS, Key};
+pub use landing::{LANDING_KEYS, LandingKey, LandingSettings};
 
 /// What the environment variables of settings begin with.
 const PREFIX: &str = "ENGINE_";
@@ -98,7 +100,7 @@ fn masked(url: &str) -> String {
 
 /// The settings in force.
 #[derive(Debug, Clone)]
-pub struct Settings(Vec<Setting>);
+pub struct Settings(Vec<Setting>, Vec<LandingSettings>);
 
 impl Settings {
     /// Reads `engine.toml` (`path`, or the one in the working directory if there is one) and the environment.
@@ -109,13 +111,18 @@ impl Settings {
         let from_file = match path {
             Some(path) => file::read(path, environment)?,
             None if Path::new("engine.toml").exists() => file::read(Path::new("engine.toml"), environment)?,
-            None => BTreeMap::new(),
+            None => file::Content::default(),
         };
-        let settings: Vec<Setting> = KEYS.iter().map(|key| effective(key, &from_file, environment)).collect();
+        let settings: Vec<Setting> = KEYS.iter().map(|key| effective(key, &from_file.values, environment)).collect();
         for setting in &settings {
             check(setting)?;
         }
-        Ok(Self(settings))
+        Ok(Self(settings, from_file.landings))
+    }
+
+    /// The landing zones, in the order of the file.
+    pub fn landings(&self) -> &[LandingSettings] {
+        &self.1
     }
 
     /// All of them, in the order of their declaration.

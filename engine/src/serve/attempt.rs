@@ -14,6 +14,7 @@ use super::log::RunLog;
 use super::shared::{Here, Shared};
 use crate::cause::one_line;
 use crate::epoch::lease::HeldLease;
+use crate::landing::Landings;
 use crate::memory;
 use crate::run::{self, Observer, RunOptions};
 use crate::session::Session;
@@ -108,6 +109,10 @@ pub(super) async fn attempt(shared: &Arc<Shared>, entry: &Entry, start: &Start) 
 /// The run itself.
 async fn work(shared: &Shared, session: &Session, entry: &Entry, lease: &Lease, observer: &Observer) -> Result<()> {
     let good = entry.good.as_ref().context("a file without a good version")?;
+    if let Some(zone) = &good.zone {
+        let (store, stop) = (Some(shared.store.as_ref()), &shared.stop);
+        return Box::pin(Landings { zone, session, store, observer, stop, tell: &|_| {} }.run(lease)).await;
+    }
     let parsed = Pipeline::parse(&entry.path, good.text.clone(), session).await;
     let mut pipeline = parsed.map_err(|errors| {
         let place = entry.path.display().to_string();
