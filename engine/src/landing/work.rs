@@ -222,8 +222,8 @@ impl Landings<'_> {
     /// The first text of a column that is too long.
     fn too_long(&self, texts: &dyn Array, most: u32, (name, passed): (&str, u64), key: &str) -> Option<BadRecord> {
         let texts = texts.as_any().downcast_ref::<StringArray>()?;
-        let (length, unit): (fn(&str) -> usize, _) =
-            if self.zone.counts_bytes { (str::len, "bytes") } else { (|text| text.chars().count(), "letters") };
+        let unit = if self.zone.counts_bytes { "bytes" } else { "letters" };
+        let length = |text: &str| if self.zone.counts_bytes { text.len() } else { text.chars().count() };
         let (row, has) = (0..texts.len()).find_map(|row| {
             let has = if texts.is_null(row) { 0 } else { length(texts.value(row)) };
             (has > most as usize).then_some((row, has))
@@ -342,7 +342,7 @@ impl Work<'_> {
         // A file that was begun is loaded to its end: part of it is no epoch.
         let never = CancellationToken::new();
         let options = RunOptions::default();
-        let ran = run::held(&mut pipeline, all.session, self.store, self.lease, options, all.observer, &never).await;
+        let ran = Box::pin(run::held(&mut pipeline, all.session, self.store, self.lease, options, all.observer, &never)).await;
         let outcome = match ran {
             Ok(outcome) => outcome,
             Err(error) => return Err(self.explained(&pipeline, file, prepared, error).await.unwrap_or_else(|fault| fault)),
