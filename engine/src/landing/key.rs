@@ -126,7 +126,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_key_is_taken_for_a_name_that_sql_would_read_otherwise(key in "\\PC{0,40}", table in "\\PC{0,12}") {
-            let _ = parse(&key, "dev");
+            drop(parse(&key, "dev"));
             if let Ok(found) = parse(&format!("dev/append/{table}/a.csv"), "dev") {
                 proptest::prop_assert!(!found.table.contains(['"', '\'', '.', ' ', ';', '\0']));
             }

@@ -57,7 +57,7 @@ impl Refusal {
     /// For a record that is no row.
     pub fn of_record(record: &BadRecord) -> Self {
         let expected = record.reason.rsplit_once(" is not ").map(|(_, expected)| expected.to_owned());
-        Self { reason: record.to_string(), line: record.line, column: record.column.clone(), expected, hint: None }
+        Self { reason: plain(&record.to_string()), line: record.line, column: record.column.clone(), expected, hint: None }
     }
 
     /// What is put beside the file, as JSON.

@@ -367,7 +367,7 @@ fn columns(object: &Map<String, Value>) -> Result<Vec<ColumnSchema>, Refusal> {
             .column(name));
         }
         let column_type = text(column, "type", &owner)?
-            .parse()
+            .parse::<ColumnType>()
             .map_err(|error: String| Refusal::new(format!("column '{name}': {error}")).column(name).expected(TYPES))?;
         let nullable = match column.get("nullable") {
             None => true,

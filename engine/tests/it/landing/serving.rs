@@ -48,7 +48,7 @@ fn ask(world: &World, path: &str) -> Value {
     let text = log(world);
     let address = text.split("http://").nth(1).and_then(|rest| rest.split([';', '\n', ' ']).next()).unwrap().to_owned();
     let mut stream = TcpStream::connect(&address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let body = answer.split_once("\r\n\r\n").unwrap().1;
