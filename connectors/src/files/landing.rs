@@ -223,11 +223,12 @@ impl Landing {
         self.ledger.retain(&runs).await
     }
 
-    /// What is in a file: all of it where `is_all`, otherwise its beginning, which has the names of a CSV file's columns.
+    /// What is in a file: all of it where `is_all`, otherwise its beginning, which has the names of a CSV file's columns. By the `names` that a table
+    /// has, it is told how such a file is written.
     ///
     /// # Errors
     /// [`Error::Data`] when it cannot be read, [`Error::NotFound`] when it is gone; otherwise when the store does not answer.
-    pub async fn look(&self, file: &Landed, is_all: bool) -> Result<Looked> {
+    pub async fn look(&self, file: &Landed, is_all: bool, names: &[String]) -> Result<Looked> {
         let format = match Ending::of(&file.key) {
             Ending::Format(Kind::Json) => Format::Json,
             Ending::Format(Kind::Parquet) => Format::Parquet,
@@ -250,7 +251,7 @@ impl Landing {
         let object = self.object(file).await?;
         // Which members the records of a JSON file have, only all of them say.
         let bytes = if is_all || format == Format::Json { u64::MAX } else { HEAD };
-        let observed = files.observe(&object, bytes, &[]).await?;
+        let observed = files.observe(&object, bytes, names).await?;
         Ok(Looked { schema: schema(&observed, false), connector })
     }
 
@@ -288,6 +289,11 @@ impl Landing {
         self.object(file).await?;
         let (root, store) = (&self.place.root, &self.place.root.store);
         let copy = root.join(&format!("{}{}", self.aside, file.key)).path;
+        // A local store copies by a link: over one of the same file, it would leave another beside it.
+        match store.delete(&copy).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         store.copy(&file.path, &copy).await?;
         self.object(file).await?;
         let beside = root.join(&format!("{}{}.reason.json", self.aside, file.key)).path;
@@ -352,7 +358,7 @@ mod tests {
         }
         let rest = landing.waiting(done.as_deref(), 2).await.unwrap();
         assert_eq!((rest.files.len(), rest.files[0].key.as_str(), rest.more), (1, "d/append/t/[x] {1}*.csv", false));
-        let looked = landing.look(&rest.files[0], true).await.unwrap();
+        let looked = landing.look(&rest.files[0], true, &[]).await.unwrap();
         assert_eq!((looked.schema.field(0).name().as_str(), looked.connector), ("id", "CSV"));
         write(folder.path(), "d/append/t/a.csv", "id\n1\n2\n");
         assert_eq!(landing.waiting(done.as_deref(), 9).await.unwrap().files.len(), 2, "it was written anew");

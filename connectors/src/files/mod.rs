@@ -51,6 +51,7 @@ pub use arrivals::{Arrivals, Mark, Told};
 pub(crate) use config::Text;
 pub use connector::{Csv, Json};
 pub(crate) use connector::{PARQUET_OPTIONS, open_parquet};
+pub use csv::header::plain as plain_name;
 pub use glance::{Glance, Glanced, ParquetFiles, glance};
 pub use landing::{Landed, Landing, Looked, Waiting};
 pub use ledger::{IngestedObject, ingested};

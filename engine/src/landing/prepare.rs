@@ -89,18 +89,20 @@ impl One<'_> {
     /// A file of rows.
     async fn load(&self, action: Action, existing: Option<SchemaRef>, landed: &LandedFile) -> Result<Prepared, Fault> {
         let is_new = existing.is_none() || action == Action::Schema;
-        let looked = self.zone.landing.look(self.file, is_new).await.map_err(|error| Fault::of(error.into()))?;
+        let wanted = match &existing {
+            _ if action == Action::Schema => None,
+            Some(existing) => Some(existing.clone()),
+            None => self.kept.map(|kept| columns_of(kept, None)),
+        };
+        let fields = wanted.iter().flat_map(|wanted| wanted.fields());
+        let names: Vec<String> = fields.map(|field| field.name().clone()).collect();
+        let looked = self.zone.landing.look(self.file, is_new, &names).await;
+        let looked = looked.map_err(|error| Fault::of(error.into()))?;
         let found: Vec<&str> = looked.schema.fields().iter().map(|field| field.name().as_str()).collect();
         if found.is_empty() {
             let address = self.zone.landing.address(&self.file.key);
             return Err(Refusal::new(format!("'{address}' has no columns")).expected("a header, and records below it").into());
         }
-        let of_kept = || self.kept.map(|kept| columns_of(kept));
-        let wanted = match &existing {
-            Some(existing) if !is_new => Some(existing.clone()),
-            _ if action == Action::Schema => None,
-            _ => of_kept(),
-        };
         if let Some(wanted) = &wanted {
             check_header(self.table, wanted, &looked, &found)?;
         }
@@ -148,7 +150,7 @@ impl One<'_> {
             self.check_shape(&schema, existing).await?;
         }
         let target = Target { schema: &self.zone.settings.schema, table: self.table, overwrites: false, replaces: false };
-        let text = shaping(&self.file_table("JSON"), &schema, &target);
+        let text = shaping(&self.file_table("JSON"), &schema.named(&names(existing.as_deref())), &target);
         Ok(Prepared { landed: landed.clone(), text, table: self.table.to_owned(), keeps: Some(schema), lengths: Vec::new() })
     }
 
@@ -167,7 +169,8 @@ impl One<'_> {
             }
         }
         let sink = self.zone.sink(self.table, false, self.session).await.map_err(|error| Fault::Failed(error.into()))?;
-        let plan = sink.plan(&columns_of(schema), WriteMode::Append).await.map_err(|error| Fault::of(error.into()))?;
+        let plan =
+            sink.plan(&columns_of(schema, Some(existing)), WriteMode::Append).await.map_err(|error| Fault::of(error.into()))?;
         let is_text = |name: &str| name.to_lowercase().contains("char") || name.eq_ignore_ascii_case("text");
         for change in &plan.changes {
             if let Change::WidenColumn { name, from, to } = change
@@ -185,7 +188,7 @@ impl One<'_> {
 }
 
 /// The columns that a schema gives a table.
-fn columns_of(schema: &TableSchema) -> SchemaRef {
+fn columns_of(schema: &TableSchema, existing: Option<&Schema>) -> SchemaRef {
     use super::schema::ColumnType as Type;
     let arrow = |column_type| match column_type {
         Type::Boolean => DataType::Boolean,
@@ -201,8 +204,13 @@ fn columns_of(schema: &TableSchema) -> SchemaRef {
         Type::TimestampTz => DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into())),
     };
     let field =
-        |column: &super::schema::ColumnSchema| Field::new(column.name.to_lowercase(), arrow(column.column_type), column.nullable);
-    std::sync::Arc::new(Schema::new(schema.columns.iter().map(field).collect::<Vec<_>>()))
+        |(name, column): (String, &super::schema::ColumnSchema)| Field::new(name, arrow(column.column_type), column.nullable);
+    std::sync::Arc::new(Schema::new(schema.named(&names(existing)).into_iter().map(field).collect::<Vec<_>>()))
+}
+
+/// The columns of a table, if it is there.
+fn names(existing: Option<&Schema>) -> Vec<&str> {
+    existing.iter().flat_map(|existing| existing.fields()).map(|field| field.name().as_str()).collect()
 }
 
 /// Whether a file has just the columns of its table, in whatever order.

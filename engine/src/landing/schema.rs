@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use connectors::files::plain_name;
 use connectors::options::{nearest, unknown};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -289,7 +290,7 @@ impl TableSchema {
                 .hint("give it a newer schema_version"));
         }
         for old in &before.columns {
-            let quoted = catalog::quoted(&old.name.to_lowercase());
+            let quoted = catalog::quoted(&plain_name(&old.name));
             let Some(new) = self.column(&old.name) else {
                 let reason = format!("column '{}' of table '{}' is not in the schema any more", old.name, self.table_name);
                 let hint =
@@ -314,6 +315,15 @@ impl TableSchema {
             }
         }
         Ok(true)
+    }
+
+    /// The columns, as a table that has columns `existing` calls them, or would: letters, digits and underscores.
+    pub fn named<'a>(&'a self, existing: &[&str]) -> Vec<(String, &'a ColumnSchema)> {
+        let name = |column: &ColumnSchema| {
+            let same = existing.iter().find(|name| folded(name) == folded(&column.name));
+            same.map_or_else(|| plain_name(&column.name), |name| (*name).to_owned())
+        };
+        self.columns.iter().map(|column| (name(column), column)).collect()
     }
 
     /// The column of that name, however it is written.
@@ -475,7 +485,7 @@ mod tests {
                 "255",
                 "20",
                 "would change from VARCHAR(255) to VARCHAR(20)",
-                "ALTER TABLE public.users ALTER COLUMN \"first name\" TYPE VARCHAR(20)",
+                "ALTER TABLE public.users ALTER COLUMN first_name TYPE VARCHAR(20)",
             ),
             ("\"int\"", "\"bigint\"", "would change from INTEGER to BIGINT", "ALTER COLUMN age TYPE BIGINT"),
             ("\"nullable\":true", "\"nullable\":false", "would become NOT NULL", "SET NOT NULL"),

@@ -1,6 +1,6 @@
 //! The text of the pipeline that loads one file. Whatever letters a key has, they stand in it as letters.
 
-use super::schema::TableSchema;
+use super::schema::ColumnSchema;
 
 /// The table that is the file. No table of a key is called so: what begins with an underscore is hidden.
 pub(super) const FILE: &str = "_file";
@@ -64,12 +64,10 @@ pub(super) fn loading(file: &FileTable<'_>, columns: &[Column], target: &Target<
 }
 
 /// Makes the table, or gives it columns, and loads nothing: the file is the schema's own, of which one record is read and none is a row.
-pub(super) fn shaping(file: &FileTable<'_>, schema: &TableSchema, target: &Target<'_>) -> String {
-    let columns: Vec<String> = schema
-        .columns
-        .iter()
-        .map(|column| format!("CAST(NULL AS {}) AS {}", column.column_type.sql(), quoted(&column.name.to_lowercase())))
-        .collect();
+pub(super) fn shaping(file: &FileTable<'_>, columns: &[(String, &ColumnSchema)], target: &Target<'_>) -> String {
+    let cast =
+        |(name, column): &(String, &ColumnSchema)| format!("CAST(NULL AS {}) AS {}", column.column_type.sql(), quoted(name));
+    let columns: Vec<String> = columns.iter().map(cast).collect();
     format!(
         "CREATE EXTERNAL TABLE {} (table_name VARCHAR)\nSTORED AS JSON LOCATION {} OPTIONS ({});\n\n{}\nINSERT INTO {} SELECT {} FROM {} WHERE table_name = '';\n",
         quoted(FILE),

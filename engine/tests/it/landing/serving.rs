@@ -101,7 +101,7 @@ fn files_are_loaded_as_they_come_and_the_load_log_says_so() {
     let wrong = of("warehouse/append/t/wrong.csv");
     assert_eq!((&wrong["status"], &wrong["loaded_timestamp"]), (&"FAILED".into(), &Value::Null));
     assert!(wrong["error"].as_str().unwrap().contains("missing in the file: name"), "{wrong:#}");
-    let shown = ask(&world, "/api/pipelines/landing");
+    let shown = ask(&world, "/api/v1/pipelines/landing");
     assert_eq!(shown["name"], "landing", "{shown:#}");
     let runs = world.engine(&["runs", "landing"]);
     assert!(String::from_utf8_lossy(&runs.stdout).contains("landing/1"));

@@ -65,7 +65,7 @@ impl Zone<'_> {
         self.put("append/users/a.csv", "First name,ID\nAnn,1\n,2\n");
         self.world.land_well();
         assert_eq!(rows("SELECT id, name, code FROM public.items ORDER BY id"), ["1|a|007", "2|b|008"]);
-        assert_eq!(rows("SELECT id, \"first name\" FROM public.users ORDER BY id"), ["1|Ann", "2|-"]);
+        assert_eq!(rows("SELECT id, first_name FROM public.users ORDER BY id"), ["1|Ann", "2|-"]);
         self.put("truncate/items/c.csv", "id,name,code\n3,c,009\n");
         self.put("append/users/long.csv", "id,first name\n3,abcdef\n");
         self.put("append/users/null.csv", "id,first name\n,a\n");
@@ -73,7 +73,7 @@ impl Zone<'_> {
         let said = self.world.land_badly();
         assert_eq!(rows("SELECT id, name, code FROM public.items"), ["3|c|009"], "{said}");
         let long = self.reason("append/users/long.csv");
-        assert_eq!((long["line"].as_u64(), long["column"].as_str()), (Some(2), Some("first name")), "{long}");
+        assert_eq!((long["line"].as_u64(), long["column"].as_str()), (Some(2), Some("first_name")), "{long}");
         assert!(self.reason("append/users/null.csv")["reason"].as_str().unwrap().contains("NOT NULL"));
         assert!(self.reason("append/items/header.csv")["reason"].as_str().unwrap().contains("missing in the file: code"));
         assert_eq!(rows("SELECT count(*) FROM public.users"), ["2"]);
@@ -94,7 +94,7 @@ impl Zone<'_> {
         );
         self.put("append/users/b.csv", "id,first name,age\n3,abcdefghi,40\n");
         self.world.land_well();
-        assert_eq!(rows("SELECT id, \"first name\", age FROM public.users WHERE id = 3"), ["3|abcdefghi|40"]);
+        assert_eq!(rows("SELECT id, first_name, age FROM public.users WHERE id = 3"), ["3|abcdefghi|40"]);
         self.put(
             "schema/users/type.json",
             &USERS
