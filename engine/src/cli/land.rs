@@ -85,8 +85,9 @@ async fn run(zone: &Zone, session: &Session, store: Arc<dyn StateStore>, told: &
     let observer = Observer::new(&zone.name, false)?;
     let tell = |done: &Done| told.tell(done);
     let shared = Arc::clone(&store);
+    let purpose = Purpose { reason: "engine land".to_owned(), ..Purpose::default() };
     let (file, clock) = (zone.file(), &session.context.clock);
-    under_lease(shared, (&zone.name, &file), &Purpose::default(), clock, async |held: &HeldLease| {
+    under_lease(shared, (&zone.name, &file), &purpose, clock, async |held: &HeldLease| {
         let landings =
             Landings { zone, session, store: Some(store.as_ref()), observer: &observer, stop: &interrupts.stop, tell: &tell };
         Box::pin(landings.run(held.lease())).await

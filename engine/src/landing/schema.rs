@@ -318,7 +318,7 @@ impl TableSchema {
     }
 
     /// The columns, as a table that has columns `existing` calls them, or would: letters, digits and underscores.
-    pub fn named<'a>(&'a self, existing: &[&str]) -> Vec<(String, &'a ColumnSchema)> {
+    pub fn named(&self, existing: &[&str]) -> Vec<(String, &ColumnSchema)> {
         let name = |column: &ColumnSchema| {
             let same = existing.iter().find(|name| folded(name) == folded(&column.name));
             same.map_or_else(|| plain_name(&column.name), |name| (*name).to_owned())
