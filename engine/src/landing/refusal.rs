@@ -86,6 +86,11 @@ impl Refusal {
     }
 }
 
+/// At what an error is that is about `[warehouse]`.
+const SETTINGS: &str = "WAREHOUSE";
+/// What is said of a file that is another by now.
+const ANEW: &str = "was written anew since it was looked at";
+
 /// Why a file was not loaded.
 #[derive(Debug)]
 pub enum Fault {
@@ -104,18 +109,19 @@ impl From<Refusal> for Fault {
 }
 
 impl Fault {
-    /// Of an error that came of reading a file, or of writing what is in it: what is wrong with its data, and what its table cannot be, is the
-    /// file's fault.
+    /// Of an error that came of reading a file, or of writing what is in it: what is wrong with its data, and a column that its table cannot have,
+    /// is the file's fault. What is wrong with the settings, or with the warehouse, is not.
     pub fn of(error: anyhow::Error) -> Self {
-        let found = error.chain().find_map(|cause| cause.downcast_ref::<connectors::Error>());
-        match found {
-            Some(connectors::Error::Data { message } | connectors::Error::Config { message, .. }) => {
-                let (message, column) = (plain(message), found.and_then(connectors::Error::subject).map(str::to_owned));
-                Self::Refused(Refusal { column, ..Refusal::new(message) })
+        let refusal = match error.chain().find_map(|cause| cause.downcast_ref::<connectors::Error>()) {
+            Some(connectors::Error::Data { message }) => Refusal::new(plain(message)),
+            Some(connectors::Error::Config { message, subject: Some(subject) }) if subject != SETTINGS => {
+                Refusal::new(plain(message)).column(subject)
             }
-            Some(connectors::Error::NotFound { .. }) if error.chain().count() == 1 => Self::Gone,
-            _ => Self::Failed(error),
-        }
+            Some(connectors::Error::NotFound { .. }) if error.chain().count() == 1 => return Self::Gone,
+            Some(connectors::Error::Transient { message, source: None }) if message.ends_with(ANEW) => return Self::Gone,
+            _ => return Self::Failed(error),
+        };
+        Self::Refused(refusal)
     }
 
     /// In one line.
@@ -155,6 +161,10 @@ mod tests {
         assert_eq!(column.column.as_deref(), Some("id"));
         assert_eq!(refused(connectors::Error::transient("the network is down")), None);
         assert_eq!(refused(connectors::Error::auth("no")), None);
+        assert_eq!(refused(connectors::Error::config("canceling statement due to statement timeout")), None);
+        assert_eq!(refused(connectors::Error::config_at("WAREHOUSE", "[warehouse] url is wrong")), None);
+        let anew = connectors::Error::transient("'a.csv' was written anew since it was looked at");
+        assert!(matches!(Fault::of(anew.into()), Fault::Gone));
         assert!(matches!(Fault::of(connectors::Error::not_found("gone").into()), Fault::Gone));
     }
 

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures::{SinkExt, Stream, StreamExt, TryStreamExt, stream};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 
 use super::ddl::{Column, Meeting, add_key, create, list, meet, qualified, replacing};
@@ -189,7 +190,12 @@ impl Load<'_> {
         transaction.batch_execute(ALTER_PATIENCE).await.map_err(error)?;
         for statement in replacing(self.name, target, columns) {
             let altered = transaction.batch_execute(&statement).await;
-            altered.map_err(|cause| error(cause).context(statement))?;
+            altered.map_err(|cause| {
+                // What depends on a column is for its owner to change: no second try does.
+                let is_needed = cause.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST);
+                let told = error(cause).context(statement);
+                if is_needed { Error::data(told.to_string()) } else { told }
+            })?;
         }
         Ok(())
     }

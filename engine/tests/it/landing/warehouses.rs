@@ -155,6 +155,11 @@ fn rows_that_postgres_refuses_are_the_files_fault_and_leave_nothing_behind() {
     assert_eq!(crate::warehouse::sql(&server, "SELECT string_agg(id::text, ',' ORDER BY id) FROM t"), "1,4", "{said}");
     assert!(world.reason("warehouse/append/t/twice.csv")["reason"].as_str().unwrap().contains("duplicate key"), "{said}");
     assert!(world.reason("warehouse/append/t/long.csv")["reason"].as_str().unwrap().contains("name"), "{said}");
+    // What depends on a column keeps it.
+    crate::warehouse::sql(&server, "CREATE VIEW public.names AS SELECT name FROM public.t");
+    world.put("warehouse/schema/t/shape.csv", "id\n9\n");
+    assert!(world.land_badly().contains("DROP COLUMN"));
+    assert_eq!(crate::warehouse::sql(&server, "SELECT count(*) FROM public.names"), "2");
     // A warehouse that is away refuses nothing: the file waits.
     world.put("warehouse/append/t/5.csv", "id,name\n5,e\n");
     let away = world.command(&["land"]).env("ENGINE_WAREHOUSE_URL", "postgres://u@127.0.0.1:1/warehouse").output().unwrap();
