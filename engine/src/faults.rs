@@ -30,6 +30,14 @@ pub const POINTS: &[&str] = &[
     "commit-after",
     "advanced",
     "recover-decided",
+    "landing-loaded",
+    "landing-schema-kept",
+    "landing-kept",
+    "landing-refusing",
+    "landing-aside",
+    "landing-recorded",
+    "landing-noted",
+    "landing-removed",
 ];
 
 static COUNTS: Mutex<BTreeMap<&str, u64>> = Mutex::new(BTreeMap::new());

@@ -44,6 +44,7 @@
 //! | settings and secrets | [`config`] |
 //! | whether the setup works | [`doctor`] |
 //! | whether tables hold what epochs brought | [`mod@verify`] |
+//! | files that are put somewhere to be loaded | [`landing`] |
 //! | the commands | [`cli`] |
 //! | which tables are in a location | [`crawl`] |
 //! | the SQL shell | `shell` |
@@ -61,6 +62,7 @@ pub mod epoch;
 #[cfg(feature = "failpoints")]
 pub mod faults;
 pub mod flow;
+pub mod landing;
 pub mod memory;
 pub mod run;
 pub mod serve;

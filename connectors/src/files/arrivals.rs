@@ -35,6 +35,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Arrivals {
     place: Place,
     news: News,
+    /// Files of any kind count but those below this part of the place.
+    except: Option<String>,
 }
 
 #[derive(Debug)]
@@ -70,7 +72,25 @@ impl Arrivals {
             }
             _ => News::Nothing,
         };
-        Ok(Self { place, news })
+        Ok(Self { place, news, except: None })
+    }
+
+    /// The same of a landing zone: files of any kind count, but for those below `prefix` of it, which were refused.
+    #[must_use]
+    pub fn except(self, prefix: &str) -> Self {
+        Self { except: Some(format!("{}/", prefix.trim_matches('/'))), ..self }
+    }
+
+    /// Whether a file is none that anybody waits for.
+    fn is_passed_over(&self, key: &str, size: u64) -> bool {
+        let reason = SkipReason::of(key, size);
+        match &self.except {
+            None => reason.is_some(),
+            Some(prefix) => {
+                use SkipReason::{Checksum, Folder, Hidden, Temporary};
+                key.starts_with(prefix) || matches!(reason, Some(Folder | Hidden | Checksum | Temporary))
+            }
+        }
     }
 
     /// How often to look, whatever is told.
@@ -164,7 +184,7 @@ impl Arrivals {
         };
         let (mut count, mut hash) = (0_u64, Sha256::new());
         while let Some(object) = objects.try_next().await? {
-            if SkipReason::of(self.place.relative(&object.path), object.size).is_none() {
+            if !self.is_passed_over(self.place.relative(&object.path), object.size) {
                 count += 1;
                 hash.update(object.path.as_ref());
                 hash.update([0]);

@@ -15,6 +15,7 @@ use arrow::datatypes::{DataType, FieldRef, Fields, SchemaRef, TimeUnit};
 
 use catalog::infer::Form;
 
+use super::lengths::Longest;
 use super::misfit::{Misfit, quoted, type_name};
 use super::value;
 use crate::error::{Error, Result};
@@ -112,6 +113,7 @@ pub struct Column {
     field: FieldRef,
     valid: BooleanBufferBuilder,
     values: Values,
+    longest: Option<Longest>,
 }
 
 #[derive(Debug)]
@@ -188,7 +190,8 @@ impl Values {
 
 impl Column {
     fn new(field: &FieldRef) -> Result<Self> {
-        Ok(Self { values: Values::new(field)?, field: Arc::clone(field), valid: BooleanBufferBuilder::new(0) })
+        let (values, longest) = (Values::new(field)?, Longest::of(field));
+        Ok(Self { values, field: Arc::clone(field), valid: BooleanBufferBuilder::new(0), longest })
     }
 
     /// Values, NULLs among them.
@@ -260,6 +263,9 @@ impl Column {
     /// # Errors
     /// When the text is no value of the column; nothing is appended then.
     pub fn text(&mut self, text: &str) -> Result<(), Misfit> {
+        if let Some(why) = self.longest.and_then(|longest| longest.refuses(text)) {
+            return Err(Misfit { column: self.field.name().clone(), reason: format!("{} {why}", quoted(text)) });
+        }
         let trimmed = catalog::values::trimmed(text);
         let fits = match &mut self.values {
             Values::Null => false,

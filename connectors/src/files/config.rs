@@ -14,6 +14,7 @@ use super::csv::{Hints, Renames, dialect};
 use super::decode::{OnError, Refused};
 use super::forms;
 use super::infer::{self, Files, Memory};
+use super::lengths;
 use super::listing::Place;
 use super::news::Notifications;
 use super::object::Format;
@@ -117,6 +118,23 @@ macro_rules! common_options {
                 help: "with notifications 'sqs:...': how long a message is hidden from others at once; it is hidden again while work on it \
                        goes on, so that this is how long the next run waits for what a killed one held; tables that share a queue have \
                        it in common",
+            },
+            OptionSpec {
+                name: "file",
+                default: "all files at LOCATION",
+                help: "of the files below LOCATION, a folder, only this one: its path from there, in which no letter is a wildcard",
+            },
+            OptionSpec {
+                name: "file_version",
+                default: "whichever it is when it is read",
+                help: "with file: the version that it has to be, as the engine numbers versions; a run fails, to be tried again, when it is \
+                       another",
+            },
+            OptionSpec {
+                name: "length.<column>",
+                default: "any",
+                help: "the longest text that a declared column takes, in letters, or as in '255 bytes'; a longer one does not fit, as a word \
+                       does not fit a number",
             },
             $($own),*
         ]
@@ -262,11 +280,12 @@ pub(crate) enum Text {
     Csv(Arc<CsvOptions>),
 }
 
-/// What a table says in its `OPTIONS`, checked; apart from that, the forms of its columns.
+/// What a table says in its `OPTIONS`, checked; apart from that, the forms and lengths of its columns.
 fn options(table: &TableSpec, specs: &[OptionSpec]) -> Result<(Vec<(String, String)>, Options)> {
     // DataFusion's own names of the options of files are understood too.
     let named = table.options.iter().map(|(name, value)| (own_name(name), value.clone()));
-    let (forms, given): (Vec<_>, Vec<_>) = named.partition(|(name, _)| name.to_ascii_lowercase().starts_with(forms::PREFIX));
+    let of_column = |name: &str| [forms::PREFIX, lengths::PREFIX].iter().any(|prefix| name.starts_with(prefix));
+    let (forms, given): (Vec<_>, Vec<_>) = named.partition(|(name, _)| of_column(&name.to_ascii_lowercase()));
     Ok((forms, Options::parse(&table.connector, specs, &given)?))
 }
 
@@ -356,22 +375,28 @@ impl FileTable {
         specs: &[OptionSpec],
         findings: Findings,
     ) -> Result<Self> {
-        let (forms, options) = options(table, specs)?;
+        let (of_columns, options) = options(table, specs)?;
+        let (lengths, forms): (Vec<_>, Vec<_>) =
+            of_columns.into_iter().partition(|(name, _)| name.to_ascii_lowercase().starts_with(lengths::PREFIX));
         let faults = Faults::parse(&options)?;
         let on_change = match options.choice("on_change", &["fail", "reprocess", "ignore"])? {
             Some("reprocess") => OnChange::Reprocess,
             Some("ignore") => OnChange::Ignore,
             _ => OnChange::Fail,
         };
-        let place = Place::parse(&context.stores, &table.location)?;
+        let mut place = Place::parse(&context.stores, &table.location)?;
+        if let Some(file) = options.text("file") {
+            place = place.only(file, options.number("file_version")?)?;
+        }
         let notifications = Notifications::parse(&options, &place)?;
         let poll = if matches!(notifications, Notifications::Queue { .. }) { POLL_TOLD } else { POLL };
         let text = Text::parse(format, &options)?;
         let files = Files { name: &table.name, place: &place, format, text: &text };
         let (columns, inferred) = match &table.columns {
             Some(_) if faults.on_conflict == Some(OnConflict::Widen) => return Err(declared_and_widened()),
-            Some(columns) => (forms::applied(columns, &forms)?, None),
+            Some(columns) => (lengths::applied(&forms::applied(columns, &forms)?, &lengths)?, None),
             None if !forms.is_empty() => return Err(forms::undeclared(&forms)),
+            None if !lengths.is_empty() => return Err(forms::undeclared(&lengths)),
             None if findings == Findings::Dropped => (infer::schema(&files.sample(false, findings).await?, false), None),
             None => {
                 let memory = Memory::new(home, &files);

@@ -25,6 +25,8 @@ pub(crate) struct Place {
     pub shown: String,
     /// The location ends in a slash or is a pattern: it is no file.
     is_many: bool,
+    /// Of one file: the version that it has to be.
+    version: Option<u64>,
 }
 
 impl Place {
@@ -35,11 +37,17 @@ impl Place {
     pub(crate) fn parse(stores: &Stores, location: &str) -> Result<Self> {
         if location.starts_with("https://") || location.starts_with("http://") {
             let root = stores.locate_web(location)?;
-            return Ok(Self { shown: root.url.to_string(), root, pattern: None, is_many: false });
+            return Ok(Self { shown: root.url.to_string(), root, pattern: None, is_many: false, version: None });
         }
         let Some(wild) = location.find(WILDCARDS) else {
             let root = stores.locate(location)?;
-            return Ok(Self { shown: root.url.to_string(), root, pattern: None, is_many: location.ends_with('/') });
+            return Ok(Self {
+                shown: root.url.to_string(),
+                root,
+                pattern: None,
+                is_many: location.ends_with('/'),
+                version: None,
+            });
         };
         let folder = location[..wild].rfind('/').map_or("", |slash| &location[..=slash]);
         let root = stores.locate(if folder.is_empty() { "." } else { folder })?;
@@ -50,7 +58,28 @@ impl Place {
             Error::config_at(location, format!("location '{location}' is no pattern: {error}; {help}"))
         })?;
         let shown = format!("{}/{rest}", root.url.as_str().trim_end_matches('/'));
-        Ok(Self { root, pattern: Some(pattern), shown, is_many: true })
+        Ok(Self { root, pattern: Some(pattern), shown, is_many: true, version: None })
+    }
+
+    /// Of the files below the location only the one at `file`, in which no letter is a wildcard; of that only one `version`, if it is given.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the location is no folder, or `file` no path.
+    pub(crate) fn only(&self, file: &str, version: Option<u64>) -> Result<Self> {
+        if self.is_pattern() || self.is_web() {
+            return Err(Error::config_at(
+                "file",
+                format!("option 'file' is for a LOCATION that is a folder; '{}' is none", self.shown),
+            ));
+        }
+        let root = self.root.join(file);
+        if root.path.as_ref().is_empty() || root.path == self.root.path {
+            return Err(Error::config_at(
+                "file",
+                format!("option 'file' is '{file}', expected the path of a file below LOCATION"),
+            ));
+        }
+        Ok(Self { shown: self.address(&root.path), root, pattern: None, is_many: false, version })
     }
 
     /// Whether the location reads like that of a file: `codes.csv`, not `codes/` or `codes` or `*.csv`.
@@ -75,6 +104,9 @@ impl Place {
             return self.web_file().await.map(Some);
         }
         match self.root.store.head(&self.root.path).await {
+            Ok(meta) if self.is_another(&meta) => {
+                Err(Error::transient(format!("'{}' was written anew since it was looked at", self.shown)))
+            }
             // An object of nothing beside others below its name is how a console makes a folder.
             Ok(meta) => Ok(Some(meta).filter(|meta| meta.size > 0)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -83,6 +115,11 @@ impl Place {
                 if is_folder { Ok(None) } else { Err(error.into()) }
             }
         }
+    }
+
+    /// Whether a file is another version than the one that is wanted.
+    fn is_another(&self, meta: &ObjectMeta) -> bool {
+        self.version.is_some_and(|wanted| Object::new(meta.clone(), self.is_local()).version != wanted)
     }
 
     /// Whether it is a file on a web server.

@@ -11,6 +11,7 @@ mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use delta::replaces_columns;
 pub use delta::{Delta, Part, Parts};
 pub use parquet::Parquet;
 

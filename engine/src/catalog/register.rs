@@ -71,7 +71,7 @@ impl Registrar {
     /// An epoch was committed: sinks that are new, or have new columns, are told of at once.
     pub async fn committed(&self, scope: Scope<'_>, checkpoint: &Checkpoint) {
         // What is put aside is a flow of its own, which makes no progress; its table is in `system.bad_records`.
-        for flow in checkpoint.flows.iter().filter(|flow| flow.progress.is_some()) {
+        for flow in checkpoint.flows.iter().filter(|flow| flow.progress.is_some() && !flow.is_refusal()) {
             let name = &flow.sink.name;
             let schema = checkpoint.stages.get(flow.stage).and_then(|stage| stage.schema().ok());
             let columns: BTreeSet<String> =

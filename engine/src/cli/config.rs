@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Status;
 use super::printer::Printer;
-use crate::config::Settings;
+use crate::config::{LANDING_KEYS, Settings};
 
 /// Arguments of `engine config`.
 #[derive(Debug, clap::Args)]
@@ -33,6 +33,18 @@ pub(super) fn config(arguments: &ConfigArguments, settings: &Settings, printer: 
             writeln!(text, "  {:<18} {} ({})", setting.key.name, setting.key.help, setting.key.environment().join(", "))?;
         } else {
             writeln!(text, "  {:<18} = {:<46} # {}", setting.key.name, setting.shown(), setting.origin)?;
+        }
+    }
+    for zone in settings.landings().iter().filter(|_| !arguments.help_keys) {
+        writeln!(text, "\n[[landing]]")?;
+        for (name, value) in zone.shown() {
+            writeln!(text, "  {name:<18} = {:<46} # {}", value.as_deref().unwrap_or("(not set)"), zone.origin)?;
+        }
+    }
+    if arguments.help_keys {
+        writeln!(text, "\n[[landing]]")?;
+        for key in LANDING_KEYS {
+            writeln!(text, "  {:<18} {} (only in engine.toml)", key.name, key.help)?;
         }
     }
     printer.data(&text);

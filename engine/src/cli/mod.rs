@@ -6,6 +6,7 @@ mod config;
 mod crash;
 mod crawl;
 mod doctor;
+mod land;
 mod logging;
 mod plan;
 pub(crate) mod printer;
@@ -52,6 +53,7 @@ Examples:
   engine run queries/reddit.sql            move what is new, then exit
   engine run queries/reddit.sql --follow   keep going until Ctrl-C
   engine serve queries/                    run pipelines when they are due, until it is stopped
+  engine land                              load what was put into a landing zone
   engine runs                              see what was run
   engine check queries/                    find mistakes without moving data
   engine plan queries/reddit.sql           show what a run would read, create and alter
@@ -89,6 +91,8 @@ enum Command {
     Run(run::RunArguments),
     /// Run many pipelines by schedule and trigger, until it is stopped
     Serve(serve::ServeArguments),
+    /// Load the files that were put into landing zones, and exit
+    Land(land::LandArguments),
     /// What was run, how it ended, and what it brought
     Runs(runs::RunsArguments),
     /// Find what is wrong with a pipeline, or a folder of them, without moving data
@@ -183,6 +187,7 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
     }
     let purpose = match &arguments.command {
         Command::Run(_) | Command::Serve(_) => Purpose::Run,
+        Command::Land(land) if !land.only_looks() => Purpose::Run,
         Command::Replay(replay) if !replay.only_looks() => Purpose::Run,
         _ => Purpose::Look,
     };
@@ -190,6 +195,7 @@ async fn dispatch(arguments: Arguments, printer: &mut Printer) -> anyhow::Result
     match arguments.command {
         Command::Run(run) => Box::pin(run::run(run, &session, printer)).await,
         Command::Serve(serve) => Box::pin(serve::serve(serve, &session, printer)).await,
+        Command::Land(land) => Box::pin(land::land(land, &session, printer)).await,
         Command::Runs(runs) => runs::runs(runs, &session, printer).await,
         Command::Replay(replay) => Box::pin(replay::replay(replay, &session, printer)).await,
         Command::Check(check) => check::check(check, &session, printer).await,

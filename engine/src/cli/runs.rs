@@ -8,7 +8,7 @@ use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use super::Status;
 use super::printer::Printer;
 use crate::session::Session;
-use crate::state::{self, EpochRecord, Page, RunRecord, RunStatus, StateStore};
+use crate::state::{self, EpochRecord, LoadPage, LoadRecord, Page, RunRecord, RunStatus, StateStore};
 
 /// Arguments of `engine runs`.
 #[derive(Debug, clap::Args)]
@@ -156,12 +156,15 @@ async fn show(store: &dyn StateStore, name: &str, json: bool, now: DateTime<Utc>
     let mut epochs = store.epochs(&page).await?;
     epochs.retain(|epoch| epoch.run == Some(number));
     epochs.reverse();
+    let files = files(store, &run).await?;
     if json {
         let mut object = json_of(&run);
         object["committed"] = epochs.iter().map(json_of_epoch).collect();
+        object["files"] = files.iter().filter_map(json_of_file).collect();
         printer.data(&format!("{}\n", serde_json::to_string_pretty(&object)?));
     } else {
         printer.data(&shown(&run, &epochs, now));
+        printer.data(&shown_files(&files));
     }
     Ok(Status::Done)
 }
@@ -209,6 +212,67 @@ fn shown(run: &RunRecord, epochs: &[EpochRecord], now: DateTime<Utc>) -> String 
         ));
     }
     text
+}
+
+/// Pages of the load log that are looked through for the files of one run.
+const FILE_PAGES: usize = 20;
+
+/// The files that a run of a landing zone loaded and refused, the first one first.
+async fn files(store: &dyn StateStore, run: &RunRecord) -> Result<Vec<LoadRecord>> {
+    let mut page = LoadPage { limit: MOST_EPOCHS, ..LoadPage::default() };
+    let mut found = Vec::new();
+    for _ in 0..FILE_PAGES {
+        let records = store.loads(&page).await?;
+        let Some(last) = records.last() else { break };
+        let is_last = last.recorded_at < run.started_at || records.len() < MOST_EPOCHS as usize;
+        page.before = Some(last.position);
+        let is_ours = |load: &LoadRecord| load.landed.is_some() && load.pipeline == run.pipeline && load.run == Some(run.run);
+        found.extend(records.into_iter().filter(is_ours));
+        if is_last {
+            break;
+        }
+    }
+    found.reverse();
+    Ok(found)
+}
+
+fn shown_files(files: &[LoadRecord]) -> String {
+    let mut text = String::new();
+    for load in files {
+        let Some(landed) = &load.landed else { continue };
+        let line = match &landed.error {
+            Some(error) => format!("refused  {}: {error}\n", landed.key),
+            None => {
+                let version = landed.schema_version.as_deref().unwrap_or("unknown");
+                format!(
+                    "loaded   {}: {} rows into {} ({}, schema version {version})\n",
+                    landed.key,
+                    HumanCount(load.rows),
+                    load.table,
+                    landed.action
+                )
+            }
+        };
+        text.push_str(&line);
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+fn json_of_file(load: &LoadRecord) -> Option<serde_json::Value> {
+    let landed = load.landed.as_ref()?;
+    Some(serde_json::json!({
+        "key": landed.key,
+        "table": load.table,
+        "landed_at": landed.landed_at,
+        "loaded_at": load.committed_at.filter(|_| landed.error.is_none()),
+        "file_size": landed.size,
+        "rows": load.rows,
+        "schema_version": landed.schema_version.as_deref().unwrap_or("unknown"),
+        "table_existed": landed.table_existed,
+        "load_mode": landed.action,
+        "status": if landed.error.is_some() { "FAILED" } else { "SUCCESS" },
+        "error": landed.error,
+    }))
 }
 
 fn json_of(run: &RunRecord) -> serde_json::Value {

@@ -5,6 +5,7 @@
 mod file;
 mod interpolate;
 mod keys;
+mod landing;
 mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use connectors::stores::S3Config;
 
 pub use interpolate::{RUN_TIME, interpolate};
 pub use keys::{KEYS, Key};
+pub use landing::{LANDING_KEYS, LandingKey, LandingSettings};
 pub use secrets::Secrets;
 
 /// What the environment variables of settings begin with.
@@ -123,6 +125,7 @@ fn masked(url: &str) -> String {
 #[derive(Debug, Clone)]
 pub struct Settings {
     all: Vec<Setting>,
+    landings: Vec<LandingSettings>,
     secrets: Arc<Secrets>,
 }
 
@@ -133,19 +136,19 @@ impl Settings {
     /// An unknown key or section, a value of the wrong kind, an unresolvable `${...}`: each with file and line.
     pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Self> {
         let from_file = match path {
-            Some(path) => file::read(path)?,
-            None if Path::new("engine.toml").exists() => file::read(Path::new("engine.toml"))?,
-            None => BTreeMap::new(),
+            Some(path) => file::read(path, environment)?,
+            None if Path::new("engine.toml").exists() => file::read(Path::new("engine.toml"), environment)?,
+            None => file::Content::default(),
         };
-        Self::of(&from_file, environment)
+        Self::of(from_file, environment)
     }
 
-    fn of(from_file: &BTreeMap<String, (String, Origin)>, environment: &BTreeMap<String, String>) -> Result<Self> {
-        let all: Vec<Setting> = KEYS.iter().map(|key| effective(key, from_file, environment)).collect();
+    fn of(file: file::Content, environment: &BTreeMap<String, String>) -> Result<Self> {
+        let all: Vec<Setting> = KEYS.iter().map(|key| effective(key, &file.values, environment)).collect();
         // Whom to ask for secrets is in settings too.
         let is_late = |setting: &Setting| !ASKING.contains(&setting.key.section) && interpolate::is_in_aws(setting.in_file());
         let (late, early): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|index| is_late(&all[*index]));
-        let mut settings = Self { all, secrets: Arc::default() };
+        let mut settings = Self { all, landings: file.landings, secrets: Arc::default() };
         settings.resolve(&early, environment)?;
         let endpoint = settings.text("secrets.endpoint").map(str::to_owned);
         settings.secrets = Arc::new(Secrets::new(SecretsManager::new(settings.s3(), endpoint)));
@@ -200,6 +203,11 @@ impl Settings {
             session_token: text("session_token"),
             queue_endpoint: self.text("sqs.endpoint").map(str::to_owned),
         }
+    }
+
+    /// The landing zones, in the order of the file.
+    pub fn landings(&self) -> &[LandingSettings] {
+        &self.landings
     }
 
     /// All of them, in the order of their declaration.

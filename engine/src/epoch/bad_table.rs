@@ -153,6 +153,7 @@ pub(super) async fn stage(
         rows_in: rows,
         bad_rows: new,
         landed_at: None,
+        landed: None,
         replaces,
         progress: None,
     };

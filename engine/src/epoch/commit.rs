@@ -25,7 +25,9 @@ pub async fn commit(scope: Scope<'_>, checkpoint: &Checkpoint, mut preloads: Pre
         let started = Instant::now();
         let batch = checkpoint.batch(flow)?;
         // Nothing to add: the epoch only moves offsets. An overwrite by nothing empties its table.
-        if batch.files.is_empty() && batch.mode != WriteMode::Overwrite {
+        // A file that lands makes its table also when it has no rows; one that was refused, never.
+        let is_nothing = batch.files.is_empty() && batch.mode != WriteMode::Overwrite && flow.landed.is_none();
+        if is_nothing || flow.is_refusal() {
             preloads.abandon(&flow.flow).await;
             continue;
         }

@@ -20,7 +20,9 @@ struct Lost {
 /// # Errors
 /// Names the table and what there is to do; when a sink or the state cannot be asked.
 pub async fn check_all(pipeline: &Pipeline, store: &dyn StateStore, progress: &Progress) -> Result<()> {
-    for flow in pipeline.flows.iter().filter(|flow| flow.sink_plan.changes.contains(&Change::Create)) {
+    // What lands makes its table where there is none.
+    let flows = pipeline.flows.iter().filter(|_| pipeline.landed.is_none());
+    for flow in flows.filter(|flow| flow.sink_plan.changes.contains(&Change::Create)) {
         check(store, &pipeline.name, progress, flow).await?;
     }
     Ok(())

@@ -189,6 +189,7 @@ async fn stage_records(
         rows_in: records.records,
         bad_rows: records.left_out(),
         landed_at: None,
+        landed: None,
         replaces: None,
         progress: None,
     })

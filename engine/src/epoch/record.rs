@@ -12,7 +12,7 @@ use super::preload::Preloads;
 use super::stage::Staged;
 use super::{Scope, gone};
 use crate::flow::Flow;
-use crate::state::{Checkpoint, FlowCheckpoint, FlowProgress, Progress};
+use crate::state::{Checkpoint, FlowCheckpoint, FlowProgress, LandedFile, Progress};
 
 /// One flow's part of the record.
 #[derive(Debug)]
@@ -57,13 +57,14 @@ pub async fn record(
             stage: staged.stage_of.get(&flow.id).copied().unwrap_or_default(),
             rows_in,
             bad_rows: bad_rows + staged.refused_rows(&flow.id),
-            landed_at,
+            landed_at: scope.pipeline.landed.as_ref().map(|landed| landed.landed_at).or(landed_at),
+            landed: scope.pipeline.landed.clone(),
             replaces: None,
             progress: Some(FlowProgress {
                 fingerprint: flow.fingerprint.clone(),
                 sink: flow.table.name.clone(),
                 place: flow.place.clone(),
-                offsets,
+                offsets: with_landed(scope.pipeline.landed.as_ref(), offsets),
                 identities,
             }),
         })
@@ -85,6 +86,15 @@ pub async fn record(
     Ok(checkpoint)
 }
 
+/// Under which name the progress of a flow of a landing zone says which file it was that it loaded last.
+pub const LANDED: &str = "landed";
+
+/// The offsets, with the file that was loaded: it is known to be done from the moment on from which the epoch is committed everywhere.
+fn with_landed(landed: Option<&LandedFile>, mut offsets: BTreeMap<String, Offset>) -> BTreeMap<String, Offset> {
+    offsets.extend(landed.map(|landed| (LANDED.to_owned(), Offset(landed.mark()))));
+    offsets
+}
+
 /// Whether the tables of `flows` are those that the state knows; to be asked before rows are staged, and again before they are recorded.
 ///
 /// An epoch is committed once: a table that has one of this number, or a later one, would pass these rows over. Only a state that is older than
@@ -94,7 +104,10 @@ pub async fn record(
 /// When a table of `flows` has; when it cannot be asked.
 pub async fn check_tables<'a>(scope: Scope<'_>, progress: &Progress, flows: impl IntoIterator<Item = &'a Flow>) -> Result<()> {
     for flow in flows {
-        gone::check(scope.store, &scope.pipeline.name, progress, flow).await?;
+        // What lands makes its table where there is none.
+        if scope.pipeline.landed.is_none() {
+            gone::check(scope.store, &scope.pipeline.name, progress, flow).await?;
+        }
         let id = BatchId {
             pipeline: scope.pipeline.name.clone(),
             incarnation: progress.incarnation.clone(),

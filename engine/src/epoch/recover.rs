@@ -110,7 +110,7 @@ pub async fn discard(scope: Scope<'_>, progress: &Progress) -> Result<()> {
     let mut kept = checkpoint.clone();
     kept.flows.clear();
     for flow in &checkpoint.flows {
-        if ask(scope, checkpoint, flow).await?.1 {
+        if flow.is_refusal() || ask(scope, checkpoint, flow).await?.1 {
             kept.flows.push(flow.clone());
         }
     }
@@ -135,7 +135,7 @@ async fn ask(scope: Scope<'_>, checkpoint: &Checkpoint, flow: &FlowCheckpoint) -
 
 async fn facts(scope: Scope<'_>, checkpoint: &Checkpoint, folder: &Location) -> Result<Vec<FlowFact>> {
     let mut facts = Vec::new();
-    for flow in &checkpoint.flows {
+    for flow in checkpoint.flows.iter().filter(|flow| !flow.is_refusal()) {
         let (sink, committed) = ask(scope, checkpoint, flow).await?;
         // Any batch of the flow: the place has it, under whatever name.
         if !committed && !sink.committed(&BatchId { epoch: 0, ..checkpoint.batch_id(&flow.flow) }).await? {

@@ -126,6 +126,10 @@ async fn read(
     }
     let (rows, bytes, records) = (writer.rows(), reader.bytes(), reader.records());
     if let Some(error) = reader.take_fault() {
+        if scope.pipeline.landed.is_some() {
+            // A file that lands is loaded whole, or not at all.
+            return Err(error.into());
+        }
         tracing::warn!(source = name, rows, %error, "slice ended early; what was read is kept");
     }
     let end = reader.end().await?;

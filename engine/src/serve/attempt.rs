@@ -14,6 +14,7 @@ use super::log::RunLog;
 use super::shared::{Here, Shared};
 use crate::cause::one_line;
 use crate::epoch::lease::HeldLease;
+use crate::landing::Landings;
 use crate::memory;
 use crate::run::{self, Observer, RunOptions};
 use crate::sql::Pipeline;
@@ -109,6 +110,10 @@ async fn work(shared: &Shared, date: DateTime<Utc>, entry: &Entry, lease: &Lease
     let good = entry.good.as_ref().context("a file without a good version")?;
     let session = shared.session.clone();
     let session = &tokio::task::spawn_blocking(move || session.renewed()).await??.dated(date, good.policy.zone);
+    if let Some(zone) = &good.zone {
+        let (store, stop) = (Some(shared.store.as_ref()), &shared.stop);
+        return Box::pin(Landings { zone, session, store, observer, stop, tell: &|_| {} }.run(lease)).await;
+    }
     let parsed = Pipeline::parse(&entry.path, good.text.clone(), session).await;
     let mut pipeline = parsed.map_err(|errors| {
         let place = entry.path.display().to_string();

@@ -9,6 +9,9 @@ use super::graph::Graph;
 use super::notice::Target;
 use super::policy::Policy;
 use super::view::FileError;
+use crate::cause::one_line;
+use crate::config::LandingSettings;
+use crate::landing::Zone;
 use crate::session::Session;
 use crate::sql::{Diagnostic, Pipeline};
 
@@ -73,6 +76,8 @@ pub(super) struct Good {
     pub(super) graph: Graph,
     /// What a person should know of it.
     pub(super) notice: Option<String>,
+    /// It is no file of a pipeline, but a landing zone.
+    pub(super) zone: Option<Zone>,
 }
 
 impl Entry {
@@ -95,6 +100,25 @@ impl Entry {
             },
         };
         Self { name: name.to_owned(), path: path.to_owned(), stamp, good, errors, text }
+    }
+
+    /// A landing zone of the settings, which runs when files come.
+    pub(super) fn of_zone(settings: &LandingSettings, session: &Session) -> Self {
+        let (path, stamp) = (PathBuf::from(settings.origin.to_string()), Stamp::default());
+        let opened = Zone::open(settings, session).map_err(|error| one_line(&error));
+        match opened.and_then(|zone| Ok((Policy::of_files(&settings.url)?, zone))) {
+            Ok((policy, zone)) => {
+                let (name, text) = (zone.name.clone(), zone.text());
+                let good = Good { text: text.clone(), policy, graph: Graph::default(), notice: None, zone: Some(zone) };
+                Self { name, path, stamp, good: Some(good), errors: Vec::new(), text }
+            }
+            Err(error) => Self::unreadable(&settings.name, &path, stamp, error, None),
+        }
+    }
+
+    /// Whether it is a landing zone, good or not.
+    pub(super) fn is_zone(&self, session: &Session) -> bool {
+        session.settings.landings().iter().any(|zone| zone.name == self.name)
     }
 
     /// One that cannot be read.
@@ -123,7 +147,7 @@ impl Good {
         }
         let reads_reddit = pipeline.tables.values().any(|table| table.spec.connector == "REDDIT");
         let notice = reads_reddit.then(|| replay_notice(&session.context.reddit)).flatten();
-        Ok(Self { policy, graph: Graph::of(&pipeline), notice, text })
+        Ok(Self { policy, graph: Graph::of(&pipeline), notice, text, zone: None })
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Place {
 }
 
 /// The state of a file that changes when the file does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stamp(String);
 
 /// Files by pipeline: where each is, and its stamp.

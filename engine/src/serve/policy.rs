@@ -8,7 +8,7 @@ use connectors::options::parse_duration;
 
 use super::notice::Target;
 use super::schedule::{Schedule, time_zone};
-use super::trigger::Triggers;
+use super::trigger::{Trigger, Triggers};
 use crate::sql::settings::PipelineOptions;
 
 /// The longest wait between two attempts.
@@ -82,6 +82,19 @@ impl Policy {
             mistakes.0.push(Mistake { value: catchup.clone(), message });
         }
         if mistakes.0.is_empty() { Ok(policy) } else { Err(mistakes.0) }
+    }
+
+    /// Of a landing zone: run when files come to `url`, and tried again until it goes well.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn of_files(url: &str) -> Result<Self, String> {
+        let plain = Self::new(&PipelineOptions::default());
+        let plain =
+            plain.map_err(|mistakes| mistakes.into_iter().map(|mistake| mistake.message).collect::<Vec<_>>().join("; "))?;
+        // References in it were resolved before.
+        let triggers = Triggers { each: vec![Trigger::Files(url.replace('$', "$$"))], all: false };
+        Ok(Self { triggers, retries: u32::MAX, ..plain })
     }
 
     /// How long to wait before the attempt behind `attempt`; `None`: that was the last.

@@ -13,6 +13,9 @@ use crate::state::{LoadPage, Page, RunStatus};
 /// How often to look for what other processes did.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// The last loads of a table, among which one is that was no refusal of a file.
+const LOADS: u32 = 20;
+
 /// Looks at what pipelines did.
 #[derive(Debug, Default)]
 pub(super) struct Relay {
@@ -40,8 +43,10 @@ impl Relay {
         for (name, policy) in shared.policies().iter() {
             for trigger in &policy.triggers.each {
                 let Trigger::Table(table) = trigger else { continue };
-                let page = LoadPage { locations: places(table), limit: 1, ..LoadPage::default() };
-                let newest = shared.store.loads(&page).await?.first().map_or(0, |load| load.position);
+                let page = LoadPage { locations: places(table), limit: LOADS, ..LoadPage::default() };
+                let loads = shared.store.loads(&page).await?;
+                // A file that was refused is no commit.
+                let newest = loads.iter().find(|load| !load.is_refusal()).map_or(0, |load| load.position);
                 shared.mark(name, &trigger.to_string(), newest.to_string());
             }
             for after in &policy.after {

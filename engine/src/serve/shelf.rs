@@ -1,6 +1,6 @@
 //! The pipelines' files as they come, change and go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,16 +35,21 @@ pub(super) struct Shelf {
     looked: BTreeMap<String, DateTime<Utc>>,
     /// Why the files could not be listed, which is said once.
     complaint: Option<String>,
+    /// Names of pipelines that landing zones have, which is said once.
+    taken: BTreeSet<String>,
 }
 
 impl Shelf {
     /// Of the files at `place`; their good versions are kept in the folder `kept`.
     pub(super) fn new(place: Place, kept: PathBuf) -> Self {
-        Self { place, kept: Kept(kept), looked: BTreeMap::new(), complaint: None }
+        Self { place, kept: Kept(kept), looked: BTreeMap::new(), complaint: None, taken: BTreeSet::new() }
     }
 
     /// Looks at the files again and again, until the server stops.
     pub(super) async fn keep(mut self, shared: &Arc<Shared>) {
+        for settings in shared.session.settings.landings() {
+            put(shared, Entry::of_zone(settings, &shared.session));
+        }
         let clock = &shared.session.context.clock;
         let pause = if matches!(self.place, Place::Folder(_)) { LOOK } else { LOOK_BUCKET };
         loop {
@@ -78,8 +83,16 @@ impl Shelf {
     }
 
     async fn changes(&mut self, shared: &Arc<Shared>) -> Result<()> {
-        let files = self.place.list().await?;
-        let before = shared.entries();
+        let mut files = self.place.list().await?;
+        let mut before = shared.entries();
+        before.retain(|_, entry| !entry.is_zone(&shared.session));
+        for zone in shared.session.settings.landings() {
+            if let Some((path, _)) = files.remove(&zone.name)
+                && self.taken.insert(zone.name.clone())
+            {
+                tracing::error!(pipeline = zone.name, file = %path.display(), "a landing zone has the pipeline's name; the file is not run: rename one of them");
+            }
+        }
         for name in before.keys().filter(|name| !files.contains_key(*name)) {
             tracing::info!(pipeline = name, "pipeline is gone");
             self.looked.remove(name);

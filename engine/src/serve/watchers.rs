@@ -64,7 +64,13 @@ async fn watch(shared: Arc<Shared>, pipeline: String, place: String) {
 async fn watched(shared: &Arc<Shared>, pipeline: &str, place: &str) -> anyhow::Result<std::convert::Infallible> {
     let clock = &shared.session.context.clock;
     let location = shared.session.interpolated(place)?;
-    let arrivals = Arrivals::new(&location, shared.session.settings.text("serve.queue"), &shared.session.context)?;
+    let entry = shared.entry(pipeline);
+    let zone = entry.as_ref().and_then(|entry| entry.good.as_ref()?.zone.as_ref()).map(|zone| &zone.settings);
+    let queue = zone.and_then(|zone| zone.queue.as_deref()).or_else(|| shared.session.settings.text("serve.queue"));
+    let mut arrivals = Arrivals::new(&location, queue, &shared.session.context)?;
+    if let Some(zone) = zone {
+        arrivals = arrivals.except(&zone.rejected);
+    }
     loop {
         arrivals.listen().await?;
         let mut told = arrivals.names();

@@ -30,6 +30,7 @@ use crate::flow::source_table::SourceTable;
 use crate::flow::{Class, Flow};
 use crate::serve::policy::Policy;
 use crate::session::Session;
+use crate::state::LandedFile;
 
 /// What a table is to the pipeline.
 #[derive(Debug, Clone)]
@@ -78,6 +79,8 @@ pub struct Pipeline {
     pub flows: Vec<Flow>,
     /// `SELECT`, `COPY` and `EXPLAIN`.
     pub queries: Vec<Query>,
+    /// The file of a landing zone that it loads, whole and once.
+    pub landed: Option<LandedFile>,
     /// All of the above, as DataFusion knows it.
     pub context: SessionContext,
     /// The catalogs beside it.
@@ -200,6 +203,7 @@ impl<'a> Builder<'a> {
             views: BTreeMap::new(),
             flows: Vec::new(),
             queries: Vec::new(),
+            landed: None,
             catalog: PipelineCatalog::install(&context, session),
             of_the_lake: BTreeMap::new(),
             context,

@@ -58,6 +58,11 @@ impl PipelineOptions {
     pub fn set_retries(&mut self, retries: u64) {
         self.0.retries = retries;
     }
+
+    /// All of what is read is one epoch.
+    pub fn set_whole(&mut self) {
+        (self.0.epoch_rows, self.0.epoch_bytes) = (u64::MAX, u64::MAX);
+    }
 }
 
 impl Deref for PipelineOptions {

@@ -13,7 +13,7 @@ use connectors::source::Offset;
 use connectors::staging::StagedFile;
 use serde::{Deserialize, Serialize};
 
-use super::{FlowProgress, Result, StateError};
+use super::{FlowProgress, LandedFile, Result, StateError};
 
 /// A staged epoch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,11 +69,21 @@ pub struct FlowCheckpoint {
     /// The newest modification of what the flow read, where its sources know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub landed_at: Option<DateTime<Utc>>,
+    /// The file of a landing zone that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landed: Option<LandedFile>,
     /// The files of the sink's table whose place the rows of an overwrite take, by their paths from its root; none when it is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<Vec<String>>,
     /// The progress that holds once the epoch is committed; none of the bad records of a source, which no flow makes.
     pub progress: Option<FlowProgress>,
+}
+
+impl FlowCheckpoint {
+    /// Whether it is the note that a file was refused, which brings nothing to any sink.
+    pub fn is_refusal(&self) -> bool {
+        self.landed.as_ref().is_some_and(|landed| landed.error.is_some())
+    }
 }
 
 impl StageCheckpoint {

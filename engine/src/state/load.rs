@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use connectors::context::TableSpec;
 use connectors::sink::WriteMode;
 
+use super::LandedFile;
+
 /// What one epoch brought to one sink.
 #[derive(Debug, Clone)]
 pub struct EpochFlow {
@@ -92,4 +94,13 @@ pub struct LoadRecord {
     pub recorded_at: DateTime<Utc>,
     /// When every sink of the epoch had committed.
     pub committed_at: Option<DateTime<Utc>>,
+    /// The file of a landing zone that it is.
+    pub landed: Option<LandedFile>,
+}
+
+impl LoadRecord {
+    /// Whether it is the note that a file was refused.
+    pub fn is_refusal(&self) -> bool {
+        self.landed.as_ref().is_some_and(|landed| landed.error.is_some())
+    }
 }

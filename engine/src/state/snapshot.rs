@@ -8,8 +8,8 @@ use connectors::sink::WriteMode;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checkpoint, EpochFlow, EpochRecord, FlowProgress, Holder, LoadRecord, Pause, Purpose, Request, RunEnding, RunRecord,
-    RunStatus, Totals,
+    Checkpoint, EpochFlow, EpochRecord, FlowProgress, Holder, LandedFile, LoadRecord, Pause, Purpose, Request, RunEnding,
+    RunRecord, RunStatus, Totals,
 };
 
 /// A pipeline.
@@ -89,6 +89,8 @@ pub(super) struct LoadEntry {
     pub(super) bytes: u64,
     pub(super) bad_rows: u64,
     pub(super) landed_at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) landed: Option<LandedFile>,
 }
 
 impl Snapshot {
@@ -175,6 +177,7 @@ impl EpochEntry {
             bytes: stage.bytes(),
             bad_rows: flow.bad_rows,
             landed_at: flow.landed_at,
+            landed: flow.landed.clone(),
         });
         Self {
             position,
@@ -204,9 +207,10 @@ impl EpochEntry {
         }
     }
 
-    /// What it brought to each sink.
+    /// What it brought to each sink: nothing, of a file that was refused.
     pub(super) fn flows(&self) -> impl Iterator<Item = EpochFlow> {
-        self.loads.iter().map(move |load| EpochFlow {
+        let brought = self.loads.iter().filter(|load| load.landed.as_ref().is_none_or(|landed| landed.error.is_none()));
+        brought.map(move |load| EpochFlow {
             incarnation: self.incarnation.clone(),
             epoch: self.epoch,
             flow: load.flow.clone(),
@@ -239,6 +243,7 @@ impl EpochEntry {
             files: load.files,
             bad_rows: load.bad_rows,
             landed_at: load.landed_at,
+            landed: load.landed.clone(),
             recorded_at: self.recorded_at,
             committed_at: self.committed_at,
         })

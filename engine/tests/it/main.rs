@@ -12,6 +12,8 @@ mod kill;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod landing;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod notified;

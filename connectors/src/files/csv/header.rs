@@ -229,7 +229,8 @@ pub(crate) fn folded(name: &str) -> String {
 }
 
 /// A name as a table's column is called: letters, digits and underscores, small. Of a name without any, itself.
-pub(crate) fn plain(name: &str) -> String {
+#[must_use]
+pub fn plain(name: &str) -> String {
     let mut plain = String::new();
     for character in name.trim().chars() {
         match character {

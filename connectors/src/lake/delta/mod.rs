@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::context::{Context, TableSpec};
 use crate::error::Result;
-use crate::options::OptionSpec;
+use crate::options::{OptionSpec, Options};
 use crate::registry::{BoundedTable, Connector, Moment, TableFacts};
 use crate::sink::Sink;
 
@@ -32,6 +32,14 @@ pub use parts::{Part, Parts};
 #[derive(Debug)]
 pub struct Delta;
 
+/// Whether an overwrite gives a table other columns.
+///
+/// # Errors
+/// [`crate::Error::Config`] for a value that is none.
+pub(crate) fn replaces_columns(options: &Options) -> Result<bool> {
+    Ok(options.choice("columns", &["add", "replace"])? == Some("replace"))
+}
+
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "key",
@@ -42,6 +50,12 @@ const OPTIONS: &[OptionSpec] = &[
         name: "order_by",
         default: "order of arrival",
         help: "of several rows with one key in an epoch the last by these columns wins: 'order_by' 'updated_at'",
+    },
+    OptionSpec {
+        name: "columns",
+        default: "add",
+        help: "INSERT OVERWRITE: 'add' keeps the columns of the table, and adds those that the query has more; 'replace' gives the table the \
+               columns of the query, whatever it had",
     },
 ];
 

@@ -51,6 +51,17 @@ pub(crate) fn grow(snapshot: &EagerSnapshot, batch: &Schema) -> Result<Option<Ac
     Ok(Some(Action::Metadata(metadata)))
 }
 
+/// The action that gives the table the columns of `batch` in place of its own; none when they are the same.
+pub(crate) fn replace(snapshot: &EagerSnapshot, batch: &Schema) -> Result<Option<Action>> {
+    let wanted = to_delta(batch)?;
+    let is_same = columns(snapshot)?.fields() == to_arrow(&wanted)?.fields();
+    if is_same {
+        return Ok(None);
+    }
+    let metadata = snapshot.metadata().clone().with_schema(&wanted);
+    Ok(Some(Action::Metadata(metadata.map_err(|error| Error::internal(format!("delta metadata action: {error}")))?)))
+}
+
 /// Refuses a table whose properties ask of a writer what this one does not do.
 pub(crate) fn check_writable(table: &str, snapshot: &EagerSnapshot, mode: WriteMode) -> Result<()> {
     let properties = snapshot.metadata().configuration();

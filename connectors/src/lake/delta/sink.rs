@@ -22,7 +22,7 @@ use crate::lake::COMMIT_ATTEMPTS;
 use crate::lake::delta::keys::KeySet;
 use crate::lake::delta::reader::DataFile;
 use crate::lake::delta::upsert::Upsert;
-use crate::lake::delta::{Delta, audit, log, schema, stats};
+use crate::lake::delta::{self, Delta, audit, log, schema, stats};
 use crate::lake::files::{self, Copied};
 use crate::lake::schema::{canonical, find, meet, resolve};
 use crate::options::Options;
@@ -45,6 +45,8 @@ pub(crate) struct DeltaSink {
     comments: TableComments,
     key: Vec<String>,
     order_by: Vec<String>,
+    /// An overwrite gives the table the columns of its rows.
+    replaces_columns: bool,
     runtime: Arc<RuntimeEnv>,
     sizes: StagingSizes,
     clock: Arc<dyn Clock>,
@@ -89,6 +91,7 @@ impl DeltaSink {
             comments: table.comments.clone(),
             key: if key.is_empty() { table.primary_key.clone() } else { key },
             order_by: options.list("order_by"),
+            replaces_columns: delta::replaces_columns(&options)?,
             runtime: Arc::clone(&context.runtime),
             sizes: context.sizes,
             clock: Arc::clone(&context.clock),
@@ -109,8 +112,10 @@ impl DeltaSink {
         }
         let mut actions = self.table_actions(snapshot.as_ref(), batch)?;
         let columns = match &snapshot {
-            Some(snapshot) => crate::lake::schema::grown(schema::columns(snapshot)?.as_ref(), &batch.schema),
-            None => Arc::clone(&batch.schema),
+            Some(snapshot) if !self.is_replaced(batch.mode) => {
+                crate::lake::schema::grown(schema::columns(snapshot)?.as_ref(), &batch.schema)
+            }
+            _ => Arc::clone(&batch.schema),
         };
         if let Some(snapshot) = &snapshot {
             actions.extend(match (batch.mode, replaced) {
@@ -142,8 +147,16 @@ impl DeltaSink {
     fn table_actions(&self, snapshot: Option<&EagerSnapshot>, batch: &Batch) -> Result<Vec<Action>> {
         let Some(snapshot) = snapshot else { return schema::create(&self.comments.on(&batch.schema), &batch.partition_by) };
         self.check(snapshot, batch.mode, &batch.partition_by)?;
+        if self.is_replaced(batch.mode) {
+            return Ok(schema::replace(snapshot, &self.comments.on(&batch.schema))?.into_iter().collect());
+        }
         meet(&self.table, Some(schema::columns(snapshot)?.as_ref()), &batch.schema)?;
         Ok(schema::grow(snapshot, &self.comments.on(&batch.schema))?.into_iter().collect())
+    }
+
+    /// Whether the table gets the columns of the rows.
+    fn is_replaced(&self, mode: WriteMode) -> bool {
+        self.replaces_columns && mode == WriteMode::Overwrite
     }
 
     /// Removes `files`. Were one of them gone, its rows would be elsewhere in the table, beside those that take their place.
@@ -278,6 +291,10 @@ impl Sink for DeltaSink {
         }
         let snapshot = log::snapshot(&self.log).await?;
         let (schema, changes) = match (&snapshot, &self.declared) {
+            (Some(snapshot), _) if self.is_replaced(mode) => {
+                self.check(snapshot, mode, &self.partition_by)?;
+                (meet(&self.table, None, query)?.0, Vec::new())
+            }
             (Some(snapshot), _) => {
                 self.check(snapshot, mode, &self.partition_by)?;
                 meet(&self.table, Some(schema::columns(snapshot)?.as_ref()), query)?

@@ -193,6 +193,32 @@ fn text(text: &str) -> String {
     format!(" E'{}'", text.replace('\0', "").replace('\\', "\\\\").replace('\'', "''"))
 }
 
+/// The statements that empty a table and give it `columns` in place of its own. A column of the same name and type stays, under the name that the
+/// table has for it.
+pub(super) fn replacing(name: &TableName, target: &Target, columns: &mut [Column]) -> Vec<String> {
+    let table = qualified(name);
+    let mut statements = vec![format!("DELETE FROM {table}")];
+    let mut kept = Vec::new();
+    for column in columns.iter_mut() {
+        let there = find(&target.columns, &column.name);
+        if let Some(there) =
+            there.filter(|there| there.data_type == column.data_type && !there.is_generated && !there.is_identity)
+        {
+            column.name.clone_from(&there.name);
+            kept.push(there.name.as_str());
+            if there.is_required {
+                statements.push(format!("ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL", quoted(&there.name)));
+            }
+        }
+    }
+    let gone = target.columns.iter().filter(|there| !kept.contains(&there.name.as_str()));
+    statements.extend(gone.map(|there| format!("ALTER TABLE {table} DROP COLUMN {}", quoted(&there.name))));
+    let new = columns.iter().filter(|column| !kept.contains(&column.name.as_str()));
+    statements
+        .extend(new.map(|column| format!("ALTER TABLE {table} ADD COLUMN {} {}", quoted(&column.name), column.data_type.name)));
+    statements
+}
+
 /// The statement that makes the key of a new table.
 pub(super) fn add_key(name: &TableName, key: &[String]) -> String {
     format!("ALTER TABLE {} ADD PRIMARY KEY ({})", qualified(name), list(key))
@@ -315,6 +341,26 @@ mod tests {
 
     fn query(fields: &[(&str, DataType)]) -> Schema {
         Schema::new(fields.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_table_whose_columns_are_replaced_keeps_those_that_stay_as_they_are() {
+        let mut there = target(vec![column("Id", Kind::BigInt), column("old", Kind::Text(None)), column("n", Kind::Text(None))]);
+        there.columns[0].is_required = true;
+        let query = query(&[("id", DataType::Int64), ("n", DataType::Int64)]);
+        let mut columns = meet(&name(), None, &query, &[]).unwrap().columns;
+        let table = "ALTER TABLE \"public\".\"posts\"";
+        assert_eq!(
+            replacing(&name(), &there, &mut columns),
+            [
+                "DELETE FROM \"public\".\"posts\"".to_owned(),
+                format!("{table} ALTER COLUMN \"Id\" DROP NOT NULL"),
+                format!("{table} DROP COLUMN \"old\""),
+                format!("{table} DROP COLUMN \"n\""),
+                format!("{table} ADD COLUMN \"n\" bigint"),
+            ]
+        );
+        assert_eq!(columns[0].name, "Id");
     }
 
     #[test]

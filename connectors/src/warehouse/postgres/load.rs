@@ -14,9 +14,10 @@ use bytes::Bytes;
 use futures::{SinkExt, Stream, StreamExt, TryStreamExt, stream};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 
-use super::ddl::{Column, Meeting, add_key, create, list, meet, qualified};
+use super::ddl::{Column, Meeting, add_key, create, list, meet, qualified, replacing};
 use super::encode::{Encoder, cast_to};
 use super::error::error;
 use super::ledger::{Ledger, begin, lock};
@@ -54,6 +55,8 @@ pub(super) struct Load<'a> {
     /// The key of an upsert.
     pub(super) key: &'a [String],
     pub(super) mode: WriteMode,
+    /// The table gets the columns of the rows in place of its own.
+    pub(super) is_replaced: bool,
 }
 
 /// Rows that a transaction has taken.
@@ -118,7 +121,7 @@ impl Load<'_> {
 
     /// Adds and widens columns, in a transaction of its own: changing a table shuts its readers out, and a load is long.
     async fn grow(&self, client: &mut Client) -> Result<()> {
-        let Some(target) = Target::find(client, self.name).await? else { return Ok(()) };
+        let Some(target) = Target::find(client, self.name).await?.filter(|_| !self.is_replaced) else { return Ok(()) };
         if self.meeting(Some(&target))?.alterations.is_empty() {
             return Ok(());
         }
@@ -146,9 +149,12 @@ impl Load<'_> {
         rows: impl Stream<Item = Result<RecordBatch>>,
     ) -> Result<Taken> {
         let target = Target::find(transaction, self.name).await?;
-        let meeting = self.meeting(target.as_ref())?;
+        let mut meeting = self.meeting(target.as_ref().filter(|_| !self.is_replaced))?;
         if !meeting.alterations.is_empty() {
             return Err(Error::transient(format!("columns of {} were changed by somebody else meanwhile", qualified(self.name))));
+        }
+        if let Some(target) = target.as_ref().filter(|_| self.is_replaced) {
+            self.replace_columns(transaction, target, &mut meeting.columns).await?;
         }
         let (columns, table) = (&meeting.columns, qualified(self.name));
         let is_upsert = self.mode == WriteMode::Upsert;
@@ -176,6 +182,22 @@ impl Load<'_> {
             }
         };
         Ok(Taken { rows: self.copy(transaction, &into, columns, rows).await?, rest })
+    }
+
+    /// Empties the table and gives it `columns`, which are then called as the table calls them; what is of the same name and type stays, and with
+    /// it what depends on it. Readers see the old columns until COMMIT.
+    async fn replace_columns(&self, transaction: &Transaction<'_>, target: &Target, columns: &mut [Column]) -> Result<()> {
+        transaction.batch_execute(ALTER_PATIENCE).await.map_err(error)?;
+        for statement in replacing(self.name, target, columns) {
+            let altered = transaction.batch_execute(&statement).await;
+            altered.map_err(|cause| {
+                // What depends on a column is for its owner to change: no second try does.
+                let is_needed = cause.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST);
+                let told = error(cause).context(statement);
+                if is_needed { Error::data(told.to_string()) } else { told }
+            })?;
+        }
+        Ok(())
     }
 
     async fn copy(

@@ -160,8 +160,14 @@ impl Order {
         let client = client.driver();
         self.in_time(PATIENCE, self.ledger.prepare(client)).await?;
         let transaction = self.in_time(PATIENCE, begin(client)).await?;
-        let load =
-            Load { name: &self.name, ledger: &self.ledger, schema: &self.plan.schema, key: &self.plan.key, mode: self.mode };
+        let load = Load {
+            name: &self.name,
+            ledger: &self.ledger,
+            schema: &self.plan.schema,
+            key: &self.plan.key,
+            mode: self.mode,
+            is_replaced: false,
+        };
         let rows = stream::once(async { Ok(first) }).chain(received(rows));
         match self.fill(&load, &transaction, rows, taken, batch).await {
             Ok((filled, batch, loads)) => load.commit(transaction, &filled, &batch, loads).await,

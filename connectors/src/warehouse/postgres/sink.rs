@@ -45,6 +45,8 @@ pub(crate) struct PostgresSink {
     order_by: Vec<String>,
     /// What becomes of rows that do not fit.
     handling: Handling,
+    /// An overwrite gives the table the columns of its rows.
+    replaces_columns: bool,
     /// Loads are not begun while rows are staged: there was not the time for one.
     is_late: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
@@ -74,6 +76,7 @@ impl PostgresSink {
             key: if key.is_empty() { table.primary_key.clone() } else { key },
             order_by: options.list("order_by"),
             handling: Handling::read(&options)?,
+            replaces_columns: crate::lake::replaces_columns(&options)?,
             is_late: Arc::default(),
             clock: Arc::clone(&context.clock),
         })
@@ -83,9 +86,14 @@ impl PostgresSink {
         let batch = &Batch { schema: self.comments.on(&batch.schema), ..batch.clone() };
         let mut client = Client::connect(&self.config).await?;
         let (name, ledger) = (&self.name, &self.ledger);
-        let load = Load { name, ledger, schema: &batch.schema, key: &batch.key, mode: batch.mode };
+        let is_replaced = self.is_replaced(batch.mode);
+        let load = Load { name, ledger, schema: &batch.schema, key: &batch.key, mode: batch.mode, is_replaced };
         let loaded = load.run(client.driver(), &self.lake, batch).await;
         loaded.map_err(|error| error.context(format!("table '{}' in {}", self.table, self.config.shown())))
+    }
+
+    fn is_replaced(&self, mode: WriteMode) -> bool {
+        self.replaces_columns && mode == WriteMode::Overwrite
     }
 
     fn no_key(&self) -> Error {
@@ -108,6 +116,8 @@ impl Sink for PostgresSink {
         let mut client = Client::connect(&self.config).await?;
         let target = Target::find(client.driver(), &self.name).await?;
         let is_new = target.is_none();
+        let is_replaced = self.is_replaced(mode);
+        let target = target.filter(|_| !is_replaced);
         let target = match (target, &self.declared) {
             (None, Some(declared)) => Some(ddl::declared(&self.name, declared)?),
             (target, _) => target,
@@ -121,13 +131,18 @@ impl Sink for PostgresSink {
             partition_by: Vec::new(),
             order_by: resolve(&self.name, "order_by", &columns, &self.order_by)?,
             key,
-            changes: if is_new { vec![Change::Create] } else { meeting.changes },
+            changes: match (is_new, is_replaced) {
+                (true, _) => vec![Change::Create],
+                (false, true) => Vec::new(),
+                (false, false) => meeting.changes,
+            },
         })
     }
 
     async fn gate(&self, plan: &SinkPlan) -> Result<Option<Arc<dyn Gate>>> {
         let mut client = Client::connect(&self.config).await?;
-        let target = match (Target::find(client.driver(), &self.name).await?, &self.declared) {
+        let there = Target::find(client.driver(), &self.name).await?.filter(|_| !self.replaces_columns);
+        let target = match (there, &self.declared) {
             (None, Some(declared)) => Some(ddl::declared(&self.name, declared)?),
             (target, _) => target,
         };
@@ -136,7 +151,7 @@ impl Sink for PostgresSink {
     }
 
     fn preload(&self, plan: &SinkPlan, mode: WriteMode) -> Option<Box<dyn Preload>> {
-        if self.is_late.load(Ordering::Relaxed) {
+        if self.is_late.load(Ordering::Relaxed) || self.is_replaced(mode) {
             return None;
         }
         let (table, name, ledger) = (self.table.clone(), self.name.clone(), self.ledger.clone());

@@ -47,6 +47,8 @@ pub(crate) struct Statements {
 pub(crate) struct Load<'a> {
     pub(crate) table: &'a Relation,
     pub(crate) columns: &'a [LoadColumn],
+    /// The statements that make the table that takes this one's place, where it has other columns.
+    pub(crate) anew: Vec<String>,
     /// The key's columns, as the table calls them.
     pub(crate) key: &'a [String],
     pub(crate) mode: WriteMode,
@@ -71,6 +73,10 @@ impl Load<'_> {
     }
 
     fn append(&self) -> Statements {
+        if self.manifest.is_none() {
+            // No rows: the table was made, or given columns, before.
+            return Statements::default();
+        }
         let is_plain = self.columns.iter().all(|column| column.form == Form::Plain && !column.marker);
         if is_plain && self.counting == Counting::LastCopy {
             return Statements { transaction: vec![self.copy(&self.table.quoted())], ..Statements::default() };
@@ -81,6 +87,7 @@ impl Load<'_> {
     fn overwrite(&self) -> Statements {
         let delete = format!("DELETE FROM {}", self.table.quoted());
         match (self.options.overwrite, self.manifest) {
+            (Overwrite::Swap, None) if !self.anew.is_empty() => self.overwrite_by_swap(),
             (_, None) => Statements { transaction: vec![Statement::Run(delete)], ..Statements::default() },
             (Overwrite::Atomic, _) => self.staged(vec![delete, self.insert("")]),
             (Overwrite::Fast, _) => self.overwrite_fast(),
@@ -111,9 +118,18 @@ impl Load<'_> {
     fn filled(&self, stage: &str) -> Vec<Statement> {
         let leftovers = leftovers(self.table, self.options, self.mode);
         let mut prepare: Vec<Statement> = leftovers.into_iter().map(Statement::Run).collect();
-        prepare.push(Statement::Run(format!("CREATE TABLE {stage} (LIKE {} INCLUDING DEFAULTS)", self.table.quoted())));
+        let like = format!("CREATE TABLE {stage} (LIKE {} INCLUDING DEFAULTS)", self.table.quoted());
+        let is_anew = !self.anew.is_empty();
+        prepare.extend(if is_anew {
+            self.anew.iter().cloned().map(Statement::Run).collect()
+        } else {
+            vec![Statement::Run(like)]
+        });
+        if self.manifest.is_none() {
+            return prepare;
+        }
         if self.columns.iter().any(|column| column.form != Form::Plain) {
-            prepare.extend(self.stage());
+            prepare.extend(self.stage_like(stage));
             prepare.push(Statement::Run(self.insert_into(stage, "")));
         } else {
             prepare.push(self.copy(stage));
@@ -165,9 +181,13 @@ impl Load<'_> {
     /// `LIKE` gives the temporary table the distribution of the other, so that rows of one key are on one node; a table made by
     /// `AS SELECT` has its own.
     fn stage(&self) -> Vec<Statement> {
+        self.stage_like(&self.table.quoted())
+    }
+
+    fn stage_like(&self, table: &str) -> Vec<Statement> {
         let mut statements = vec![
             Statement::Run(format!("DROP TABLE IF EXISTS {STAGE}")),
-            Statement::Run(format!("CREATE TEMP TABLE {STAGE} (LIKE {})", self.table.quoted())),
+            Statement::Run(format!("CREATE TEMP TABLE {STAGE} (LIKE {table})")),
         ];
         for column in self.columns {
             let is_extra = column.marker && !column.exists;
@@ -265,7 +285,7 @@ pub(crate) fn leftovers(table: &Relation, options: &TableOptions, mode: WriteMod
 }
 
 /// The table that is filled to take the place of another.
-fn new_table(table: &Relation) -> Relation {
+pub(crate) fn new_table(table: &Relation) -> Relation {
     table.beside("", "__engine_new")
 }
 
@@ -287,6 +307,7 @@ mod tests {
 
     use super::*;
     use crate::options::Options;
+    use crate::registry::Connector;
     use crate::warehouse::redshift::columns::load_columns;
     use crate::warehouse::redshift::options::OPTIONS;
 
@@ -306,6 +327,7 @@ mod tests {
         let load = Load {
             table: &table,
             columns: &columns,
+            anew: Vec::new(),
             key: &["k".to_owned()],
             mode,
             options: &options,
@@ -459,12 +481,42 @@ mod tests {
     }
 
     #[test]
+    fn a_table_with_other_columns_is_made_by_itself_and_takes_the_name() {
+        let table = Relation::parse("s.t").unwrap();
+        let given = [("columns".to_owned(), "replace".to_owned())];
+        let options =
+            TableOptions::read(&Options::parse("WAREHOUSE", crate::warehouse::Warehouse.options(), &given).unwrap()).unwrap();
+        let columns = load_columns(&table, &Schema::new(vec![Field::new("k", DataType::Int64, true)]), None, None).unwrap();
+        let load = |manifest| Load {
+            table: &table,
+            columns: &columns,
+            anew: vec!["CREATE NEW".to_owned()],
+            key: &[],
+            mode: WriteMode::Overwrite,
+            options: &options,
+            manifest,
+            iam_role: "default",
+            kept: &[],
+            counting: Counting::LastCopy,
+        };
+        let made = |manifest| {
+            load(manifest).statements().prepare.into_iter().skip(2).map(|statement| match statement {
+                Statement::Run(text) | Statement::Copy { text, .. } => text.split(" FROM").next().unwrap_or_default().to_owned(),
+            })
+        };
+        assert_eq!(made(None).collect::<Vec<_>>(), ["CREATE NEW"]);
+        assert_eq!(made(Some("s3://b/m")).collect::<Vec<_>>(), ["CREATE NEW", "COPY \"s\".\"t__engine_new\" (\"k\")"]);
+        assert_eq!(load(None).statements().transaction.len(), 2);
+    }
+
+    #[test]
     fn overwrite_by_nothing_empties_the_table() {
         let table = Relation::parse("s.t").unwrap();
         let options = TableOptions::read(&Options::default()).unwrap();
         let load = Load {
             table: &table,
             columns: &[],
+            anew: Vec::new(),
             key: &[],
             mode: WriteMode::Overwrite,
             options: &options,

@@ -105,6 +105,8 @@ pub(crate) struct TableOptions {
     /// As they stand behind `TO`.
     pub(crate) grants: Vec<String>,
     pub(crate) overwrite: Overwrite,
+    /// An overwrite gives the table the columns of its rows: by another table that takes its name.
+    pub(crate) replaces_columns: bool,
     pub(crate) upsert: Upsert,
     /// The column that says which rows are deleted.
     pub(crate) deleted: Option<String>,
@@ -124,6 +126,7 @@ impl TableOptions {
     pub(crate) fn read(options: &Options) -> Result<Self> {
         let chosen = |name: &str, choices: &[&'static str]| Ok::<_, Error>(options.choice(name, choices)?.unwrap_or(choices[0]));
         let handling = Handling::read(options)?;
+        let replaces_columns = crate::lake::replaces_columns(options)?;
         let read = Self {
             distribution: match options.text("dist").map(str::trim) {
                 None => Distribution::Auto,
@@ -137,7 +140,9 @@ impl TableOptions {
                 columns => columns.to_vec(),
             },
             grants: options.list("grants").iter().map(|name| grantee(name)).collect::<Result<_>>()?,
+            replaces_columns,
             overwrite: match chosen("overwrite", &["atomic", "swap", "fast"])? {
+                _ if replaces_columns => Overwrite::Swap,
                 "swap" => Overwrite::Swap,
                 "fast" => Overwrite::Fast,
                 _ => Overwrite::Atomic,

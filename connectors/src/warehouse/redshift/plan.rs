@@ -29,18 +29,27 @@ impl Declared {
         self.options.deleted.as_deref().filter(|_| is_hard)
     }
 
+    /// Whether the table gets the columns of the rows in place of its own.
+    pub(crate) fn is_replaced(&self, mode: WriteMode) -> bool {
+        self.options.replaces_columns && mode == WriteMode::Overwrite
+    }
+
     /// What rows of `query`'s columns would do to a table that has the columns `existing`.
     ///
     /// # Errors
     /// [`Error::Config`] at the option or column that is wrong.
     pub(crate) fn plan(&self, existing: Option<&[TableColumn]>, query: &SchemaRef, mode: WriteMode) -> Result<SinkPlan> {
-        let (schema, mut changes) = match (existing, &self.columns) {
+        let is_replaced = self.is_replaced(mode) && existing.is_some();
+        let (schema, mut changes) = match (existing.filter(|_| !is_replaced), &self.columns) {
             (None, Some(declared)) => {
                 let (declared, created) = meet(&self.name, None, declared)?;
                 (meet(&self.name, Some(&as_columns(&self.name, &declared)?), query)?.0, created)
             }
             (existing, _) => meet(&self.name, existing, query)?,
         };
+        if is_replaced {
+            changes.clear();
+        }
         if let Some(marker) = self.marker(mode) {
             let marker = folded(marker);
             changes.retain(|change| !matches!(change, Change::AddColumn { name, .. } if *name == marker));

@@ -24,11 +24,12 @@ use crate::warehouse::redshift::check::Checker;
 use crate::warehouse::redshift::columns::{LoadColumn, load_columns};
 use crate::warehouse::redshift::config::RedshiftConfig;
 use crate::warehouse::redshift::copied::copied_form;
+use crate::warehouse::redshift::ddl;
 use crate::warehouse::redshift::fault::Fault;
 use crate::warehouse::redshift::fit::Fit;
 use crate::warehouse::redshift::gate::GateColumns;
 use crate::warehouse::redshift::ledger::{Entry, Ledger, holds};
-use crate::warehouse::redshift::load::{Load, leftovers};
+use crate::warehouse::redshift::load::{Load, leftovers, new_table};
 use crate::warehouse::redshift::loading::{Loading, tidy};
 use crate::warehouse::redshift::names::{Relation, folded};
 use crate::warehouse::redshift::options::{Overwrite, TableOptions};
@@ -109,14 +110,13 @@ impl RedshiftSink {
         let columns = self.load_columns(batch, existing.as_deref())?;
         let upload = self.upload(&session, batch, &columns, uploaded).await?;
         point(FILES_COPIED);
-        let fit = Fit {
-            waiting: self.waiting(),
-            options: &self.declared.options,
-            columns: &columns,
-            longest: &upload.longest,
-            exists: existing.is_some(),
-        };
-        fit.make(&session).await?;
+        let exists = existing.is_some();
+        let fit =
+            Fit { waiting: self.waiting(), options: &self.declared.options, columns: &columns, longest: &upload.longest, exists };
+        // A table that is to have other columns is made beside it.
+        if !(exists && self.declared.is_replaced(batch.mode)) {
+            fit.make(&session).await?;
+        }
         // Somebody else may have made the table in the meantime, or a column of it.
         let existing = self.columns(&session).await?;
         let columns = self.load_columns(batch, existing.as_deref())?;
@@ -140,8 +140,12 @@ impl RedshiftSink {
         let manifest = (!batch.files.is_empty()).then_some(upload.manifest.as_str());
         let key = table_key(&batch.key, columns);
         let kept = self.kept(session, batch.mode).await?;
+        let is_replaced = self.declared.is_replaced(batch.mode);
+        let anew =
+            is_replaced.then(|| ddl::changes(&new_table(self.name()), columns, &upload.longest, false, &self.declared.options));
         let load = Load {
             table: self.name(),
+            anew: anew.unwrap_or_default().into_iter().map(|change| change.statement).collect(),
             columns,
             key: &key,
             mode: batch.mode,
@@ -165,6 +169,7 @@ impl RedshiftSink {
     }
 
     fn load_columns(&self, batch: &Batch, existing: Option<&[TableColumn]>) -> Result<Vec<LoadColumn>> {
+        let existing = existing.filter(|_| !self.declared.is_replaced(batch.mode));
         load_columns(self.name(), &batch.schema, existing, self.declared.marker(batch.mode))
     }
 
@@ -222,7 +227,10 @@ impl RedshiftSink {
             return Err(Error::config_at("overwrite", message).into());
         }
         let mut kept = swap::grants(session, self.name()).await.when("reading the grants of")?;
-        kept.extend(swap::comments_and_owner(session, self.name()).await.when("reading the comments of")?);
+        // Comments may be on columns that the new table has not.
+        if !self.declared.is_replaced(mode) {
+            kept.extend(swap::comments_and_owner(session, self.name()).await.when("reading the comments of")?);
+        }
         Ok(kept)
     }
 }
@@ -238,6 +246,7 @@ impl Sink for RedshiftSink {
     async fn gate(&self, plan: &SinkPlan) -> Result<Option<Arc<dyn Gate>>> {
         let session = self.config.session().await?;
         let existing = self.columns(&session).await.map_err(|problem| problem.into_error(self.name()))?;
+        let existing = existing.filter(|_| !self.declared.options.replaces_columns);
         // Only upserts have a key, and rows that say that they are deleted.
         let mode = if plan.key.is_empty() { WriteMode::Append } else { WriteMode::Upsert };
         let columns = load_columns(self.name(), &plan.schema, existing.as_deref(), self.declared.marker(mode))?;

@@ -1,4 +1,4 @@
-//! `system.runs`, `system.epochs`, `system.flows`: what the state store remembers.
+//! `system.runs`, `system.epochs`, `system.loads`, `system.flows`: what the state store remembers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use futures::stream::{self, BoxStream};
 use super::batches::{batch, numbers, texts, times};
 use super::table::{Rows, Wanted};
 use crate::session::Session;
-use crate::state::{self, EpochRecord, FlowRecord, Page, RunRecord, StateError, StateStore};
+use crate::state::{self, EpochRecord, FlowRecord, LandedFile, LoadPage, LoadRecord, Page, RunRecord, StateError, StateStore};
 
 /// Records that are read at once.
 const PAGE: u32 = 1_000;
@@ -21,6 +21,7 @@ const PAGE: u32 = 1_000;
 pub(super) enum History {
     Runs(Session),
     Epochs(Session),
+    Loads(Session),
     Flows(Session),
 }
 
@@ -45,6 +46,7 @@ impl Rows for History {
         match self {
             Self::Runs(_) => runs(&[]),
             Self::Epochs(_) => epochs(&[]),
+            Self::Loads(_) => loads(&[]),
             Self::Flows(_) => flows(&[]),
         }
     }
@@ -67,7 +69,7 @@ impl Rows for History {
 
 impl History {
     fn session(&self) -> &Session {
-        let (Self::Runs(session) | Self::Epochs(session) | Self::Flows(session)) = self;
+        let (Self::Runs(session) | Self::Epochs(session) | Self::Loads(session) | Self::Flows(session)) = self;
         session
     }
 }
@@ -93,6 +95,11 @@ impl Cursor {
             History::Epochs(_) => {
                 let records = store.epochs(&self.page).await?;
                 (epochs(&records)?, records.last().map(|record| record.position))
+            }
+            History::Loads(_) => {
+                let page = LoadPage { before: self.page.before, limit: self.page.limit, ..LoadPage::default() };
+                let records = store.loads(&page).await?;
+                (loads(&records)?, records.last().map(|record| record.position))
             }
             History::Flows(_) => {
                 let records = store.flows(self.page.pipeline.as_deref()).await?;
@@ -150,6 +157,40 @@ fn epochs(records: &[EpochRecord]) -> Result<RecordBatch> {
         ("bad_rows", numbers(all().map(|epoch| epoch.totals.map(|totals| totals.bad_rows)))),
         ("files", numbers(all().map(|epoch| epoch.totals.map(|totals| totals.files)))),
         ("bytes", numbers(all().map(|epoch| epoch.totals.map(|totals| totals.bytes)))),
+    ])
+}
+
+fn loads(records: &[LoadRecord]) -> Result<RecordBatch> {
+    let all = || records.iter();
+    let landed = |load: &LoadRecord| load.landed.clone();
+    let of_file = |of: fn(LandedFile) -> Option<String>| texts(all().map(|load| landed(load).and_then(of)));
+    let status = |load: &LoadRecord| {
+        Some(if load.is_refusal() {
+            "FAILED"
+        } else if load.committed_at.is_some() {
+            "SUCCESS"
+        } else {
+            "PENDING"
+        })
+    };
+    batch([
+        ("pipeline", texts(all().map(|load| Some(&load.pipeline)))),
+        ("run", numbers(all().map(|load| load.run.and_then(|run| u64::try_from(run).ok())))),
+        ("epoch", numbers(all().map(|load| Some(load.epoch)))),
+        ("table_name", texts(all().map(|load| Some(&load.table)))),
+        ("load_mode", texts(all().map(|load| Some(landed(load).map_or_else(|| load.mode.to_string(), |landed| landed.action))))),
+        ("status", texts(all().map(status))),
+        ("landed_at", times(all().map(|load| load.landed_at))),
+        ("recorded_at", times(all().map(|load| Some(load.recorded_at)))),
+        ("loaded_at", times(all().map(|load| load.committed_at.filter(|_| !load.is_refusal())))),
+        ("rows", numbers(all().map(|load| Some(load.rows)))),
+        ("bytes", numbers(all().map(|load| Some(load.bytes)))),
+        ("bad_rows", numbers(all().map(|load| Some(load.bad_rows)))),
+        ("file_key", of_file(|landed| Some(landed.key))),
+        ("file_size", numbers(all().map(|load| landed(load).map(|landed| landed.size)))),
+        ("schema_version", of_file(|landed| Some(landed.schema_version.unwrap_or_else(|| "unknown".to_owned())))),
+        ("table_existed", of_file(|landed| Some(landed.table_existed.to_string()))),
+        ("error", of_file(|landed| landed.error)),
     ])
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `runs` | a run of a pipeline, the newest first |
 //! | `epochs` | an epoch, the newest first |
+//! | `loads` | what an epoch brought to a table, and files that landing zones refused, the newest first |
 //! | `flows` | a flow and a source that it reads, with the offset |
 //! | `objects` | a file that a flow has read |
 //! | `crawled_objects` | a file that the last crawl of its table found |
@@ -36,8 +37,8 @@ use objects::Objects;
 use table::{Rows, SystemTable};
 
 /// The tables.
-pub(crate) const TABLES: [&str; 9] =
-    ["runs", "epochs", "flows", "objects", "crawled_objects", "tables", "columns", "schema_changes", "bad_records"];
+pub(crate) const TABLES: [&str; 10] =
+    ["runs", "epochs", "loads", "flows", "objects", "crawled_objects", "tables", "columns", "schema_changes", "bad_records"];
 
 /// All of it, in one schema.
 #[derive(Debug)]
@@ -78,6 +79,7 @@ impl SchemaProvider for SystemSchema {
         let rows: Arc<dyn Rows> = match name {
             "runs" => Arc::new(History::Runs(session())),
             "epochs" => Arc::new(History::Epochs(session())),
+            "loads" => Arc::new(History::Loads(session())),
             "flows" => Arc::new(History::Flows(session())),
             "objects" => Arc::new(Objects(session())),
             "crawled_objects" => Arc::new(CrawledObjects(session(), catalog())),

@@ -4,18 +4,29 @@ use connectors::context::TableSpec;
 
 use super::database::{Conditions, Row, Within, signed, values};
 use crate::state::snapshot::{EpochEntry, LoadEntry};
-use crate::state::{Checkpoint, EpochFlow, Lease, LoadPage, LoadRecord, Result, StateError};
+use crate::state::{Checkpoint, EpochFlow, LandedFile, Lease, LoadPage, LoadRecord, Result, StateError};
 
 /// Those of one pipeline, in the order of their epochs.
 pub(super) async fn of_pipeline(transaction: Within<'_>, pipeline: &str) -> Result<Vec<EpochFlow>> {
     let query = "SELECT f.incarnation, f.epoch, f.flow, s.sink, f.place, f.mode, f.rows_in, f.rows, f.files, f.bytes, f.bad_rows,
-                        e.recorded_at, e.committed_at, e.generation
+                        f.landed, e.recorded_at, e.committed_at, e.generation
                    FROM epoch_flows f
                    JOIN sinks s ON s.id = f.sink
                    JOIN epochs e ON e.pipeline = f.pipeline AND e.incarnation = f.incarnation AND e.epoch = f.epoch
                   WHERE f.pipeline = $1
                   ORDER BY e.rowid, f.rowid";
-    transaction.rows(query, values![pipeline]).await?.iter().map(epoch_flow).collect()
+    let mut flows = Vec::new();
+    for row in transaction.rows(query, values![pipeline]).await? {
+        // Of a file that was refused, nothing was brought.
+        if landed(&row)?.is_none_or(|landed| landed.error.is_none()) {
+            flows.push(epoch_flow(&row)?);
+        }
+    }
+    Ok(flows)
+}
+
+pub(super) fn landed(row: &Row) -> Result<Option<LandedFile>> {
+    Ok(row.optional_text("landed")?.map(serde_json::from_str).transpose()?)
 }
 
 fn epoch_flow(row: &Row) -> Result<EpochFlow> {
@@ -48,7 +59,7 @@ pub(super) async fn page(transaction: Within<'_>, page: &LoadPage) -> Result<Vec
     conditions.and_if("f.rowid < ?", page.before);
     let query =
         "SELECT f.rowid AS position, f.pipeline, f.epoch, s.sink, f.mode, f.rows, f.files, f.bytes, f.bad_rows, f.landed_at,
-                        e.recorded_at, e.committed_at, e.generation
+                        f.landed, e.recorded_at, e.committed_at, e.generation
                    FROM epoch_flows f
                    JOIN sinks s ON s.id = f.sink
                    JOIN epochs e ON e.pipeline = f.pipeline AND e.incarnation = f.incarnation AND e.epoch = f.epoch
@@ -74,6 +85,7 @@ fn load(row: &Row) -> Result<LoadRecord> {
         landed_at: row.optional_time("landed_at")?,
         recorded_at: row.time("recorded_at")?,
         committed_at: row.optional_time("committed_at")?,
+        landed: landed(row)?,
     })
 }
 
@@ -94,11 +106,12 @@ pub(super) async fn insert(
     load: &LoadEntry,
 ) -> Result<()> {
     let sink = sink_id(transaction, &load.sink).await?;
+    let landed = load.landed.as_ref().map(serde_json::to_string).transpose()?;
     transaction
         .execute(
             "INSERT INTO epoch_flows (pipeline, incarnation, epoch, flow, sink, place, mode, rows_in, rows, files, bytes, bad_rows,
-                                      landed_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                                      landed_at, landed)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             values![
                 pipeline,
                 incarnation,
@@ -113,6 +126,7 @@ pub(super) async fn insert(
                 signed(load.bytes)?,
                 signed(load.bad_rows)?,
                 load.landed_at,
+                landed.as_deref(),
             ],
         )
         .await?;

@@ -131,7 +131,7 @@ async fn snapshot(transaction: Within<'_>, pipeline: &str, now: DateTime<Utc>) -
 /// By incarnation and epoch.
 async fn loads_of(transaction: Within<'_>, pipeline: &str) -> Result<BTreeMap<(String, u64), Vec<LoadEntry>>> {
     let query = "SELECT f.rowid AS position, f.incarnation, f.epoch, f.flow, s.sink, f.place, f.mode, f.rows_in, f.rows, f.files, f.bytes,
-                        f.bad_rows, f.landed_at
+                        f.bad_rows, f.landed_at, f.landed
                    FROM epoch_flows f JOIN sinks s ON s.id = f.sink WHERE f.pipeline = $1 ORDER BY f.rowid";
     let mut loads: BTreeMap<_, Vec<LoadEntry>> = BTreeMap::new();
     for row in transaction.rows(query, values![pipeline]).await? {
@@ -154,6 +154,7 @@ fn load(row: &Row) -> Result<LoadEntry> {
         bytes: row.count("bytes")?,
         bad_rows: row.count("bad_rows")?,
         landed_at: row.optional_time("landed_at")?,
+        landed: loads::landed(row)?,
     })
 }
 

@@ -8,6 +8,7 @@ fn help_is_for_someone_who_has_not_read_the_readme() {
     for command in [
         "",
         "run",
+        "land",
         "check",
         "plan",
         "replay",

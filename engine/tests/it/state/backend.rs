@@ -102,6 +102,7 @@ pub(crate) async fn epoch(store: &Arc<dyn StateStore>, pipeline: &str, location:
         rows_in: rows + 1,
         bad_rows: 1,
         landed_at: None,
+        landed: None,
         replaces: None,
         progress: Some(FlowProgress { offsets: [("s".to_owned(), offset)].into(), ..FlowProgress::default() }),
     };

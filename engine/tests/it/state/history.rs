@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use engine::state::{Checkpoint, LoadPage, LoadRecord, Page, Purpose, RunEnding, RunRecord, RunStatus, StateStore, Totals};
+use engine::state::{
+    Checkpoint, LandedFile, LoadPage, LoadRecord, Page, Purpose, RunEnding, RunRecord, RunStatus, StateStore, Totals,
+};
 
 use super::Backend;
 use super::backend::{at, commit, elsewhere, epoch, granted, granted_for};
@@ -145,4 +147,35 @@ pub(super) async fn old_runs_are_forgotten_but_not_what_is_asked_of_them(backend
     let after = store.progress("pruned").await.unwrap();
     assert_eq!((after.next_epoch, after.incarnation, after.flows), (5, before.0.incarnation, before.0.flows));
     assert_eq!(store.dates_done("pruned", at(past), now).await.unwrap().len(), 4);
+}
+
+pub(super) async fn files_that_landed_are_in_the_load_log_those_refused_too(backend: &Backend) {
+    let store = backend.open().await;
+    let lease = granted(&store, "landed", at(0)).await;
+    let file = |error: Option<&str>| LandedFile {
+        key: "dev/append/users/a.csv".into(),
+        version: "7".into(),
+        size: 12,
+        landed_at: at(-9),
+        action: "append".into(),
+        table: "public.users".into(),
+        schema_version: Some("20240101_000000".into()),
+        table_existed: true,
+        error: error.map(str::to_owned),
+    };
+    let landed = [file(None), file(Some("it's wrong"))];
+    for landed in &landed {
+        let mut checkpoint = epoch(&store, "landed", "landed.users", 3).await;
+        checkpoint.flows[0].landed = Some(landed.clone());
+        checkpoint.flows[0].landed_at = Some(landed.landed_at);
+        store.record(&lease, &checkpoint).await.unwrap();
+        store.advance(&lease, checkpoint.epoch, at(1)).await.unwrap();
+    }
+    let found = loads(&store, LoadPage { locations: vec!["landed.users".into()], ..LoadPage::default() }).await;
+    let known: Vec<_> = found.iter().rev().map(|load| load.landed.clone().unwrap()).collect();
+    assert_eq!(known, landed);
+    assert_eq!(found.iter().map(LoadRecord::is_refusal).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(found[0].landed_at, Some(at(-9)));
+    let brought = store.epoch_flows("landed").await.unwrap();
+    assert_eq!(brought.len(), 1, "what was refused brought nothing: {brought:?}");
 }

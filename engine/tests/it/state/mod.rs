@@ -35,5 +35,6 @@ pub(crate) async fn contract(backend: &Backend) {
     history::runs_are_remembered_with_what_they_were_for(backend).await;
     history::runs_are_found_by_status_and_time_page_by_page(backend).await;
     history::loads_are_found_by_table_and_time(backend).await;
+    history::files_that_landed_are_in_the_load_log_those_refused_too(backend).await;
     history::old_runs_are_forgotten_but_not_what_is_asked_of_them(backend).await;
 }

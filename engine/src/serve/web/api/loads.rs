@@ -42,9 +42,9 @@ described! {
         table_name: String,
         /// As `STORED AS` has it.
         connector: String,
-        /// `append`, `overwrite` or `upsert`.
+        /// `append`, `overwrite` or `upsert`; of a file of a landing zone `append`, `truncate` or `schema`.
         load_mode: String,
-        /// `SUCCESS`, or `PENDING` until every table of the epoch is committed.
+        /// `SUCCESS`, `PENDING` until every table of the epoch is committed, or `FAILED` of a file that a landing zone refused.
         status: &'static str,
         /// When the newest of what was read was written, where the source knows it.
         landed_timestamp: Option<DateTime<Utc>>,
@@ -66,20 +66,44 @@ described! {
         run: Option<i64>,
         /// The epoch.
         epoch: u64,
+        /// The key of the file, of a landing zone.
+        s3_key: Option<String>,
+        /// Bytes of that file, as it landed.
+        file_size: Option<u64>,
+        /// The version of the schema that it was held against; `unknown` where none was given.
+        schema_version: Option<String>,
+        /// Whether the table was there before.
+        table_existed: Option<bool>,
+        /// Why it was refused.
+        error: Option<String>,
     }
 }
 
 impl From<LoadRecord> for Load {
     fn from(load: LoadRecord) -> Self {
+        let landed = load.landed.as_ref();
+        let is_refusal = load.is_refusal();
         Self {
             position: load.position,
+            s3_key: landed.map(|landed| landed.key.clone()),
+            file_size: landed.map(|landed| landed.size),
+            schema_version: landed.map(|landed| landed.schema_version.clone().unwrap_or_else(|| "unknown".to_owned())),
+            table_existed: landed.map(|landed| landed.table_existed),
+            error: landed.and_then(|landed| landed.error.clone()),
             table_name: load.table,
             connector: load.connector,
-            load_mode: format!("{:?}", load.mode).to_lowercase(),
-            status: if load.committed_at.is_some() { "SUCCESS" } else { "PENDING" },
+            load_mode: load
+                .landed
+                .as_ref()
+                .map_or_else(|| format!("{:?}", load.mode).to_lowercase(), |landed| landed.action.clone()),
+            status: match (is_refusal, load.committed_at) {
+                (true, _) => "FAILED",
+                (false, Some(_)) => "SUCCESS",
+                (false, None) => "PENDING",
+            },
             landed_timestamp: load.landed_at,
             staged_timestamp: load.recorded_at,
-            loaded_timestamp: load.committed_at,
+            loaded_timestamp: load.committed_at.filter(|_| !is_refusal),
             rows: load.rows,
             bytes: load.bytes,
             files: load.files,

@@ -163,8 +163,18 @@ fn brought(loads: &[LoadRecord], now: DateTime<Utc>) -> Markup {
                 th.num scope="col" { "Bytes" } th.num scope="col" { "Bad" }
             } }
             tbody { @for load in loads.iter().take(SHOWN) { tr {
-                th scope="row" { (load.table) span.dim { " " (load.connector) } } td.num { (load.epoch) }
-                td { (format!("{:?}", load.mode).to_lowercase()) }
+                th scope="row" {
+                    (load.table) span.dim { " " (load.connector) }
+                    @if let Some(landed) = &load.landed {
+                        br; span.dim { (landed.key) }
+                        @if let Some(error) = &landed.error { br; span.bad { (error) } }
+                    }
+                }
+                td.num { (load.epoch) }
+                td { @match &load.landed {
+                    Some(landed) => { (landed.action) @if landed.error.is_some() { " " span.bad { "refused" } } }
+                    None => { (format!("{:?}", load.mode).to_lowercase()) }
+                } }
                 td { @if let Some(landed) = load.landed_at { (when(landed, now)) } @else { span.dim { "unknown" } } }
                 td { (when(load.recorded_at, now)) }
                 td { @if let Some(committed) = load.committed_at { (when(committed, now)) } @else { span.state.waiting { "pending" } } }

@@ -6,7 +6,7 @@ use super::unavailable;
 use crate::state::{Result, StateError};
 
 /// The steps, in order; the number of the last one is the version.
-const STEPS: [&str; 1] = [include_str!("0001_state.sql")];
+const STEPS: [&str; 2] = [include_str!("0001_state.sql"), include_str!("0002_landed.sql")];
 
 /// Keeps those that come at once apart: `engine` in ASCII.
 const LOCK: i64 = 0x656e_6769_6e65;
