@@ -56,14 +56,15 @@ struct Kept {
 impl Recent {
     /// All pipelines, with `each` runs of every one at most.
     pub(super) async fn look(&self, control: &Control, each: usize) -> Result<Arc<Seen>, Problem> {
-        // Who comes while it is read waits, and is told the same.
+        // Who comes while it is read waits. What was begun to be read after somebody had asked is an answer, whatever has changed meanwhile:
+        // when much changes at once, those that wait would otherwise read it one after the other.
+        let asked = Instant::now();
         let mut kept = self.0.lock().await;
         // Before it is read: what changes meanwhile is read next time.
         let (version, at) = (*control.changes().borrow(), Instant::now());
         if let Some(last) = kept.as_ref()
-            && last.version == version
             && last.known.each == each
-            && last.at.elapsed() < FRESH
+            && (last.at >= asked || (last.version == version && last.at.elapsed() < FRESH))
         {
             return Ok(Arc::clone(&last.seen));
         }
