@@ -24,8 +24,8 @@ Examples:
   echo 'SELECT 1' | engine shell --format ndjson
 
 Names: lake.<folder>.<table>, <folder>.<table>, or <table> when there is one only; \"posts$bad\" are the bad records \
-of a source; what was run and what is registered is in system.runs, epochs, flows, objects, crawled_objects, tables, \
-columns, schema_changes and bad_records. Files: 'x.csv', 'x.ndjson.gz', 's3://bucket/x/*.parquet'.
+of a source; what was run and what is registered is in system.runs, epochs, loads, flows, objects, crawled_objects, \
+tables, columns, schema_changes and bad_records. Files: 'x.csv', 'x.ndjson.gz', 's3://bucket/x/*.parquet'.
 CREATE EXTERNAL TABLE, CREATE VIEW, SET, EXPLAIN, COPY work as in a pipeline. Nothing is written to the lake. A script \
 ends with its first mistake, and exit code 1.")]
 pub(super) struct ShellArguments {

@@ -206,9 +206,6 @@ pub(super) fn replacing(name: &TableName, target: &Target, columns: &mut [Column
         {
             column.name.clone_from(&there.name);
             kept.push(there.name.as_str());
-            if there.is_required {
-                statements.push(format!("ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL", quoted(&there.name)));
-            }
         }
     }
     let gone = target.columns.iter().filter(|there| !kept.contains(&there.name.as_str()));
@@ -354,7 +351,6 @@ mod tests {
             replacing(&name(), &there, &mut columns),
             [
                 "DELETE FROM \"public\".\"posts\"".to_owned(),
-                format!("{table} ALTER COLUMN \"Id\" DROP NOT NULL"),
                 format!("{table} DROP COLUMN \"old\""),
                 format!("{table} DROP COLUMN \"n\""),
                 format!("{table} ADD COLUMN \"n\" bigint"),

@@ -326,13 +326,15 @@ fn what_was_run_is_in_system() {
         "SELECT table_catalog, count(*) AS n FROM information_schema.tables WHERE table_schema = 'public' GROUP BY 1 ORDER BY 1",
     );
     let counts: BTreeMap<&str, &str> = all.lines().skip(1).filter_map(|line| line.split_once(',')).collect();
-    assert_eq!((counts.get("system"), counts.get("warehouse")), (Some(&"9"), None), "{all}");
+    assert_eq!((counts.get("system"), counts.get("warehouse")), (Some(&"10"), None), "{all}");
 }
 
 #[test]
 fn tables_of_both_catalogs_are_there_before_anything_was_run() {
     let bench = Bench::new();
-    for table in ["runs", "epochs", "flows", "objects", "crawled_objects", "tables", "columns", "schema_changes", "bad_records"] {
+    for table in
+        ["runs", "epochs", "loads", "flows", "objects", "crawled_objects", "tables", "columns", "schema_changes", "bad_records"]
+    {
         assert_eq!(csv(&bench, &format!("SELECT count(*) AS n FROM system.{table}")), "n\n0\n", "{table}");
     }
     assert!(!bench.path(".engine/catalog.db").exists() && !bench.path(".engine/state.db").exists());
