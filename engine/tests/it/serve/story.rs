@@ -23,7 +23,7 @@ SET pipeline.retries     = 1;
 SET pipeline.retry_delay = '200ms';
 SET pipeline.on_failure  = '${HOOK}';
 
-CREATE EXTERNAL TABLE raw STORED AS CSV LOCATION 's3://reddit/raw/';
+CREATE EXTERNAL TABLE raw STORED AS CSV LOCATION 's3://reddit/raw/' PARTITIONED BY (date);
 
 CREATE EXTERNAL TABLE reddit_table STORED AS WAREHOUSE LOCATION 'reddit_schema.reddit_table';
 
