@@ -1,5 +1,6 @@
 //! Notices by e-mail: over SMTP, to the server of `[mail]`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -7,7 +8,7 @@ use chrono::SecondsFormat;
 use lettre::message::{Mailbox, header::ContentType};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
-use url::{Host, Url};
+use url::Url;
 
 use crate::config::Settings;
 use crate::state::{RunRecord, RunStatus};
@@ -77,15 +78,13 @@ impl Post {
 fn connection(text: &str, password: Option<&str>) -> Result<(Url, String)> {
     let expected = "expected smtp://user@host:587 (STARTTLS) or smtps://user@host:465";
     let mut url = Url::parse(text).map_err(|error| anyhow!("[mail] url: {error}; {expected}"))?;
-    let host = url.host().map(|host| host.to_owned()).ok_or_else(|| anyhow!("[mail] url names no host; {expected}"))?;
+    let host = url.host_str().map(str::to_owned).ok_or_else(|| anyhow!("[mail] url names no host; {expected}"))?;
     if !matches!(url.scheme(), "smtp" | "smtps") {
         bail!("[mail] url has the scheme '{}'; {expected}", url.scheme());
     }
-    let is_here = match &host {
-        Host::Domain(name) => name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    };
+    // Of a scheme that it does not know, `url` takes an address for a name.
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
     if url.scheme() == "smtp" && !is_here && !url.query_pairs().any(|(name, _)| name == "tls") {
         url.query_pairs_mut().append_pair("tls", "required");
     }
