@@ -122,8 +122,9 @@ async fn work(shared: &Shared, date: DateTime<Utc>, entry: &Entry, lease: &Lease
     })?;
     // The server tries the whole run again, and says so.
     pipeline.options.set_retries(0);
-    let outcome =
-        run::held(&mut pipeline, session, shared.store.as_ref(), lease, RunOptions::default(), observer, &shared.stop).await?;
+    let options = RunOptions::default();
+    let run = run::held(&mut pipeline, session, shared.store.as_ref(), lease, options, observer, &shared.stop);
+    let outcome = Box::pin(run).await?;
     for (sink, totals) in &outcome.summary.sinks {
         tracing::info!(
             sink,
