@@ -1,10 +1,11 @@
 //! A pipeline of Airflow, EventBridge, Step Functions, Glue and Redshift, by one server: an object lands, and is in the warehouse.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use redshift_sim::{S3Options, SimOptions};
+use redshift_sim::{RedshiftSim, S3Options, SimOptions};
 use serde_json::Value;
 use testkit::moto::Moto;
 
@@ -53,6 +54,21 @@ fn get(world: &World, path: &str) -> Value {
     serde_json::from_str(&body[body.find(['{', '[']).unwrap()..=body.rfind(['}', ']']).unwrap()]).unwrap()
 }
 
+/// What the server needs to know of the others.
+fn environment(moto: &Moto, queue: &str, sim: &RedshiftSim, webhook: &str) -> BTreeMap<String, String> {
+    let mut environment = settings(moto.environment());
+    for (name, value) in [
+        ("ENGINE_SERVE_QUEUE", queue),
+        ("ENGINE_WAREHOUSE_URL", &sim.url().replacen("postgres://", "redshift://", 1)),
+        ("ENGINE_WAREHOUSE_STAGING", "s3://staging/loads"),
+        ("ENGINE_WAREHOUSE_IAM_ROLE", "default"),
+        ("HOOK", webhook),
+    ] {
+        environment.insert(name.to_owned(), value.to_owned());
+    }
+    environment
+}
+
 #[test]
 fn an_object_that_lands_is_crawled_transformed_loaded_and_shown() {
     let moto = match block_on(Moto::start()) {
@@ -77,16 +93,7 @@ fn an_object_that_lands_is_crawled_transformed_loaded_and_shown() {
     };
     let Some(sim) = stand_in(SimOptions { s3, ..SimOptions::default() }) else { return };
     let webhook = Webhook::start(0);
-    let mut environment = settings(moto.environment());
-    for (name, value) in [
-        ("ENGINE_SERVE_QUEUE", queue.url().to_owned()),
-        ("ENGINE_WAREHOUSE_URL", sim.url().replacen("postgres://", "redshift://", 1)),
-        ("ENGINE_WAREHOUSE_STAGING", "s3://staging/loads".to_owned()),
-        ("ENGINE_WAREHOUSE_IAM_ROLE", "default".to_owned()),
-        ("HOOK", webhook.url.clone()),
-    ] {
-        environment.insert(name.to_owned(), value);
-    }
+    let environment = environment(&moto, queue.url(), &sim, &webhook.url);
     let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let world = World::with(&environment);
     world.put("queries/reddit.sql", PIPELINE);
