@@ -67,6 +67,7 @@ fn secrets_of_aws_secrets_manager_are_used_and_not_shown() {
         bench.set(name, value);
     }
     for (folder, row) in [("h1dden-a", "1"), ("h1dden-b", "2")] {
+        std::fs::create_dir(bench.path(folder)).unwrap();
         bench.write(&format!("{folder}/x.csv"), format!("id\n{row}\n"));
     }
     ask("CreateSecret", serde_json::json!({ "Name": "prod/in", "SecretString": r#"{"place":"h1dden-a","port":1}"# }));
