@@ -19,7 +19,7 @@ use crate::s3::settings;
 const LIMIT: Duration = Duration::from_secs(5);
 
 const PIPELINE: &str = "
-SET pipeline.trigger     = 's3://reddit/raw/*.csv';
+SET pipeline.trigger     = 's3://reddit/raw/*/*.csv';
 SET pipeline.retries     = 1;
 SET pipeline.retry_delay = '200ms';
 SET pipeline.on_failure  = '${HOOK}';
