@@ -82,7 +82,10 @@ fn secrets_of_aws_secrets_manager_are_used_and_not_shown() {
     };
     bench.write("p.sql", pipeline("prod/in#place"));
     bench.good(&["run", "p.sql"]);
-    ask("UpdateSecret", serde_json::json!({ "SecretId": "prod/in", "SecretString": r#"{"place":"h1dden-b"}"# }));
+    let token = "00000000-0000-4000-8000-000000000002";
+    let changed =
+        serde_json::json!({ "SecretId": "prod/in", "ClientRequestToken": token, "SecretString": r#"{"place":"h1dden-b"}"# });
+    ask("PutSecretValue", changed);
     bench.good(&["run", "p.sql"]);
     let rows = bench.good(&["shell", "-c", "SELECT id FROM t ORDER BY id", "--format", "csv"]);
     assert_eq!(rows, "id\n1\n2\n");

@@ -151,6 +151,7 @@ fn shown(world: &World) {
     assert!(loads.len() >= 3 && loads.iter().all(|load| load["status"] == "SUCCESS"), "{loads:#?}");
     let counted = world.query("SELECT sum(rows_written) FROM system.runs WHERE pipeline = 'reddit'");
     assert_eq!(counted, ["4"]);
-    let table = get(world, "/api/v1/tables");
-    assert!(table.to_string().contains("reddit_table"), "{table}");
+    let listed = world.engine(&["catalog", "list"]);
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    assert!(listed.contains("reddit_table"), "{listed}");
 }
