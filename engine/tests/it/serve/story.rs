@@ -101,7 +101,7 @@ fn an_object_that_lands_is_crawled_transformed_loaded_and_shown() {
     // The first object has the table made; from then on the clock runs.
     put("raw/date=202611220900/file_202611220900.csv", &[("a, \"\"quoted\"\"", 49)]);
     let serving = world.serve();
-    world.wait("the first object is loaded", || world.statuses("reddit") == ["done"]);
+    world.wait("the first object is loaded", || world.log().contains("committed"));
     put("raw/date=202611221000/file_202611221000.csv", &[("b", 50)]);
     let took = world.wait("the second object is loaded", || titles().len() == 2);
     assert!(took < LIMIT, "{took:?}");
@@ -113,9 +113,10 @@ fn an_object_that_lands_is_crawled_transformed_loaded_and_shown() {
         ["a, \"quoted\"|49|98|f|202611220900", "b|50|100|t|202611221000"]
     );
     // An event during a run is not lost.
-    world.wait("the run has ended", || world.statuses("reddit") == ["done", "done"]);
+    world.wait("the runs have ended", || world.statuses("reddit").iter().all(|status| status == "done"));
+    let before = world.statuses("reddit").len();
     put("raw/date=202611221100/file_202611221100.csv", &[("c", 1)]);
-    world.wait("a run has begun", || world.statuses("reddit").len() == 3);
+    world.wait("a run has begun", || world.statuses("reddit").len() > before);
     put("raw/date=202611221100/file_202611221101.csv", &[("d", 2)]);
     world.wait("all four are loaded", || titles() == ["a, \"quoted\"", "b", "c", "d"]);
     shown(&world);
@@ -142,7 +143,7 @@ fn an_object_that_lands_is_crawled_transformed_loaded_and_shown() {
     assert_eq!(webhook.told().len(), 1, "{:?}", webhook.told());
 }
 
-/// The API, SQL and the catalog show what has happened.
+/// The API and SQL show what has happened.
 fn shown(world: &World) {
     let runs = get(world, "/api/v1/runs?pipeline=reddit");
     assert!(runs["runs"].as_array().is_some_and(|runs| runs.len() >= 3), "{runs}");
@@ -151,7 +152,4 @@ fn shown(world: &World) {
     assert!(loads.len() >= 3 && loads.iter().all(|load| load["status"] == "SUCCESS"), "{loads:#?}");
     let counted = world.query("SELECT sum(rows_written) FROM system.runs WHERE pipeline = 'reddit'");
     assert_eq!(counted, ["4"]);
-    let listed = world.engine(&["catalog", "list"]);
-    let listed = String::from_utf8_lossy(&listed.stdout);
-    assert!(listed.contains("reddit_table"), "{listed}");
 }
