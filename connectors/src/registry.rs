@@ -107,6 +107,12 @@ pub trait Connector: Send + Sync + Debug {
         Err(Error::config(format!("table '{}': {} writes no tables", table.name, self.name())))
     }
 
+    /// Whether each look at a table costs a session, or wakes what is paid by its use: it is asked for its [`Self::facts`] when it has got
+    /// columns that nobody was told of, and not to see whether anything has changed.
+    fn is_metered(&self, _context: &Context) -> bool {
+        false
+    }
+
     /// The committed rows as they were at `moment`; `None` when the table does not exist.
     ///
     /// # Errors

@@ -124,10 +124,23 @@ fn what_was_found_stays_fixed() {
             [0, 9, 0, 0, 0, 123, 0, 101],
             b"played:\x00\x00\x00\x00\x09\x00\x00\x00{\x12\x00\x00\x00\x00\x00\x00\x00:?}\x00,c\x0a.1,2\x0a",
         ),
+        // A name that one delimiter finds twice said more than two names that another finds.
+        (
+            [0; 8],
+            b"a;b\xfe\xff\xdf0\0\xfe\xff\xff\xd0\0\0\0\0\x01\0\x10\0\0\0\x01\0a\0\x01a\t\0\0\0\0\x01\0a\0\0\0\0\0\x01\0\0\0\0\0\x01;\0b\n1;2\n3\na\t\0\04;5;\"\xff\xff\0\0\x01\0",
+        ),
     ] {
         assert_eq!(csv::fuzz::fuzz_decode(&[&choices[..], text].concat()), Ok(()));
     }
-    // Where a record is too long depended on how much of it had come.
-    let found: (&[u8], &[u8]) = (&[99, 122, 205, 116, 102, 252, 182, 14], b"{\n \"id\":\n Infinity:2\n}");
-    assert_eq!(json::fuzz::fuzz_decode(&[found.0, found.1].concat()), Ok(()));
+    for (choices, text) in [
+        // Where a record is too long depended on how much of it had come.
+        ([99, 122, 205, 116, 102, 252, 182, 14], &b"{\n \"id\":\n Infinity:2\n}"[..]),
+        // What is here taken for the value of a column without a type.
+        (
+            [239, 4, 0, 0, 0, 40, 107, 125],
+            b"}}}}}} \"2}}}\xdda}7\x80\xdda}\n{}}}u}}}}}}}a\" \" :!{C\"200:\"x\"30:00Z\"},\n  {\"a\": null}}}",
+        ),
+    ] {
+        assert_eq!(json::fuzz::fuzz_decode(&[&choices[..], text].concat()), Ok(()));
+    }
 }

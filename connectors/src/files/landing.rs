@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use catalog::crawl::{Ending, Format as Kind, SkipReason};
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
@@ -18,7 +18,7 @@ use super::config::Text;
 use super::connector::options_of;
 use super::csv::header::folded;
 use super::infer::{Files, schema};
-use super::ledger::{Entry, Ledger, Progress};
+use super::ledger::{Entry, Ledger, Progress, Walk};
 use super::listing::Place;
 use super::object::{Format, Object};
 use super::open::fetch;
@@ -148,26 +148,18 @@ impl Landing {
     }
 
     async fn found(&self, done: Option<&str>, most: usize) -> Result<Waiting> {
-        let mut known = self.ledger.known(&progress(done)?).await?;
+        let mut known = Walk::along(self.ledger.known(&progress(done)?).await?);
         let mut listed = match self.place.list().await {
             Err(Error::NotFound { .. }) => return Ok(Waiting::default()),
             listed => listed?,
         };
-        let (mut head, mut oldest, mut more) = (None::<Entry>, BinaryHeap::new(), false);
+        let (mut oldest, mut more) = (BinaryHeap::new(), false);
         while let Some(object) = listed.try_next().await? {
             let key = self.place.relative(&object.path);
             if self.is_passed_over(key, &object) {
                 continue;
             }
-            let path = object.path.as_ref();
-            while head.as_ref().is_none_or(|entry| entry.path.as_str() < path) {
-                head = known.try_next().await?;
-                if head.is_none() {
-                    known = stream::empty().boxed();
-                    break;
-                }
-            }
-            let old = head.take_if(|entry| entry.path == path);
+            let old = known.at(object.path.as_ref()).await?;
             if old.as_ref().is_some_and(|entry| entry.version == object.version) {
                 continue;
             }

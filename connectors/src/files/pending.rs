@@ -9,7 +9,7 @@ use catalog::crawl::SkipReason;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 
-use super::ledger::{Entry, Known};
+use super::ledger::{Entry, Known, Walk};
 use super::listing::Place;
 use super::object::{Format, Object, skip};
 use crate::error::{Error, Result};
@@ -94,25 +94,17 @@ pub(crate) fn unread(
     on_change: OnChange,
     skipped: Skipped,
 ) -> BoxStream<'static, Result<Pending>> {
-    let state = (listed, known, None::<Entry>, place.clone(), skipped);
-    let found = stream::try_unfold(state, move |(mut listed, mut known, mut head, place, skipped)| async move {
+    let state = (listed, Walk::along(known), place.clone(), skipped);
+    let found = stream::try_unfold(state, move |(mut listed, mut known, place, skipped)| async move {
         while let Some(object) = listed.try_next().await? {
             if is_skipped(&place, &object, format, &skipped) {
                 continue;
             }
-            let path = object.path.as_ref();
-            while head.as_ref().is_none_or(|entry| entry.path.as_str() < path) {
-                head = known.try_next().await?;
-                if head.is_none() {
-                    known = stream::empty().boxed();
-                    break;
-                }
-            }
-            let old = head.take_if(|entry| entry.path == path);
+            let old = known.at(object.path.as_ref()).await?;
             if is_read(&place, &object, old.as_ref(), on_change)? {
                 continue;
             }
-            return Ok(Some((Pending { object, old }, (listed, known, head, place, skipped))));
+            return Ok(Some((Pending { object, old }, (listed, known, place, skipped))));
         }
         Ok(None)
     });

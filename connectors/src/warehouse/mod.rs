@@ -121,9 +121,12 @@ impl Connector for Warehouse {
         match context.warehouse.target()? {
             Target::Lake => Delta.facts(&in_lake(table)?, context).await,
             Target::Postgres(database) => postgres::facts(table, &database).await,
-            // Each look is a session on its leader node: who wants to know what is there asks its own catalog.
-            Target::Redshift(_) => Ok(None),
+            Target::Redshift(url) => redshift::facts(table, &url, context).await,
         }
+    }
+
+    fn is_metered(&self, context: &Context) -> bool {
+        matches!(context.warehouse.target(), Ok(Target::Redshift(_)))
     }
 
     async fn table_at(&self, table: &TableSpec, moment: &Moment, context: &Context) -> Result<Option<BoundedTable>> {

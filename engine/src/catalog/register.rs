@@ -60,6 +60,8 @@ struct Sink<'a> {
     key: &'a [String],
     /// What led to it, for the table's history.
     why: String,
+    /// The columns that were written, where one knows.
+    columns: Option<BTreeSet<String>>,
 }
 
 impl Registrar {
@@ -74,8 +76,7 @@ impl Registrar {
         for flow in checkpoint.flows.iter().filter(|flow| flow.progress.is_some() && !flow.is_refusal()) {
             let name = &flow.sink.name;
             let schema = checkpoint.stages.get(flow.stage).and_then(|stage| stage.schema().ok());
-            let columns: BTreeSet<String> =
-                schema.iter().flat_map(|schema| schema.fields()).map(|field| field.name().clone()).collect();
+            let columns = schema.map(|schema| names(&schema)).unwrap_or_default();
             let is_told = {
                 let mut known = self.known();
                 known.grown.insert(name.clone());
@@ -83,7 +84,7 @@ impl Registrar {
             };
             if !is_told {
                 let why = format!("written by pipeline {} in epoch {}", checkpoint.pipeline, checkpoint.epoch);
-                self.tell(scope, &Sink { spec: &flow.sink, key: &flow.key, why }).await;
+                self.tell(scope, &Sink { spec: &flow.sink, key: &flow.key, why, columns: Some(columns) }).await;
             }
         }
     }
@@ -102,7 +103,7 @@ impl Registrar {
             let is_due = grown.contains(name) || told.as_ref().is_some_and(|told| !told.contains(name));
             if is_due && seen.insert(name) {
                 let why = format!("written by pipeline {}", scope.pipeline.name);
-                self.tell(scope, &Sink { spec: &flow.table, key: &flow.sink_plan.key, why }).await;
+                self.tell(scope, &Sink { spec: &flow.table, key: &flow.sink_plan.key, why, columns: None }).await;
             }
         }
     }
@@ -141,16 +142,30 @@ impl Registrar {
     /// The columns that the catalog has for the sink now; none when the sink is not there.
     async fn register(&self, scope: Scope<'_>, sink: &Sink<'_>) -> Result<Option<BTreeSet<String>>> {
         let spec = self.session.resolve(sink.spec)?;
-        let meant = taken::meant(&self.session, &spec)?;
-        let Some(facts) = connector(&spec.connector)?.facts(&spec, &self.session.context).await? else { return Ok(None) };
         // A table of the warehouse is in the catalog as what it is.
-        let meant = meant.map(|meant| TableSpec { options: sink.spec.options.clone(), ..meant });
-        let sink = &Sink { spec: meant.as_ref().unwrap_or(sink.spec), key: sink.key, why: sink.why.clone() };
+        let meant = taken::meant(&self.session, &spec)?.map(|meant| TableSpec { options: sink.spec.options.clone(), ..meant });
         let name = name_of(&self.session, &scope.pipeline.name, meant.as_ref().unwrap_or(&spec))?;
+        let store = self.store.get_or_try_init(|| super::open(&self.session)).await?;
+        let connector = connector(&spec.connector)?;
+        if connector.is_metered(&self.session.context) {
+            let Some(written) = &sink.columns else { return Ok(None) };
+            let known = store.find(&name).await?.map(|table| names(&table.registration.schema));
+            // The database folds names.
+            let has = |name: &String| known.iter().flatten().any(|known| known.eq_ignore_ascii_case(name));
+            if known.is_some() && written.iter().all(has) {
+                return Ok(Some(written.clone()));
+            }
+        }
+        let Some(facts) = connector.facts(&spec, &self.session.context).await? else { return Ok(None) };
+        let sink = &Sink {
+            spec: meant.as_ref().unwrap_or(sink.spec),
+            key: sink.key,
+            why: sink.why.clone(),
+            columns: sink.columns.clone(),
+        };
         let said = scope.pipeline.tables.get(&sink.spec.name).map(|table| comments(&scope.pipeline.text, &table.span));
         let registration = registration(name, &scope.pipeline.name, sink, &facts)?;
         let statistics = Statistics { rows: facts.rows, bytes: facts.bytes, files: facts.files };
-        let store = self.store.get_or_try_init(|| super::open(&self.session)).await?;
         let (inherited, is_warehouse) = (&sink.spec.comments, taken::is_warehouse(&spec));
         let why = &sink.why;
         let update = Update { registrar: self, store: store.as_ref(), registration, inherited, statistics, is_warehouse, why };
@@ -162,8 +177,12 @@ impl Registrar {
             }
             attempt += 1;
         }
-        Ok(Some(facts.schema.fields().iter().map(|field| field.name().clone()).collect()))
+        Ok(Some(sink.columns.iter().flatten().cloned().chain(names(&facts.schema)).collect()))
     }
+}
+
+fn names(schema: &Schema) -> BTreeSet<String> {
+    schema.fields().iter().map(|field| field.name().clone()).collect()
 }
 
 /// One table on its way into the catalog.

@@ -17,6 +17,7 @@ mod prepare;
 mod refusal;
 pub mod schema;
 mod statements;
+pub mod types;
 mod work;
 mod zone;
 

@@ -189,7 +189,7 @@ impl One<'_> {
 
 /// The columns that a schema gives a table.
 fn columns_of(schema: &TableSchema, existing: Option<&Schema>) -> SchemaRef {
-    use super::schema::ColumnType as Type;
+    use super::types::ColumnType as Type;
     let arrow = |column_type| match column_type {
         Type::Boolean => DataType::Boolean,
         Type::SmallInt => DataType::Int16,

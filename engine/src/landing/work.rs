@@ -18,8 +18,10 @@ use super::refusal::{Fault, Refusal};
 use super::schema::TableSchema;
 use super::statements::FILE;
 use super::zone::{Zone, spec};
+use crate::catalog::register::Registrar;
 use crate::cause::one_line;
 use crate::epoch::record::LANDED;
+use crate::epoch::{Scope, recover, staging_folder};
 use crate::run::{self, Observer, RunOptions};
 use crate::session::Session;
 use crate::sql::{Pipeline, TableKind};
@@ -247,19 +249,33 @@ impl Work<'_> {
         &self.all.zone.name
     }
 
-    /// Finishes what a run that was killed had recorded. What can never be finished is dropped: its file is looked at again.
+    fn scope<'s>(&'s self, pipeline: &'s Pipeline, registrar: &'s Registrar) -> Scope<'s> {
+        let all = self.all;
+        Scope {
+            pipeline,
+            session: all.session,
+            store: self.store,
+            lease: self.lease,
+            observer: all.observer,
+            registrar,
+            stop: all.stop,
+        }
+    }
+
+    /// Finishes what a run that was killed had recorded, and removes what it had staged. What can never be finished is dropped: its file is
+    /// looked at again.
     async fn recover(&self) -> Result<()> {
         if self.store.progress(self.name()).await?.pending.is_none() {
-            return Ok(());
+            return Ok(staging_folder(self.all.session, self.name())?.clear(None).await?);
         }
         let any = self.all.pipeline("SELECT 1;\n").await?;
-        let all = self.all;
-        let recovered = run::recover(&any, all.session, self.store, self.lease, all.observer, all.stop).await;
-        let Err(error) = recovered else { return Ok(()) };
+        let registrar = Registrar::new(self.all.session);
+        let scope = self.scope(&any, &registrar);
+        let Err(error) = recover::recover(scope, &self.store.progress(self.name()).await?).await else { return Ok(()) };
         match Fault::of(error) {
             Fault::Refused(refusal) => {
                 tracing::warn!(zone = self.name(), error = refusal.told(), "what was staged of a file cannot be loaded");
-                run::discard(&any, all.session, self.store, self.lease, all.observer, all.stop).await
+                recover::discard(scope, &self.store.progress(self.name()).await?).await
             }
             fault => Err(anyhow!("{}", fault.told())),
         }
@@ -364,15 +380,15 @@ impl Work<'_> {
             Fault::Refused(refusal) => refusal,
             fault => return Ok(fault),
         };
-        let all = self.all;
-        if self.store.progress(self.name()).await.map_err(|error| Fault::Failed(error.into()))?.pending.is_some() {
-            let discarded = run::discard(pipeline, all.session, self.store, self.lease, all.observer, all.stop).await;
-            discarded.map_err(Fault::Failed)?;
+        let progress = self.store.progress(self.name()).await.map_err(|error| Fault::Failed(error.into()))?;
+        if progress.pending.is_some() {
+            let registrar = Registrar::new(self.all.session);
+            recover::discard(self.scope(pipeline, &registrar), &progress).await.map_err(Fault::Failed)?;
             if self.store.progress(self.name()).await.map_err(|error| Fault::Failed(error.into()))?.pending.is_some() {
                 return Err(Fault::Failed(anyhow!("{}", refusal.told())));
             }
         }
-        let first = all.first_bad(pipeline, file, prepared).await?;
+        let first = self.all.first_bad(pipeline, file, prepared).await?;
         Ok(Fault::Refused(first.unwrap_or(refusal)))
     }
 

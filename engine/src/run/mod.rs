@@ -160,40 +160,6 @@ pub(crate) async fn held(
     Ok(Outcome { summary, results })
 }
 
-/// Finishes an epoch that an earlier run left, of whatever flow.
-///
-/// # Errors
-/// When it cannot be committed.
-pub(crate) async fn recover(
-    pipeline: &Pipeline,
-    session: &Session,
-    store: &dyn StateStore,
-    lease: &Lease,
-    observer: &Observer,
-    stop: &CancellationToken,
-) -> Result<()> {
-    let registrar = Registrar::new(session);
-    let scope = Scope { pipeline, session, store, lease, observer, registrar: &registrar, stop };
-    recover::recover(scope, &store.progress(&pipeline.name).await?).await.map(drop)
-}
-
-/// Drops a pending epoch but for what sinks have of it.
-///
-/// # Errors
-/// When a sink cannot say what it has.
-pub(crate) async fn discard(
-    pipeline: &Pipeline,
-    session: &Session,
-    store: &dyn StateStore,
-    lease: &Lease,
-    observer: &Observer,
-    stop: &CancellationToken,
-) -> Result<()> {
-    let registrar = Registrar::new(session);
-    let scope = Scope { pipeline, session, store, lease, observer, registrar: &registrar, stop };
-    recover::discard(scope, &store.progress(&pipeline.name).await?).await
-}
-
 async fn warn_of_absences(pipeline: &Pipeline, store: &dyn StateStore) -> Result<()> {
     for absence in absent::absences(pipeline, &store.progress(&pipeline.name).await?).await {
         tracing::warn!("{absence}");

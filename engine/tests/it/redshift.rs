@@ -88,10 +88,19 @@ impl Cluster {
         all
     }
 
+    /// The database that is loaded.
+    pub(crate) fn database(&self) -> &str {
+        self.sim.database()
+    }
+
+    /// Objects of the bucket below a prefix.
+    pub(crate) fn objects(&self, prefix: &str) -> Vec<String> {
+        self.s3.object_keys(BUCKET).into_iter().filter(|key| key.starts_with(prefix)).collect()
+    }
+
     /// Objects of a lab that wait for COPY.
     fn staged(&self, schema: &str) -> Vec<String> {
-        let below = format!("staging/{schema}.");
-        self.s3.object_keys(BUCKET).into_iter().filter(|key| key.starts_with(&below)).collect()
+        self.objects(&format!("staging/{schema}."))
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the bytes of one CSV file to rows.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use catalog::infer::{FileObservation, ObservedSchema, ResolveOptions};
@@ -237,8 +238,8 @@ fn delimiter_of_header(text: &[u8], names: &[String]) -> Option<u8> {
     let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
     let line = String::from_utf8_lossy(line);
     let names: Vec<String> = names.iter().map(|name| folded(name)).collect();
-    let is_name = |cell: &str| !cell.is_empty() && names.contains(&folded(cell));
-    let found = |delimiter: u8| line.split(char::from(delimiter)).filter(|cell| is_name(cell)).count();
+    let cells = |delimiter: u8| line.split(char::from(delimiter)).filter(|cell| !cell.is_empty()).map(folded);
+    let found = |delimiter: u8| cells(delimiter).filter(|cell| names.contains(cell)).collect::<HashSet<_>>().len();
     let found = [b',', b';', b'\t', b'|', 1].map(|delimiter| (found(delimiter), delimiter));
     let most = found.iter().map(|(count, _)| *count).max().filter(|count| *count > 1)?;
     let mut best = found.iter().filter(|(count, _)| *count == most);

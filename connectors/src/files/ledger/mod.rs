@@ -11,4 +11,4 @@ mod run;
 
 pub use ingested::{IngestedObject, ingested};
 pub(crate) use offset::{Part, Progress};
-pub(crate) use run::{Entry, Known, Ledger, RunWriter};
+pub(crate) use run::{Entry, Known, Ledger, RunWriter, Walk};

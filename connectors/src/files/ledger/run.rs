@@ -57,6 +57,35 @@ pub(crate) struct Ledger {
 /// Known files, in the order of their paths.
 pub(crate) type Known = BoxStream<'static, Result<Entry>>;
 
+/// Walks along known files as others are listed: both in the order of their paths.
+pub(crate) struct Walk {
+    known: Known,
+    /// The first that was not passed.
+    head: Option<Entry>,
+}
+
+impl Walk {
+    pub(crate) fn along(known: Known) -> Self {
+        Self { known, head: None }
+    }
+
+    /// What is known of the file at `path`, which is behind all that were asked for.
+    ///
+    /// # Errors
+    /// When a run is gone or cannot be read.
+    pub(crate) async fn at(&mut self, path: &str) -> Result<Option<Entry>> {
+        while self.head.as_ref().is_none_or(|entry| entry.path.as_str() < path) {
+            self.head = self.known.try_next().await?;
+            if self.head.is_none() {
+                // It may not be asked behind its end.
+                self.known = stream::empty().boxed();
+                break;
+            }
+        }
+        Ok(self.head.take_if(|entry| entry.path == path))
+    }
+}
+
 impl Ledger {
     /// Runs below `folder`, which belongs to this table.
     pub(crate) fn new(folder: Location) -> Self {

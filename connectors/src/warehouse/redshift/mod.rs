@@ -48,6 +48,6 @@ mod waiting;
 
 pub(super) use examine::examine;
 pub(super) use options::{OPTIONS, explain, refuse_elsewhere};
-pub(super) use reader::table;
+pub(super) use reader::{facts, table};
 pub(super) use sink::RedshiftSink;
 pub(super) use transport::place;

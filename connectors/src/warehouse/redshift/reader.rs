@@ -18,8 +18,8 @@ use futures::stream::try_unfold;
 
 use crate::context::{Context, TableSpec};
 use crate::error::Result;
-use crate::registry::BoundedTable;
-use crate::warehouse::redshift::catalog;
+use crate::registry::{BoundedTable, TableFacts};
+use crate::warehouse::redshift::catalog::{self, TableColumn};
 use crate::warehouse::redshift::config::RedshiftConfig;
 use crate::warehouse::redshift::fault::Fault;
 use crate::warehouse::redshift::names::{Relation, quoted_list};
@@ -33,13 +33,8 @@ use crate::warehouse::redshift::types::ColumnType;
 pub(crate) async fn table(table: &TableSpec, url: &str, context: &Context) -> Result<Option<BoundedTable>> {
     let name = Relation::parse(&table.location)?;
     let config = RedshiftConfig::read(url, context)?;
-    let session = config.session().await?;
-    let columns = catalog::columns(&session, &name).await.map_err(|fault| unread(fault, &name))?;
-    let Some(columns) = columns else { return Ok(None) };
-    let names = quoted_list(columns.iter().map(|column| column.name.as_str()));
-    let fields: Vec<Field> =
-        columns.iter().map(|column| Field::new(&column.name, read_type(&column.column_type), true)).collect();
-    let schema = Arc::new(Schema::new(fields));
+    let Some(schema) = schema(&config, &name).await? else { return Ok(None) };
+    let names = quoted_list(schema.fields().iter().map(|field| field.name().as_str()));
     let rows = TableRows {
         config: config.clone(),
         query: format!("SELECT {names} FROM {}", name.quoted()),
@@ -50,6 +45,23 @@ pub(crate) async fn table(table: &TableSpec, url: &str, context: &Context) -> Re
     // Others may write the table too, and nothing says when they last did.
     let version = context.clock.now().to_rfc3339();
     Ok(Some(BoundedTable { provider, version }))
+}
+
+/// Its columns; `None` when there is no such table. How many rows it has is shown to superusers only ("SVV_TABLE_INFO", `r_SVV_TABLE_INFO`).
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) async fn facts(table: &TableSpec, url: &str, context: &Context) -> Result<Option<TableFacts>> {
+    let name = Relation::parse(&table.location)?;
+    let schema = schema(&RedshiftConfig::read(url, context)?, &name).await?;
+    Ok(schema.map(|schema| TableFacts { schema, partition_by: Vec::new(), rows: None, bytes: None, files: None }))
+}
+
+async fn schema(config: &RedshiftConfig, name: &Relation) -> Result<Option<SchemaRef>> {
+    let session = config.session().await?;
+    let columns = catalog::columns(&session, name).await.map_err(|fault| unread(fault, name))?;
+    let field = |column: &TableColumn| Field::new(&column.name, read_type(&column.column_type), true);
+    Ok(columns.map(|columns| Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))))
 }
 
 /// A VARBYTE is read as its hexadecimal digits, a SUPER as JSON.

@@ -134,11 +134,8 @@ fn a_bucket_is_loaded_into_postgres() {
 #[test]
 fn a_bucket_is_loaded_into_redshift() {
     let Some(cluster) = Cluster::start() else { return };
-    let environment = cluster.environment();
-    let url = environment["ENGINE_WAREHOUSE_URL"].clone();
-    let database = url.split(['?']).next().unwrap().rsplit('/').next().unwrap().to_owned();
     let rows = |sql: &str| cluster.sql(sql);
-    zone(environment, &database, &rows).protocol();
+    zone(cluster.environment(), cluster.database(), &rows).protocol();
 }
 
 #[test]

@@ -150,6 +150,8 @@ fn shown(world: &World) {
     let loads = get(world, "/api/loads?table_name=reddit_schema.reddit_table&landed_timestamp=0");
     let loads = loads["loads"].as_array().unwrap();
     assert!(loads.len() >= 3 && loads.iter().all(|load| load["status"] == "SUCCESS"), "{loads:#?}");
+    let table = world.query("SELECT \"column\" FROM system.columns WHERE \"table\" = 'reddit_table' ORDER BY 1");
+    assert_eq!(table, ["approved_at", "author_fullname", "date", "meet_comment_criteria", "num_comments", "score", "title"]);
     let counted = world.query("SELECT sum(rows_written) FROM system.runs WHERE pipeline = 'reddit'");
     assert_eq!(counted, ["4"]);
 }

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::words::short;
+use super::words::{exact, relative, short};
 use crate::serve::graph::{Graph, Node, NodeKind};
 use crate::serve::view::{Live, LiveFlow};
+use crate::state::LoadRecord;
 
 const NODE_WIDTH: f64 = 190.0;
 const NODE_HEIGHT: f64 = 46.0;
@@ -26,8 +28,43 @@ struct Spot {
     y: f64,
 }
 
+/// How far the tables of a pipeline are: by their locations, when the newest of what is in them had landed.
+#[derive(Debug)]
+pub(super) struct Watermarks {
+    landed: BTreeMap<String, DateTime<Utc>>,
+    now: DateTime<Utc>,
+}
+
+impl Watermarks {
+    /// By the last loads. Of what was not read from files, nobody knows when it landed.
+    pub(super) fn of(loads: &[LoadRecord], now: DateTime<Utc>) -> Self {
+        let mut landed = BTreeMap::new();
+        for load in loads.iter().filter(|load| load.committed_at.is_some() && !load.is_refusal()) {
+            let Some(at) = load.landed_at else { continue };
+            let newest = landed.entry(load.table.clone()).or_insert(at);
+            *newest = at.max(*newest);
+        }
+        Self { landed, now }
+    }
+
+    /// Into the node at the end of an edge.
+    fn into(&self, graph: &Graph, to: &str) -> Option<DateTime<Utc>> {
+        let sink = graph.nodes.iter().find(|node| node.kind == NodeKind::Sink && node.id == to)?;
+        self.landed.get(sink.location.as_ref()?).copied()
+    }
+
+    fn drawn(&self, at: DateTime<Utc>, x: f64, y: f64) -> Markup {
+        html! {
+            text.watermark x=(format!("{x:.0}")) y=(format!("{y:.0}")) text-anchor="middle" {
+                title { "The newest of what is in the table had landed at " (exact(at)) }
+                (relative(at, self.now))
+            }
+        }
+    }
+}
+
 /// The picture, with what flows at this moment.
-pub(super) fn picture(graph: &Graph, live: Option<&Live>) -> Markup {
+pub(super) fn picture(graph: &Graph, live: Option<&Live>, watermarks: &Watermarks) -> Markup {
     if graph.nodes.is_empty() {
         return html! { p.empty { "The file has no statement that reads or writes a table." } };
     }
@@ -40,6 +77,10 @@ pub(super) fn picture(graph: &Graph, live: Option<&Live>) -> Markup {
                 @for (from, to) in &graph.edges {
                     @if let (Some(from_spot), Some(to_spot)) = (spots.get(from.as_str()), spots.get(to.as_str())) {
                         (edge(*from_spot, *to_spot, flow_of(graph, live, from, to)))
+                        @if let Some(at) = watermarks.into(graph, to) {
+                            @let (x, y) = middle(*from_spot, *to_spot);
+                            (watermarks.drawn(at, x, y + 14.0))
+                        }
                     }
                 }
                 @for node in &graph.nodes {
@@ -132,16 +173,22 @@ fn flow_at<'a>(live: &'a Live, node: &Node) -> Option<&'a LiveFlow> {
     live.flows.iter().find(|flow| flow.flow == node.name || flow.sink == node.name)
 }
 
+/// Where an edge's words are.
+fn middle(from: Spot, to: Spot) -> (f64, f64) {
+    (f64::midpoint(from.x + NODE_WIDTH, to.x), f64::midpoint(from.y, to.y) + NODE_HEIGHT / 2.0)
+}
+
 fn edge(from: Spot, to: Spot, flow: Option<&LiveFlow>) -> Markup {
     let (x1, y1) = (from.x + NODE_WIDTH, from.y + NODE_HEIGHT / 2.0);
     let (x2, y2) = (to.x, to.y + NODE_HEIGHT / 2.0);
     let bend = (x2 - x1) / 2.0;
     let path = format!("M{x1:.0} {y1:.0} C{:.0} {y1:.0} {:.0} {y2:.0} {x2:.0} {y2:.0}", x1 + bend, x2 - bend);
     let is_moving = flow.is_some_and(|flow| flow.rows_per_second > 0.0);
+    let (x, y) = middle(from, to);
     html! {
         path.edge.moving[is_moving] d=(path) {}
         @if let Some(flow) = flow.filter(|_| is_moving) {
-            text.rate x=(format!("{:.0}", (x1 + x2) / 2.0)) y=(format!("{:.0}", (y1 + y2) / 2.0 - 5.0)) text-anchor="middle" {
+            text.rate x=(format!("{x:.0}")) y=(format!("{:.0}", y - 5.0)) text-anchor="middle" {
                 (short(flow.rows_per_second)) "/s"
             }
         }
@@ -229,7 +276,36 @@ mod tests {
 
     #[test]
     fn names_are_no_markup() {
-        let drawn = picture(&graph(&[("s1", "f1")]), None).into_string();
+        let drawn = picture(&graph(&[("s1", "f1")]), None, &Watermarks::of(&[], Utc::now())).into_string();
         assert!(drawn.contains("s1&lt;b&gt;") && !drawn.contains("s1<b>"), "{drawn}");
+    }
+
+    #[test]
+    fn an_edge_into_a_table_says_how_far_it_is() {
+        let now: DateTime<Utc> = "2026-11-22T12:00:00Z".parse().unwrap();
+        let at = |minutes: i64| now - chrono::TimeDelta::minutes(minutes);
+        let load = |minutes, is_committed: bool| LoadRecord {
+            position: 1,
+            pipeline: "p".to_owned(),
+            run: None,
+            epoch: 1,
+            table: "lake://t1".to_owned(),
+            connector: "DELTA".to_owned(),
+            mode: connectors::sink::WriteMode::Append,
+            rows: 1,
+            bytes: 1,
+            files: 1,
+            bad_rows: 0,
+            landed_at: Some(at(minutes)),
+            recorded_at: now,
+            committed_at: is_committed.then_some(now),
+            landed: None,
+        };
+        let mut graph = graph(&[("s1", "f1"), ("f1", "t1"), ("s2", "f2"), ("f2", "t2")]);
+        graph.nodes.iter_mut().find(|node| node.id == "t1").unwrap().location = Some("lake://t1".to_owned());
+        let marks = Watermarks::of(&[load(1, false), load(7, true), load(90, true)], now);
+        let drawn = picture(&graph, None, &marks).into_string();
+        assert_eq!(drawn.matches("class=\"watermark\"").count(), 1, "{drawn}");
+        assert!(drawn.contains("had landed at 2026-11-22 11:53:00 UTC</title>7 min ago"), "{drawn}");
     }
 }

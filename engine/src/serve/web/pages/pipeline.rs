@@ -16,13 +16,18 @@ use crate::serve::web::api;
 use crate::serve::web::app::App;
 use crate::serve::web::guard::Caller;
 use crate::serve::web::problem::Problem;
-use crate::state::{self, RunRecord};
+use crate::state::{self, LoadPage, RunRecord};
+
+/// So many of the last loads say how far each table is.
+const LOADS: u32 = 100;
 
 pub(super) async fn page(app: App, caller: Caller, Path(name): Path<String>) -> Result<Html, Problem> {
     let view = api::pipeline(&app, &name).await?;
     let now = app.control.session().context.clock.now();
     let live = app.control.live(&name);
     let limit = u32::try_from(LINES).unwrap_or(u32::MAX);
+    let loads = LoadPage { pipeline: Some(name.clone()), limit: LOADS, ..LoadPage::default() };
+    let watermarks = graph::Watermarks::of(&app.control.store().loads(&loads).await?, now);
     let page = state::Page { pipeline: Some(name), limit, ..state::Page::default() };
     let runs = app.control.store().runs(&page, now).await?;
     let body = html! {
@@ -37,7 +42,7 @@ pub(super) async fn page(app: App, caller: Caller, Path(name): Path<String>) -> 
             h2 id="flow" { "Dataflow" }
             div data-part="graph" {
                 @if view.state == PipelineState::Broken { p.empty { "It is drawn when the file can be run." } }
-                @else { (graph::picture(&view.graph, live.as_ref())) (flows(live.as_ref())) }
+                @else { (graph::picture(&view.graph, live.as_ref(), &watermarks)) (flows(live.as_ref())) }
             }
         }
         section data-part="runs" aria-labelledby="runs" { h2 id="runs" { "Runs" } (history(&view, &runs, now)) }

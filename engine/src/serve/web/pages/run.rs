@@ -44,7 +44,7 @@ pub(super) async fn page(app: App, caller: Caller, Path((name, number)): Path<(S
         @if let Some(view) = &view {
             @if live.is_some() {
                 section aria-labelledby="flow" { h2 id="flow" { "At this moment" }
-                    div data-part="graph" { (super::graph::picture(&view.graph, live.as_ref())) } }
+                    div data-part="graph" { (super::graph::picture(&view.graph, live.as_ref(), &super::graph::Watermarks::of(&loads, now))) } }
             }
         }
         section data-part="loads" aria-labelledby="loads" { h2 id="loads" { "Loads" } (brought(&loads, now)) }

@@ -7,16 +7,21 @@ use crate::state::{RunRecord, RunStatus};
 
 /// A moment: how long ago, with the time itself behind it.
 pub(super) fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
-    let exact = at.format("%Y-%m-%d %H:%M:%S UTC").to_string();
-    html! { time datetime=(at.to_rfc3339()) title=(exact) { (relative(at, now)) } }
+    html! { time datetime=(at.to_rfc3339()) title=(exact(at)) { (relative(at, now)) } }
 }
 
 /// A moment as it is.
 pub(super) fn exactly(at: DateTime<Utc>) -> Markup {
-    html! { time datetime=(at.to_rfc3339()) { (at.format("%Y-%m-%d %H:%M:%S UTC")) } }
+    html! { time datetime=(at.to_rfc3339()) { (exact(at)) } }
 }
 
-fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+/// A moment as it is, where no markup can be.
+pub(super) fn exact(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// How long ago it is, or how far ahead.
+pub(super) fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let distance = now - at;
     match distance {
         _ if distance.abs() < TimeDelta::seconds(2) => "now".to_owned(),
