@@ -50,7 +50,7 @@ run() {
 printf '%5s %8s %8s %8s %22s %14s %26s %9s\n' round read stage upload 'rows/s (stage+upload)' 'rows/s of CPU' 'of CPU (without reading)' 'peak MiB'
 for round in $(seq "$rounds"); do
     sed "s/ROUND/$round/" "$work/load.sql" >"$work/load_$round.sql"
-    run "$work/read.sql" --from-scratch
+    run "$work/read.sql" --from-scratch --yes
     cp "$work/time" "$work/time_read"
     run "$work/load_$round.sql" --metrics "$work/metrics"
     python3 - "$work" "$rows" "$round" <<'PYTHON'

@@ -124,10 +124,15 @@ fn what_was_found_stays_fixed() {
             [0, 9, 0, 0, 0, 123, 0, 101],
             b"played:\x00\x00\x00\x00\x09\x00\x00\x00{\x12\x00\x00\x00\x00\x00\x00\x00:?}\x00,c\x0a.1,2\x0a",
         ),
+        // Where the header goes on behind a line end, its first line had names by another delimiter.
+        (
+            [0, 59, 0, 128, 0, 0, 0, 0],
+            b"a,b,\\\ra\0\0;\0\0\0\0\0\0\0a;b\n1;2%\0\n4;5;6\n\"open;7\n\n\x11b;\n0;2\n3\n",
+        ),
         // A name that one delimiter finds twice said more than two names that another finds.
         (
             [0; 8],
-            b"a;b\xfe\xff\xdf0\0\xfe\xff\xff\xd0\0\0\0\0\x01\0\x10\0\0\0\x01\0a\0\x01a\t\0\0\0\0\x01\0a\0\0\0\0\0\x01\0\0\0\0\0\x01;\0b\n1;2\n3\na\t\0\04;5;\"\xff\xff\0\0\x01\0",
+            b"a;b\xfe\xff\xdf0\0\xfe\xff\xff\xd0\0\0\0\0\x01\0\x10\0\0\0\x01\0a\0\x01a\t\0\0\0\0\x01\0a\0\0\0\0\0\x01\0\0\0\0\0\x01;\0b\n1;2\n3\na\t\0\x004;5;\"\xff\xff\0\0\x01\0",
         ),
     ] {
         assert_eq!(csv::fuzz::fuzz_decode(&[&choices[..], text].concat()), Ok(()));

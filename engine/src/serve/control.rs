@@ -81,6 +81,18 @@ impl Control {
         Ok(self.0.entries().values().map(|entry| self.view(entry, &known)).collect())
     }
 
+    /// The names of all pipelines.
+    pub fn names(&self) -> Vec<String> {
+        self.0.entries().into_keys().collect()
+    }
+
+    /// The locations of all tables that pipelines declare.
+    pub fn locations(&self) -> Vec<String> {
+        let entries = self.0.entries();
+        let nodes = entries.values().filter_map(|entry| entry.good.as_ref()).flat_map(|good| &good.graph.nodes);
+        nodes.filter_map(|node| node.location.clone()).collect()
+    }
+
     /// One pipeline.
     ///
     /// # Errors
@@ -123,7 +135,7 @@ impl Control {
             text: entry.good.as_ref().map_or_else(|| entry.text.clone(), |good| good.text.clone()),
             state,
             schedule: policy.and_then(|policy| policy.expression.clone()),
-            schedule_words: schedule.map(super::schedule::Schedule::describe),
+            schedule_words: schedule.map(|schedule| schedule.describe().to_owned()),
             time_zone: policy.map_or_else(|| "UTC".to_owned(), |policy| policy.zone.name().to_owned()),
             triggers: policy.map(triggers).unwrap_or_default(),
             next_run: waiting.iter().map(|open| open.request.due).chain(tick).min(),

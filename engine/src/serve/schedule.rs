@@ -23,6 +23,8 @@ const EXPECTED: &str = "expected five fields: minute, hour, day of the month, mo
 #[derive(Debug, Clone)]
 pub struct Schedule {
     cron: Cron,
+    /// The same for a person.
+    words: String,
     zone: Tz,
     jitter: Duration,
 }
@@ -46,7 +48,8 @@ impl Schedule {
             let why = error.to_string();
             wrong(&format!(" ({})", why.trim_end_matches('.')))
         })?;
-        let schedule = Self { cron, zone, jitter };
+        let words = cron.describe().trim_end_matches('.').to_owned();
+        let schedule = Self { cron, words, zone, jitter };
         // The thirtieth of February.
         if schedule.next_after(DateTime::UNIX_EPOCH).is_none() {
             return Err(format!("'{expression}' never comes; {EXPECTED}"));
@@ -78,8 +81,8 @@ impl Schedule {
     }
 
     /// For a person: `Every 15 minutes`.
-    pub fn describe(&self) -> String {
-        self.cron.describe().trim_end_matches('.').to_owned()
+    pub fn describe(&self) -> &str {
+        &self.words
     }
 }
 

@@ -8,7 +8,7 @@ use catalog::infer::{FileObservation, ObservedSchema, ResolveOptions};
 use super::encoding::{Choice, Transcoder, detect};
 use super::header::{Header, Matching, Renames, folded};
 use super::records::Splitter;
-use super::sniff::{Hints, sniff};
+use super::sniff::{Hints, first_rows, sniff};
 use super::{BadRecord, Dialect, Field, Form, Record};
 use crate::error::{Error, Result};
 use crate::files::columns::Columns;
@@ -183,9 +183,14 @@ impl CsvDecoder {
             tracing::info!(file = self.address, note, "encoding");
         }
         let text = detected.decode(looked_at);
-        let mut hints = Hints { columns: self.names.clone(), ..self.options.hints.clone() };
-        hints.delimiter = hints.delimiter.or_else(|| delimiter_of_header(&text, &self.names));
-        let sniffed = sniff(&text, is_whole, &hints);
+        let hints = Hints { columns: self.names.clone(), ..self.options.hints.clone() };
+        let mut sniffed = sniff(&text, is_whole, &hints);
+        if hints.delimiter.is_none()
+            && let Some((delimiter, found)) = delimiter_of_header(&text, &self.names)
+            && found > self.names_found(&text[sniffed.skip..], &sniffed.dialect)
+        {
+            sniffed = sniff(&text, is_whole, &Hints { delimiter: Some(delimiter), ..hints });
+        }
         tracing::debug!(file = self.address, dialect = %sniffed.dialect, why = sniffed.why, "dialect");
         let transcoder = detected.transcoder();
         // Where bytes are decoded, places are told of the text, which the mark is no part of.
@@ -206,6 +211,13 @@ impl CsvDecoder {
             reading.finish();
         }
         reading
+    }
+
+    /// How many of the table's columns the first record names.
+    fn names_found(&self, text: &[u8], dialect: &Dialect) -> usize {
+        let first = first_rows(text, dialect, 1);
+        let header = Header::new(first.iter().flatten().map(String::as_str));
+        header.matched(&self.names, &self.options.renames).columns.iter().flatten().count()
     }
 }
 
@@ -232,9 +244,9 @@ impl Reading {
     }
 }
 
-/// The delimiter that splits the first line into two names of the table's columns at least: with it, records may be as ragged as
-/// they like. None when two do it equally well: the records decide then, as they did when the columns were found.
-fn delimiter_of_header(text: &[u8], names: &[String]) -> Option<u8> {
+/// The delimiter that splits the first line into two names of the table's columns at least, and how many these are: with it, records may
+/// be as ragged as they like. None when two do it equally well: the records decide then, as they did when the columns were found.
+fn delimiter_of_header(text: &[u8], names: &[String]) -> Option<(u8, usize)> {
     let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
     let line = String::from_utf8_lossy(line);
     let names: Vec<String> = names.iter().map(|name| folded(name)).collect();
@@ -243,7 +255,7 @@ fn delimiter_of_header(text: &[u8], names: &[String]) -> Option<u8> {
     let found = [b',', b';', b'\t', b'|', 1].map(|delimiter| (found(delimiter), delimiter));
     let most = found.iter().map(|(count, _)| *count).max().filter(|count| *count > 1)?;
     let mut best = found.iter().filter(|(count, _)| *count == most);
-    best.next().filter(|_| best.next().is_none()).map(|(_, delimiter)| *delimiter)
+    best.next().filter(|_| best.next().is_none()).map(|&(count, delimiter)| (delimiter, count))
 }
 
 /// What is wrong with a record that has more or fewer cells than it should.

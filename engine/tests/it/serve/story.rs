@@ -119,6 +119,8 @@ fn an_object_that_lands_is_crawled_transformed_loaded_and_shown() {
     world.wait("a run has begun", || world.statuses("reddit").len() > before);
     put("raw/date=202611221100/file_202611221101.csv", &[("d", 2)]);
     world.wait("all four are loaded", || titles() == ["a, \"quoted\"", "b", "c", "d"]);
+    // Rows are there before the run that brought them has written that down.
+    world.wait("the runs have ended", || world.statuses("reddit").iter().all(|status| status == "done"));
     shown(&world);
     // A load that fails is tried once more, and then somebody is told.
     query(

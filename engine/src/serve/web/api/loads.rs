@@ -157,7 +157,7 @@ pub(super) async fn list(app: App, parameters: Parameters) -> Result<Answer<Load
         })?),
     };
     let limit = parameters.number("limit", 1, MAX_PAGE)?.unwrap_or(PAGE);
-    let locations = locations(&app, table).await?;
+    let locations = locations(&app, table);
     let page = LoadPage { locations, since, before: parameters.number("before", 1, i64::MAX)?, limit, ..LoadPage::default() };
     let records = app.control.store().loads(&page).await.map_err(Problem::from)?;
     let next = records.last().filter(|_| records.len() == limit as usize).map(|record| record.position);
@@ -165,13 +165,11 @@ pub(super) async fn list(app: App, parameters: Parameters) -> Result<Answer<Load
 }
 
 /// Every location that `name` may stand for: written as that, and those of sinks of the pipelines whose last parts are it.
-async fn locations(app: &App, name: &str) -> Result<Vec<String>, Problem> {
-    let mut locations: BTreeSet<String> = written(name).into_iter().collect();
-    for view in app.control.pipelines().await? {
-        let sinks = view.graph.nodes.iter().filter_map(|node| node.location.as_deref());
-        locations.extend(sinks.map(str::to_lowercase).filter(|location| is_named(location, name)));
-    }
-    Ok(locations.into_iter().collect())
+fn locations(app: &App, name: &str) -> Vec<String> {
+    let declared = app.control.locations().into_iter().map(|location| location.to_lowercase());
+    let locations: BTreeSet<String> =
+        written(name).into_iter().chain(declared.filter(|location| is_named(location, name))).collect();
+    locations.into_iter().collect()
 }
 
 /// The ways to write the location of a table of that name.

@@ -254,8 +254,8 @@ pub(in crate::serve::web) async fn found(app: &App, name: &str) -> Result<Pipeli
     if let Some(view) = app.control.pipeline(name).await? {
         return Ok(view);
     }
-    let known = app.control.pipelines().await?;
-    Err(Problem::unknown("pipeline", name, known.iter().map(|view| view.name.as_str())))
+    let known = app.control.names();
+    Err(Problem::unknown("pipeline", name, known.iter().map(String::as_str)))
 }
 
 described! {

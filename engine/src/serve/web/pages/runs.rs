@@ -70,7 +70,7 @@ pub(super) async fn page(app: App, caller: Caller, parameters: Parameters) -> Re
     let mut runs = app.control.store().runs(&wanted, now).await?;
     let has_older = runs.len() > PAGE as usize;
     runs.truncate(PAGE as usize);
-    let names: Vec<String> = app.control.pipelines().await?.into_iter().map(|view| view.name).collect();
+    let names = app.control.names();
     let body = html! {
         div.title { h1 { "Runs" } (choose(&filter, &names)) }
         section data-part="runs" aria-label="Runs" {
