@@ -132,7 +132,7 @@ fn what_was_found_stays_fixed() {
         // A name that one delimiter finds twice said more than two names that another finds.
         (
             [0; 8],
-            b"a;b\xfe\xff\xdf0\0\xfe\xff\xff\xd0\0\0\0\0\x01\0\x10\0\0\0\x01\0a\0\x01a\t\0\0\0\0\x01\0a\0\0\0\0\0\x01\0\0\0\0\0\x01;\0b\n1;2\n3\na\t\0\x004;5;\"\xff\xff\0\0\x01\0",
+            b"a;b\xfe\xff\xdf0\0\xfe\xff\xff\xd0\0\0\0\0\x01\0\x10\0\0\0\x01\0a\0\x01a\t\0\0\0\0\x01\0a\0\0\0\0\0\x01\0\0\0\0\0\x01;\0b\n1;2\n3\na\t\0\x00\x34;5;\"\xff\xff\0\0\x01\0",
         ),
     ] {
         assert_eq!(csv::fuzz::fuzz_decode(&[&choices[..], text].concat()), Ok(()));
