@@ -11,6 +11,28 @@ use sqlx::{Sqlite, Transaction};
 /// How long a writer waits for another one's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Connections that read at the same time.
+const READERS: u32 = 2;
+
+/// Connections to a file. Who reads does not wait for those who write, and these wait for each other here and not at the file, which has one
+/// lock for all.
+#[derive(Debug)]
+pub struct SqlitePools {
+    /// For what only reads.
+    pub reads: SqlitePool,
+    writes: SqlitePool,
+}
+
+impl SqlitePools {
+    /// A transaction that holds the write lock from its beginning, so that what it reads is what it changes.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
+        self.writes.begin_with("BEGIN IMMEDIATE").await
+    }
+}
+
 /// What is kept in a file.
 #[derive(Debug, Clone, Copy)]
 pub struct SqliteFile<'a> {
@@ -36,7 +58,7 @@ impl SqliteFile<'_> {
     ///
     /// # Errors
     /// [`Unavailable`], with what to try.
-    pub async fn open(&self, path: &Path) -> Result<SqlitePool, Unavailable> {
+    pub async fn open(&self, path: &Path) -> Result<SqlitePools, Unavailable> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| self.unavailable(path, error))?;
         }
@@ -49,10 +71,10 @@ impl SqliteFile<'_> {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await;
-        let pool = pool.map_err(|error| self.unavailable(path, error))?;
-        self.migrations.run(&pool).await.map_err(|error| self.unavailable(path, error))?;
-        Ok(pool)
+        let writes = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
+        let writes = writes.map_err(|error| self.unavailable(path, error))?;
+        self.migrations.run(&writes).await.map_err(|error| self.unavailable(path, error))?;
+        Ok(SqlitePools { reads: SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options), writes })
     }
 
     fn unavailable(&self, path: &Path, cause: impl std::error::Error + Send + Sync + 'static) -> Unavailable {
@@ -76,12 +98,4 @@ async fn lock(path: &Path) -> std::io::Result<File> {
         file.lock().map(|()| file)
     });
     locked.await.map_err(std::io::Error::other)?
-}
-
-/// A transaction that holds the write lock from its beginning.
-///
-/// # Errors
-/// When the file cannot be written.
-pub async fn begin(pool: &SqlitePool) -> sqlx::Result<Transaction<'static, Sqlite>> {
-    pool.begin_with("BEGIN IMMEDIATE").await
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, Sqlite, Transaction};
 
 use super::rows::{database, fields_to_text, schema_version, table, time};
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::drift::NewVersion;
 use crate::error::{Error, Result};
-use crate::sqlite::{SqliteFile, Unavailable, begin};
+use crate::sqlite::{SqliteFile, SqlitePools, Unavailable};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -24,7 +23,7 @@ const KEPT: SqliteFile<'static> = SqliteFile { what: "catalog", without_it: " an
 /// The catalog in one SQLite file, which is its own: no other tables are in it.
 #[derive(Debug)]
 pub struct SqliteCatalog {
-    pool: SqlitePool,
+    pools: SqlitePools,
 }
 
 impl SqliteCatalog {
@@ -33,14 +32,13 @@ impl SqliteCatalog {
     /// # Errors
     /// [`Error::Store`] with the path and what to try.
     pub async fn open(path: &Path) -> Result<Self> {
-        let pool =
+        let pools =
             KEPT.open(path).await.map_err(|Unavailable { message, source }| Error::Store { message, source: Some(source) })?;
-        Ok(Self { pool })
+        Ok(Self { pools })
     }
 
-    /// A transaction that holds the write lock from its beginning.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(begin(&self.pool).await?)
+        Ok(self.pools.begin().await?)
     }
 }
 
@@ -53,7 +51,8 @@ impl CatalogStore for SqliteCatalog {
     }
 
     async fn databases(&self) -> Result<Vec<Database>> {
-        let rows = sqlx::query("SELECT name, comment, created_at FROM databases ORDER BY name").fetch_all(&self.pool).await?;
+        let rows =
+            sqlx::query("SELECT name, comment, created_at FROM databases ORDER BY name").fetch_all(&self.pools.reads).await?;
         rows.iter().map(database).collect()
     }
 
@@ -84,15 +83,15 @@ impl CatalogStore for SqliteCatalog {
     }
 
     async fn find(&self, name: &TableName) -> Result<Option<Table>> {
-        find(&mut *self.pool.acquire().await?, name).await
+        find(&mut *self.pools.reads.acquire().await?, name).await
     }
 
     async fn get(&self, name: &TableName) -> Result<Table> {
-        get(&mut *self.pool.acquire().await?, name).await
+        get(&mut *self.pools.reads.acquire().await?, name).await
     }
 
     async fn list(&self, database: Option<&str>) -> Result<Vec<Table>> {
-        let rows = sqlx::query(TABLES).bind(database).bind(None::<&str>).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(TABLES).bind(database).bind(None::<&str>).fetch_all(&self.pools.reads).await?;
         rows.iter().map(table).collect()
     }
 
@@ -137,7 +136,7 @@ impl CatalogStore for SqliteCatalog {
         let rows = sqlx::query("SELECT * FROM schema_versions WHERE database = ? AND name = ? ORDER BY version")
             .bind(&name.database)
             .bind(&name.table)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.pools.reads)
             .await?;
         if rows.is_empty() {
             self.get(name).await?;
@@ -160,7 +159,7 @@ impl CatalogStore for SqliteCatalog {
         let row = sqlx::query("SELECT crawled_at, ledger, observed FROM crawls WHERE database = ? AND name = ?")
             .bind(&name.database)
             .bind(&name.table)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.pools.reads)
             .await?;
         let Some(row) = row else { return Ok(None) };
         let observed = serde_json::from_str(row.try_get("observed")?)?;

@@ -134,6 +134,11 @@ fn what_was_found_stays_fixed() {
             [0; 8],
             b"a;b\xfe\xff\xdf0\0\xfe\xff\xff\xd0\0\0\0\0\x01\0\x10\0\0\0\x01\0a\0\x01a\t\0\0\0\0\x01\0a\0\0\0\0\0\x01\0\0\0\0\0\x01;\0b\n1;2\n3\na\t\0\x00\x34;5;\"\xff\xff\0\0\x01\0",
         ),
+        // Names that a table was given for want of a header said which delimiter a file has.
+        (
+            [0; 8],
+            b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0r\0\0\0\0\0\0\0\0\0\0\0UU\x05\0\x10\0a9,f,f,af\0=,\0\x10,f,s\0\0\x10a9,f,f,\0\x10UU\x05\0\x10\0a9,f,f,af\0=,\0\x10,f,s\0\0\x10a9,f,f,\0\x10\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\t\xfd\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\x02column9\t\t\t\t\t\t\t\t\t\tcolumn_6\t\t\t;\t\t\t\xff",
+        ),
     ] {
         assert_eq!(csv::fuzz::fuzz_decode(&[&choices[..], text].concat()), Ok(()));
     }

@@ -58,11 +58,11 @@ pub struct Scope<'a> {
 /// # Errors
 /// See [`commit::commit`] and [`advance::advance`].
 pub async fn finish(scope: Scope<'_>, checkpoint: &Checkpoint, preloads: Preloads) -> Result<()> {
-    memory::give_back();
+    memory::give_back_part();
     commit::commit(scope, checkpoint, preloads).await?;
     advance::advance(scope, checkpoint).await?;
     scope.registrar.committed(scope, checkpoint).await;
-    memory::give_back();
+    memory::give_back_part();
     Ok(())
 }
 

@@ -245,7 +245,7 @@ fn clean_temporary(session: &Session, pipeline: &str) -> Result<()> {
 /// Epochs until no flow finds anything new.
 async fn drain(scope: Scope<'_>) -> Result<()> {
     // What planning took is free by now.
-    memory::give_back();
+    memory::give_back_part();
     let mut drained = BTreeSet::new();
     let mut recovered = false;
     while !scope.stop.is_cancelled() {

@@ -91,7 +91,11 @@ pub(super) async fn attempt(shared: &Arc<Shared>, entry: &Entry, start: &Start) 
             }
         })
         .await;
-    memory::give_back();
+    if shared.running().len() > 1 {
+        memory::give_back_part();
+    } else {
+        memory::give_back();
+    }
     let (ending, record) = endings(shared, entry, &purpose, end);
     log.scope(async { tell(&entry.name, lease.generation, &record, clock.now() - started_at) }).await;
     count(shared, &entry.name, &record, started_at);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use connectors::options::nearest;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::decide::BY_HAND;
@@ -60,6 +61,11 @@ impl Control {
     /// Settings, clock, stores.
     pub fn session(&self) -> &Session {
         &self.0.session
+    }
+
+    /// Where pipelines run, and what else takes a while.
+    pub fn workers(&self) -> &Handle {
+        self.0.workers.handle()
     }
 
     /// Runs, epochs, loads.

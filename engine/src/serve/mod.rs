@@ -31,6 +31,7 @@ pub mod trigger;
 pub mod view;
 mod watchers;
 pub mod web;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,7 @@ use scheduler::Scheduler;
 use shared::Shared;
 use shelf::Shelf;
 
+use crate::memory;
 use crate::session::Session;
 use crate::state::StateStore;
 
@@ -67,6 +69,7 @@ impl Server {
     /// # Errors
     /// A setting that makes no sense.
     pub fn new(session: Session, store: Arc<dyn StateStore>, place: Place, stop: CancellationToken) -> Result<Self> {
+        memory::share();
         let grace = parse_duration(session.settings.required("serve.grace")?).unwrap_or_default();
         let (logs, good) = (session.state_folder.join("logs"), session.state_folder.join("good"));
         let shared = Arc::new(Shared::new(session, store, logs, stop)?);

@@ -205,18 +205,19 @@ impl Scheduler {
     fn start(&mut self, start: Start) {
         let Some(entry) = self.shared.entry(&start.pipeline) else { return };
         self.running.insert(start.pipeline.clone());
-        let (shared, runtime) = (Arc::clone(&self.shared), Handle::current());
+        let (shared, workers) = (Arc::clone(&self.shared), self.shared.workers.handle().clone());
         // A thread for each: what a run computes between its tasks keeps nobody else waiting.
-        self.runs.spawn_blocking(move || {
+        let run = move || {
             let begun = async {
                 if let Some(rest) = crashes::rest(&shared, &start).await? {
                     return Ok(Some(rest));
                 }
                 Ok((!attempt(&shared, &entry, &start).await?).then_some(REST))
             };
-            let result = runtime.block_on(Box::pin(begun));
+            let result = Handle::current().block_on(Box::pin(begun));
             (start.pipeline, result)
-        });
+        };
+        self.runs.spawn_blocking_on(run, &workers);
     }
 
     fn ended(&mut self, ended: Result<(String, Begun), tokio::task::JoinError>) {

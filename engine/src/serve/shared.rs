@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::entry::Entry;
 use super::policy::Policy;
 use super::view::Live;
+use super::workers::Workers;
 use crate::run::Observer;
 use crate::run::metrics::Metrics;
 use crate::session::Session;
@@ -25,6 +26,8 @@ pub(super) struct Shared {
     pub(super) store: Arc<dyn StateStore>,
     /// The folder of the runs' logs.
     pub(super) logs: PathBuf,
+    /// What runs are run by.
+    pub(super) workers: Workers,
     /// Of all runs.
     pub(super) metrics: Metrics,
     /// Runs end after the epoch that they are in; none is begun.
@@ -92,6 +95,7 @@ impl Shared {
             session,
             store,
             logs,
+            workers: Workers::start()?,
             metrics: Metrics::new()?,
             stop,
             abort: CancellationToken::new(),

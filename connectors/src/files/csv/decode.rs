@@ -185,9 +185,10 @@ impl CsvDecoder {
         let text = detected.decode(looked_at);
         let hints = Hints { columns: self.names.clone(), ..self.options.hints.clone() };
         let mut sniffed = sniff(&text, is_whole, &hints);
+        let told = Header::told(&self.names);
         if hints.delimiter.is_none()
-            && let Some((delimiter, found)) = delimiter_of_header(&text, &self.names)
-            && found > self.names_found(&text[sniffed.skip..], &sniffed.dialect)
+            && let Some((delimiter, found)) = delimiter_of_header(&text, &told)
+            && found > self.names_found(&told, &text[sniffed.skip..], &sniffed.dialect)
         {
             sniffed = sniff(&text, is_whole, &Hints { delimiter: Some(delimiter), ..hints });
         }
@@ -213,11 +214,11 @@ impl CsvDecoder {
         reading
     }
 
-    /// How many of the table's columns the first record names.
-    fn names_found(&self, text: &[u8], dialect: &Dialect) -> usize {
+    /// How many of `names` are in the first record.
+    fn names_found(&self, names: &[String], text: &[u8], dialect: &Dialect) -> usize {
         let first = first_rows(text, dialect, 1);
         let header = Header::new(first.iter().flatten().map(String::as_str));
-        header.matched(&self.names, &self.options.renames).columns.iter().flatten().count()
+        header.matched(names, &self.options.renames).columns.iter().flatten().count()
     }
 }
 

@@ -12,13 +12,10 @@ const ENOUGH: usize = 2;
 pub(super) fn is_header(rows: &[Vec<String>], declared: &[String]) -> (bool, String) {
     let Some((first, rest)) = rows.split_first() else { return (false, "there are no records".into()) };
     let folds: Vec<_> = first.iter().map(|cell| folded(cell)).collect();
-    // Names that a file without a header was given are in no header, however a value may read.
-    let numbered = Header::numbered(declared.len());
-    let told = declared.iter().zip(numbered.names()).filter(|(name, number)| name != number).count();
-    let is_known = |(name, number): &(&String, &String)| name != number && folds.contains(&folded(name));
-    let known = declared.iter().zip(numbered.names()).filter(is_known).count();
-    if known > 0 && known * 2 >= told {
-        return (true, format!("the first record has {known} of {told} declared columns"));
+    let told = Header::told(declared);
+    let known = told.iter().filter(|name| folds.contains(&folded(name))).count();
+    if known > 0 && known * 2 >= told.len() {
+        return (true, format!("the first record has {known} of {} declared columns", told.len()));
     }
     if first.iter().all(|cell| cell.trim().is_empty()) {
         return (false, "the first record is empty".into());

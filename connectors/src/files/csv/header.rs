@@ -57,6 +57,13 @@ impl Header {
         &self.names
     }
 
+    /// Of a table's columns those that were given a name. Names that a file without a header was given are in no header, however a value may
+    /// read.
+    pub(super) fn told(table: &[String]) -> Vec<String> {
+        let numbered = Self::numbered(table.len());
+        table.iter().zip(numbered.names()).filter(|(name, number)| name != number).map(|(name, _)| name.clone()).collect()
+    }
+
     /// Whether the file gives no name to a column. A last column without name and values comes of a delimiter too many.
     #[must_use]
     pub fn is_unnamed(&self, column: usize) -> bool {

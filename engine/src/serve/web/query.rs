@@ -7,6 +7,7 @@ use arrow::ipc::writer::StreamWriter;
 use axum::http::{StatusCode, header};
 use connectors::options::nearest;
 use datafusion::parquet::arrow::ArrowWriter;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::app::App;
 use super::problem::Problem;
@@ -34,7 +35,12 @@ pub(super) async fn answer(app: &App, text: &str, rows: Option<usize>) -> Result
     let limits = app.settings.query;
     let limits = ReadLimits { rows: rows.unwrap_or(limits.rows).min(limits.rows), bytes: MAX_BYTES, time: limits.time };
     let begun = Instant::now();
-    match Box::pin(app.reader.answer(text, limits)).await {
+    // Not on the threads that answer everybody else.
+    let query = {
+        let (app, text) = (app.clone(), text.to_owned());
+        app.control.workers().clone().spawn(async move { Box::pin(app.reader.answer(&text, limits)).await })
+    };
+    match AbortOnDropHandle::new(query).await.unwrap_or(Err(Unanswered::Broken)) {
         Ok(answer) => Ok((answer, begun.elapsed())),
         Err(Unanswered::Mistake(mistake)) => Err(Problem::of_sql(&mistake, text)),
         Err(Unanswered::TooSlow) => {

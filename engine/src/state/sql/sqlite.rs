@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use catalog::sqlite::{SqliteFile, Unavailable};
+use catalog::sqlite::{SqliteFile, SqlitePools, Unavailable};
 use sqlx::migrate::Migrator;
 use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Column, Row as _, Sqlite, TypeInfo, ValueRef};
 
 use super::database::{Access, Database, Row, Transaction, Value};
@@ -28,7 +28,7 @@ const FILE: &str = "state.db";
 /// State in one SQLite file.
 #[derive(Debug)]
 pub(in crate::state) struct SqliteDatabase {
-    pool: SqlitePool,
+    pools: SqlitePools,
 }
 
 /// Whether there is a store in a state folder.
@@ -41,9 +41,9 @@ pub(in crate::state) fn is_in(folder: &Path) -> bool {
 /// # Errors
 /// [`StateError::Unavailable`] with the path.
 pub(in crate::state) async fn open_in(folder: &Path) -> Result<SqliteDatabase> {
-    let pool = KEPT.open(&folder.join(FILE)).await;
-    let pool = pool.map_err(|Unavailable { message, source }| StateError::Unavailable { message, source: Some(source) })?;
-    Ok(SqliteDatabase { pool })
+    let pools = KEPT.open(&folder.join(FILE)).await;
+    let pools = pools.map_err(|Unavailable { message, source }| StateError::Unavailable { message, source: Some(source) })?;
+    Ok(SqliteDatabase { pools })
 }
 
 impl From<sqlx::Error> for StateError {
@@ -56,9 +56,8 @@ impl From<sqlx::Error> for StateError {
 impl Database for SqliteDatabase {
     async fn begin(&self, access: Access) -> Result<Box<dyn Transaction>> {
         Ok(Box::new(SqliteTransaction(match access {
-            Access::Read => self.pool.begin().await?,
-            // The write lock is held from the beginning, so that what is read is what is changed.
-            Access::Write => catalog::sqlite::begin(&self.pool).await?,
+            Access::Read => self.pools.reads.begin().await?,
+            Access::Write => self.pools.begin().await?,
         })))
     }
 
