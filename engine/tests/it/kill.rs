@@ -16,30 +16,31 @@ use crate::pipelines::{
 
 /// Passes of one point at which a run is killed: the first, the last and some evenly spread between them. With `ENGINE_KILL_EVERY_PASS`
 /// in the environment it is every pass, which takes the better part of an hour.
-const MOST_PASSES: u64 = 4;
+pub(crate) const MOST_PASSES: u64 = 3;
 
 /// Where the first of two kills strikes: a pending epoch that is committed nowhere, and one that is committed in part.
 const BEFORE_RECOVERY: [(&str, u64); 2] = [("recorded", 2), ("table-commit-after", 2)];
 
 /// The passes of a point at which a run is killed.
-fn passes(count: u64) -> Vec<u64> {
-    if count <= MOST_PASSES || std::env::var_os("ENGINE_KILL_EVERY_PASS").is_some() {
+pub(crate) fn passes(count: u64, most: u64) -> Vec<u64> {
+    if count <= most || std::env::var_os("ENGINE_KILL_EVERY_PASS").is_some() {
         return (1..=count).collect();
     }
-    (0..MOST_PASSES).map(|index| 1 + index * (count - 1) / (MOST_PASSES - 1)).collect()
+    (0..most).map(|index| 1 + index * (count - 1) / (most - 1)).collect()
 }
 
 /// Kills that are tried side by side: much of a run is waiting for the disk.
 const SIDE_BY_SIDE: usize = 2;
 
-/// Every point and each of its passes at which a run is killed, in turn, by workers that each have what `start` gives.
+/// Every point and at most so many of its passes, in turn, by workers that each have what `start` gives.
 pub(crate) fn at_each_pass<T: Send>(
     counts: &BTreeMap<String, u64>,
+    most: u64,
     start: impl Fn() -> T + Sync,
     try_one: impl Fn(&mut T, &str, u64, &str) + Sync,
 ) -> Vec<T> {
     let all: Vec<_> =
-        counts.iter().flat_map(|(point, count)| passes(*count).into_iter().map(move |nth| (point, nth, count))).collect();
+        counts.iter().flat_map(|(point, count)| passes(*count, most).into_iter().map(move |nth| (point, nth, count))).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut own = start();
@@ -60,6 +61,7 @@ pub(crate) fn at_each_pass<T: Send>(
 fn sweep(start: impl Fn() -> Lab + Sync, expected: &Expected, counts: &BTreeMap<String, u64>) -> Lab {
     let labs = at_each_pass(
         counts,
+        MOST_PASSES,
         || None,
         |last, point, nth, context| {
             let lab = start();
@@ -148,7 +150,7 @@ fn what_is_repaired_of_tables_read_whole_leaves_the_bad_records_though_killed_an
         let lab = whole_repaired();
         (lab.save(), lab)
     };
-    at_each_pass(&counts, start, |(saved, lab), point, nth, context| {
+    at_each_pass(&counts, MOST_PASSES, start, |(saved, lab), point, nth, context| {
         lab.restore(saved);
         assert!(lab.run_killed_at(point, nth), "{context}: was not reached");
         lab.run_well(context);
@@ -196,7 +198,7 @@ fn a_replay_killed_anywhere_moves_each_record_once() {
         let lab = repaired();
         (lab.save(), lab)
     };
-    let labs = at_each_pass(&counts, start, |(saved, lab), point, nth, context| {
+    let labs = at_each_pass(&counts, MOST_PASSES, start, |(saved, lab), point, nth, context| {
         lab.restore(saved);
         assert!(lab.run_killed_at(point, nth), "{context}: was not reached");
         expected.whole_epochs(lab, context);

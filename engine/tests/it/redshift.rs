@@ -331,6 +331,7 @@ fn a_warehouse_in_redshift_killed_anywhere_loses_and_doubles_nothing() {
     let expected = cluster.contents(&schema);
     crate::kill::at_each_pass(
         &counts,
+        crate::kill::MOST_PASSES,
         || (),
         |(), point, nth, context| {
             let (lab, schema) = cluster.lab();

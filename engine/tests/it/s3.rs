@@ -73,12 +73,6 @@ fn what_tools_of_aws_find_in_the_environment_is_enough() {
     assert!(s3.object_keys(BUCKET).iter().any(|key| key.starts_with("some/lake/mixed/appended/")));
 }
 
-/// Passes of each point at which a run on S3 is killed: the first, the middle one, the last.
-#[cfg(feature = "failpoints")]
-fn passes(count: u64) -> std::collections::BTreeSet<u64> {
-    [1, count.div_ceil(2), count].into()
-}
-
 #[cfg(feature = "failpoints")]
 #[test]
 fn killed_on_s3_loses_and_doubles_nothing() {
@@ -86,7 +80,7 @@ fn killed_on_s3_loses_and_doubles_nothing() {
     let counts = lab_on(&server(), MIXED).run_counting();
     let mut kills = 0;
     for (point, count) in counts {
-        for nth in passes(count) {
+        for nth in crate::kill::passes(count, crate::kill::MOST_PASSES) {
             let context = format!("on S3, killed at {point}={nth} of {count}");
             let s3 = server();
             let lab = lab_on(&s3, MIXED);

@@ -66,6 +66,7 @@ fn a_warehouse_in_postgres_killed_anywhere_loses_and_doubles_nothing() {
     assert_eq!(sql(&server, &format!("SELECT count(*) FROM {schema}.appended")), WAREHOUSE.replay_posts.to_string());
     crate::kill::at_each_pass(
         &counts,
+        crate::kill::MOST_PASSES,
         || (),
         |(), point, nth, context| {
             let (lab, schema) = lab(WAREHOUSE, &server);

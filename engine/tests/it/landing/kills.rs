@@ -20,6 +20,9 @@ const ELSEWHERE: [&str; 6] = ["leased", "slice", "stage", "state-", "store-", "r
 
 /// Where the tables of a zone are.
 trait Place: Send {
+    /// How many passes of a point are tried: in a database the files that come first and last; those between them are as they are in a lake.
+    const MOST_PASSES: u64 = 2;
+
     /// Whether a run is killed at a point.
     fn is_tried(point: &str) -> bool {
         !ELSEWHERE.iter().any(|elsewhere| point.starts_with(elsewhere))
@@ -49,6 +52,8 @@ trait Place: Send {
 struct Lake;
 
 impl Place for Lake {
+    const MOST_PASSES: u64 = crate::kill::MOST_PASSES;
+
     fn is_tried(_point: &str) -> bool {
         true
     }
@@ -171,7 +176,7 @@ fn killed_anywhere<P: Place>(make: impl Fn() -> P + Sync) {
     assert_eq!(landing.len(), 8, "{landing:?}");
     counts.retain(|point, _| P::is_tried(point));
     place.clear();
-    at_each_pass(&counts, make, |place, point, nth, context| {
+    at_each_pass(&counts, P::MOST_PASSES, make, |place, point, nth, context| {
         let world = start(place);
         let killed = world.command(&["land"]).env("ENGINE_KILL_AT", format!("{point}={nth}")).output().unwrap();
         assert_eq!(killed.status.code(), None, "{context}: was not reached\n{}", String::from_utf8_lossy(&killed.stderr));
