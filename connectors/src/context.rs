@@ -51,6 +51,9 @@ pub struct TableSpec {
     pub connector: String,
     /// `LOCATION`.
     pub location: String,
+    /// The same for every run's date, where the location has it in it: a source of files reads one series of folders, and not another for each day.
+    #[serde(skip)]
+    pub series: Option<String>,
     /// `PARTITIONED BY`.
     pub partition_by: Vec<String>,
     /// Declared columns.
@@ -101,6 +104,13 @@ impl TableComments {
         let exact = self.columns.get(name);
         let any = || self.columns.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)).map(|(_, comment)| comment);
         exact.or_else(any).map(String::as_str)
+    }
+}
+
+impl TableSpec {
+    /// Whether what it is depends on the date of a run: `${run.date}` is in its location or options, which are as they were declared.
+    pub fn has_run_date(&self) -> bool {
+        self.options.iter().map(|(_, value)| value).chain([&self.location]).any(|text| text.contains("${run."))
     }
 }
 

@@ -1,9 +1,66 @@
-//! What a text says that is nobody's business: the users, passwords and tokens of the URLs in it.
+//! What a text says that is nobody's business: the users, passwords and tokens of the URLs in it, and the values of secrets wherever they stand.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::{PoisonError, RwLock};
 
 /// What stands in the place of a query.
 const QUERY: &str = "?...";
+
+/// What stands in the place of a secret's value.
+const VALUE: &str = "***";
+
+/// A value that is shorter than this may be a part of any word.
+const SHORTEST: usize = 6;
+
+/// The values of secrets that were looked up, as they are and as they are written in URLs.
+static VALUES: RwLock<BTreeSet<String>> = RwLock::new(BTreeSet::new());
+
+/// Has the value of a secret be left out of every text from now on.
+pub fn leave_out(value: &str) {
+    if value.len() < SHORTEST {
+        return;
+    }
+    let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    let mut values = VALUES.write().unwrap_or_else(PoisonError::into_inner);
+    values.extend([encoded.replace('+', "%20"), encoded, value.to_owned()]);
+}
+
+/// Where values of secrets stand in `text`, in order; not as a part of a word, nor as a URL's scheme.
+fn values(text: &str) -> Vec<Range<usize>> {
+    let values = VALUES.read().unwrap_or_else(PoisonError::into_inner);
+    let is_word = |found: Option<char>| found.is_some_and(char::is_alphanumeric);
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for value in values.iter() {
+        for (start, _) in text.match_indices(value.as_str()) {
+            let (before, after) = (&text[..start], &text[start + value.len()..]);
+            let is_part = is_word(before.chars().next_back()) || is_word(after.chars().next()) || after.starts_with("://");
+            if !is_part {
+                found.push(start..start + value.len());
+            }
+        }
+    }
+    found.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
+    found
+}
+
+/// `text` without values of secrets; what its URLs say stays.
+pub(crate) fn without_values(text: &str) -> String {
+    let shown = |range| Secret { range, shown: VALUE };
+    without(text, apart(values(text).into_iter().map(shown).collect()))
+}
+
+/// Those that do not lie in one before.
+fn apart(mut secrets: Vec<Secret>) -> Vec<Secret> {
+    secrets.sort_by_key(|secret| (secret.range.start, std::cmp::Reverse(secret.range.end)));
+    let mut end = 0;
+    secrets.retain(|secret| {
+        let is_apart = secret.range.start >= end;
+        end = end.max(secret.range.end);
+        is_apart
+    });
+    secrets
+}
 
 /// Whose URLs name a user that everybody may know; elsewhere it may be a token.
 const DATABASES: [&str; 4] = ["postgres", "postgresql", "redshift", "redshift-data"];
@@ -17,11 +74,15 @@ pub struct Secret {
     pub shown: &'static str,
 }
 
-/// `text` without what its URLs say behind `?` and before `@`: that is where tokens and passwords are.
+/// `text` without what its URLs say behind `?` and before `@`, which is where tokens and passwords are, and without values of secrets.
 pub fn without_secrets(text: &str) -> String {
+    without(text, secrets(text))
+}
+
+fn without(text: &str, secrets: Vec<Secret>) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut from = 0;
-    for secret in secrets(text) {
+    for secret in secrets {
         shown.push_str(&text[from..secret.range.start]);
         shown.push_str(secret.shown);
         from = secret.range.end;
@@ -50,7 +111,8 @@ pub fn secrets(text: &str) -> Vec<Secret> {
         }
         from = end;
     }
-    secrets
+    secrets.extend(values(text).into_iter().map(|range| Secret { range, shown: VALUE }));
+    apart(secrets)
 }
 
 /// A URL ends where the blank is, but for what closes a quotation or sentence: within it, the same may be a part of a password.
@@ -74,6 +136,21 @@ fn user_length(url: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_value_of_a_secret_is_not_shown_wherever_it_stands() {
+        leave_out("p4ss w0rd/7");
+        leave_out("abc");
+        for (text, expected) in [
+            ("http://host/p4ss%20w0rd%2F7.csv is gone", "http://host/***.csv is gone"),
+            ("said 'p4ss w0rd/7'", "said '***'"),
+            ("http://u:p4ss+w0rd%2F7@host/x?token=p4ss+w0rd%2F7", "http://host/x?..."),
+            ("xp4ss w0rd/7x abc", "xp4ss w0rd/7x abc"),
+        ] {
+            assert_eq!(without_secrets(text), expected);
+        }
+        assert_eq!(without_values("https://h/p4ss+w0rd%2F7?part=2"), "https://h/***?part=2");
+    }
 
     #[test]
     fn what_a_url_keeps_to_itself_is_not_shown() {

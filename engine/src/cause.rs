@@ -1,6 +1,8 @@
 //! What an error says to the person who gets it.
 
-/// The error and its causes, each said once: the errors of our own name their causes themselves.
+use connectors::secrets::without_secrets;
+
+/// The error and its causes, each said once, and no secret: the errors of our own name their causes themselves.
 pub(crate) fn one_line(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
@@ -13,7 +15,7 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
             break;
         }
     }
-    text
+    without_secrets(&text)
 }
 
 /// Whether the error is a bug of ours rather than something the user can repair.

@@ -23,7 +23,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::config::{RUN_TIME, Settings, StateUrl, folder, interpolate, state_url};
+use crate::config::{RUN_TIME, Settings, StateUrl, folder, interpolate, state_url, without_run_date};
 use crate::sql::settings::PipelineOptions;
 
 /// The folder of temporary files where state is in none.
@@ -163,6 +163,8 @@ impl Session {
         };
         let mut resolved = table.clone();
         resolved.location = resolve(&table.location, &table.location)?;
+        let series = without_run_date(&table.location);
+        resolved.series = series.map(|series| resolve(&table.location, &series)).transpose()?;
         for (name, value) in &mut resolved.options {
             *value = resolve(name, value)?;
         }

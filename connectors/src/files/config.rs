@@ -149,6 +149,8 @@ pub(crate) struct FileTable {
     pub name: String,
     /// Where its files are.
     pub place: Place,
+    /// The same for every date, where the location has that of the run in it.
+    pub series: Option<Place>,
     /// What they hold.
     pub format: Format,
     /// What happens to bad records.
@@ -413,6 +415,8 @@ impl FileTable {
         let file_columns = options.choice("file_columns", &["true", "false"])? == Some("true");
         Ok(Self {
             name: table.name.clone(),
+            // Not that of a bucket or server which is another for each date: its paths are not those of the others.
+            series: table.series.as_deref().and_then(|series| Place::parse(&context.stores, series).ok()),
             place,
             format,
             faults,

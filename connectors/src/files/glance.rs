@@ -189,6 +189,7 @@ impl Glance {
             name: self.location.clone(),
             connector: self.kind.as_str().to_owned(),
             location: self.location.clone(),
+            series: None,
             partition_by: self.folders.clone(),
             columns: None,
             primary_key: Vec::new(),

@@ -232,6 +232,7 @@ impl Landing {
             name: file.key.clone(),
             connector: connector.to_owned(),
             location: self.place.shown.clone(),
+            series: None,
             partition_by: Vec::new(),
             columns: None,
             primary_key: Vec::new(),

@@ -12,6 +12,7 @@ use super::object::{Object, has_known_ending};
 use super::pattern::{Pattern, WILDCARDS};
 use super::walk::walk;
 use crate::error::{Error, Result};
+use crate::secrets::without_values;
 use crate::stores::{Location, Stores};
 
 /// Where the files of a table are: a file, a folder, or a pattern.
@@ -37,12 +38,12 @@ impl Place {
     pub(crate) fn parse(stores: &Stores, location: &str) -> Result<Self> {
         if location.starts_with("https://") || location.starts_with("http://") {
             let root = stores.locate_web(location)?;
-            return Ok(Self { shown: root.url.to_string(), root, pattern: None, is_many: false, version: None });
+            return Ok(Self { shown: without_values(root.url.as_str()), root, pattern: None, is_many: false, version: None });
         }
         let Some(wild) = location.find(WILDCARDS) else {
             let root = stores.locate(location)?;
             return Ok(Self {
-                shown: root.url.to_string(),
+                shown: without_values(root.url.as_str()),
                 root,
                 pattern: None,
                 is_many: location.ends_with('/'),
@@ -57,7 +58,7 @@ impl Place {
             let help = "'*' stands for a part of a name, '**' for any folders, '?' for a letter, {a,b} for either";
             Error::config_at(location, format!("location '{location}' is no pattern: {error}; {help}"))
         })?;
-        let shown = format!("{}/{rest}", root.url.as_str().trim_end_matches('/'));
+        let shown = without_values(&format!("{}/{rest}", root.url.as_str().trim_end_matches('/')));
         Ok(Self { root, pattern: Some(pattern), shown, is_many: true, version: None })
     }
 

@@ -90,7 +90,7 @@ impl Source for FileSource {
             Format::Csv => "csv",
             Format::Parquet => "parquet",
         };
-        format!("{format} {}", self.table.place.shown)
+        format!("{format} {}", self.table.series.as_ref().unwrap_or(&self.table.place).shown)
     }
 
     fn max_bad_ratio(&self) -> f64 {

@@ -90,6 +90,7 @@ mod tests {
             name: "t".into(),
             connector: "CSV".into(),
             location,
+            series: None,
             partition_by: Vec::new(),
             columns: Some(columns.into()),
             primary_key: Vec::new(),

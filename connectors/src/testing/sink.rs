@@ -237,6 +237,7 @@ impl<'a> Fixture<'a> {
             name: name.to_owned(),
             connector: case.connector.name().to_owned(),
             location: format!("{}{}{name}", case.location, case.separator),
+            series: None,
             partition_by: if partitioned { vec!["day".to_owned()] } else { Vec::new() },
             columns: None,
             primary_key: vec!["id".to_owned()],

@@ -28,6 +28,7 @@ fn spec(location: &str, options: &[(&str, &str)]) -> TableSpec {
         name: "t".into(),
         connector: "WAREHOUSE".into(),
         location: location.into(),
+        series: None,
         partition_by: Vec::new(),
         columns: None,
         primary_key: Vec::new(),

@@ -34,6 +34,7 @@ pub fn spec_of(registration: &Registration, name: &str) -> TableSpec {
         name: name.to_owned(),
         connector: registration.connector.to_uppercase(),
         location: registration.location.clone(),
+        series: None,
         partition_by: registration.partitioning.fields().iter().map(|field| field.name().clone()).collect(),
         columns: Some(Arc::new(registration.full_schema())),
         primary_key: registration.key.clone(),

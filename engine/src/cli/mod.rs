@@ -29,6 +29,7 @@ use clap::{Parser, Subcommand};
 use crate::cause::{is_ours, one_line};
 use crate::config::{Settings, unknown_variables};
 use crate::session::{Purpose, Session};
+use crate::sql::script::STACK;
 use printer::Printer;
 
 /// How a command ended: its exit code.
@@ -123,8 +124,16 @@ enum Command {
 /// The exit code of a fault that is ours and not the user's.
 const OURS: u8 = 2;
 
-/// Runs the command line and says how it ended.
+/// Runs the command line, on a thread with room for deep statements, and says how it ended.
 pub fn main() -> ExitCode {
+    let thread = std::thread::Builder::new().name("main".to_owned()).stack_size(STACK).spawn(command_line);
+    match thread.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        _ => ExitCode::from(OURS),
+    }
+}
+
+fn command_line() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -142,6 +151,7 @@ pub fn main() -> ExitCode {
     let lines = printer.lines();
     logging::start(arguments.log, arguments.verbose, serves || (follows && lines.is_hidden()), &lines);
     let mut threads = tokio::runtime::Builder::new_multi_thread();
+    threads.thread_stack_size(STACK);
     if matches!(&arguments.command, Command::Shell(_)) {
         threads.worker_threads(shell::threads());
     }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use connectors::secrets::without_secrets;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
 /// Writes for a person.
@@ -59,13 +60,14 @@ impl Printer {
     }
 }
 
-/// Standard error above the progress lines, which make way for what is written.
+/// Standard error above the progress lines, which make way for what is written. No secret is.
 #[derive(Debug, Clone)]
 pub(super) struct Aside(pub(super) MultiProgress);
 
 impl Write for Aside {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().lock().write_all(bytes)).map(|()| bytes.len())
+        let text = without_secrets(&String::from_utf8_lossy(bytes));
+        self.0.suspend(|| io::stderr().lock().write_all(text.as_bytes())).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

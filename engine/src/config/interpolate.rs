@@ -72,6 +72,17 @@ fn run_time(reference: &str, environment: &BTreeMap<String, String>) -> Option<R
     Some(Ok(time.format(form).to_string()))
 }
 
+/// `text` with `(run.date)` for each `${run.date}`; none where it depends on no date.
+pub fn without_run_date(text: &str) -> Option<String> {
+    let mut parts = text.split("${run.");
+    let mut same = parts.next()?.to_owned();
+    for part in parts {
+        let (form, rest) = part.split_once('}')?;
+        same.push_str(&format!("(run.{form}){rest}"));
+    }
+    (same != text).then_some(same)
+}
+
 fn resolve(reference: &str, environment: &BTreeMap<String, String>, secrets: &Secrets) -> Result<String> {
     if let Some(time) = run_time(reference, environment) {
         return time;
@@ -105,6 +116,12 @@ mod tests {
         assert_eq!(run("x${A}y").unwrap(), "x1y");
         assert_eq!(run("${B:-2}${A:-3}").unwrap(), "21");
         assert_eq!(run("$$ $x $${A}").unwrap(), "$ $x ${A}");
+    }
+
+    #[test]
+    fn what_is_the_same_for_every_date() {
+        assert_eq!(without_run_date("s3://b/x/*.json"), None);
+        assert_eq!(without_run_date("${A}/${run.date}/${run.time:%H}.csv").unwrap(), "${A}/(run.date)/(run.time:%H).csv");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use connectors::options::{nearest, parse_bytes, parse_duration};
 use connectors::secrets::without_secrets;
 use connectors::stores::S3Config;
 
-pub use interpolate::{RUN_TIME, interpolate};
+pub use interpolate::{RUN_TIME, interpolate, without_run_date};
 pub use keys::{KEYS, Key};
 pub use landing::{LANDING_KEYS, LandingKey, LandingSettings};
 pub use secrets::Secrets;

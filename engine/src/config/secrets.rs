@@ -39,6 +39,14 @@ impl Secrets {
     /// # Errors
     /// When there is none, or it may not be read.
     pub(super) fn find(&self, reference: &str, environment: &BTreeMap<String, String>) -> Result<String> {
+        let found = self.look_up(reference, environment);
+        if let Ok(value) = &found {
+            connectors::secrets::leave_out(value);
+        }
+        found
+    }
+
+    fn look_up(&self, reference: &str, environment: &BTreeMap<String, String>) -> Result<String> {
         match reference.split_once(':') {
             Some(("file", path)) => {
                 let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the secret file {path}"))?;

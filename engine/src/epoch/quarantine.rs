@@ -203,6 +203,7 @@ pub fn table(pipeline: &str, source: &str) -> TableSpec {
         name: format!("{source}$bad"),
         connector: "DELTA".to_owned(),
         location: format!("lake://bad/{}/{}", place(pipeline), place(source)),
+        series: None,
         partition_by: Vec::new(),
         columns: None,
         primary_key: Vec::new(),

@@ -47,6 +47,10 @@ pub async fn record(
     // Those that are loaded already hold their tables, and look for the epoch themselves.
     check_tables(scope, progress, flows.iter().map(|record| record.flow).filter(|flow| !preloads.has(&flow.id))).await?;
     let refused = std::mem::take(&mut staged.refused);
+    let is_dated = |source: &str| scope.pipeline.tables.get(source).is_some_and(|table| table.spec.has_run_date());
+    let dated = |flow: &Flow, identities: &BTreeMap<String, String>| {
+        progress.flows.get(&flow.id).map(|before| before.dated_after(identities, is_dated)).unwrap_or_default()
+    };
     let flows = flows
         .into_iter()
         .map(|FlowRecord { flow, rows_in, bad_rows, landed_at, offsets, identities }| FlowCheckpoint {
@@ -65,6 +69,7 @@ pub async fn record(
                 sink: flow.table.name.clone(),
                 place: flow.place.clone(),
                 offsets: with_landed(scope.pipeline.landed.as_ref(), offsets),
+                dated: dated(flow, &identities),
                 identities,
             }),
         })

@@ -111,6 +111,7 @@ pub(super) fn spec(schema: &str, table: &str, replaces: bool) -> TableSpec {
         name: name(table),
         connector: "WAREHOUSE".to_owned(),
         location: location(schema, table),
+        series: None,
         partition_by: Vec::new(),
         columns: None,
         primary_key: Vec::new(),

@@ -384,6 +384,7 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
         place: flow.place.clone(),
         offsets: offsets.collect(),
         identities: declarations(scope.pipeline, flow),
+        dated: BTreeMap::new(),
     };
     let is_due = gone::is_due(scope.store, &scope.pipeline.name, &progress, flow).await?;
     if progress.flows.get(&flow.id) == Some(&now) && !is_due {

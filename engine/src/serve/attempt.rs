@@ -148,7 +148,11 @@ async fn work(shared: &Shared, date: DateTime<Utc>, entry: &Entry, lease: &Lease
 /// What becomes of the requests, and of the run's record. No ending of the requests: they are another process's.
 fn endings(shared: &Shared, entry: &Entry, purpose: &Purpose, end: End) -> (Option<Ending>, RunEnding) {
     let now = shared.session.context.clock.now();
-    let again = |error: Option<String>| (Some(Ending::Again { due: now, attempt: purpose.attempt }), RunEnding::of(error));
+    let again = |error: Option<String>| {
+        // It did not fail for good: nobody is to be told.
+        let again_at = error.as_ref().map(|_| now);
+        (Some(Ending::Again { due: now, attempt: purpose.attempt }), RunEnding { again_at, ..RunEnding::of(error) })
+    };
     let error = match end {
         End::Lost => return (None, RunEnding::of(Some("another process has taken over".to_owned()))),
         // What was committed stays, and the next server goes on.

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use connectors::options::nearest;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::decide::BY_HAND;
 use super::entry::Entry;
 use super::log;
 use super::shared::Shared;
-use super::view::{Live, LogPart, PipelineState, PipelineView};
+use super::view::{FileError, Live, LogPart, PipelineState, PipelineView};
 use crate::session::Session;
 use crate::state::{LeaseRecord, OpenRequest, Pause, Request, StateStore};
 
@@ -61,11 +60,6 @@ impl Control {
     /// Settings, clock, stores.
     pub fn session(&self) -> &Session {
         &self.0.session
-    }
-
-    /// Where pipelines run, and what else takes a while.
-    pub fn workers(&self) -> &Handle {
-        self.0.workers.handle()
     }
 
     /// Runs, epochs, loads.
@@ -147,7 +141,7 @@ impl Control {
             next_run: waiting.iter().map(|open| open.request.due).chain(tick).min(),
             waiting,
             paused,
-            errors: entry.errors.clone(),
+            errors: entry.errors.iter().cloned().chain(self.0.mistakes(&entry.name).into_iter().map(FileError::of_all)).collect(),
             graph: entry.good.as_ref().map(|good| good.graph.clone()).unwrap_or_default(),
         }
     }
@@ -315,7 +309,8 @@ fn triggers(policy: &super::policy::Policy) -> Vec<String> {
 /// When there is none, or there are too many.
 pub fn dates(policy: &super::policy::Policy, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>, String> {
     let mut dates = Vec::new();
-    let mut date = from - TimeDelta::milliseconds(1);
+    let before = from.checked_sub_signed(TimeDelta::milliseconds(1));
+    let mut date = before.ok_or_else(|| format!("there are no dates as early as {from}"))?;
     loop {
         let next = match &policy.schedule {
             Some(schedule) => schedule.next_after(date),

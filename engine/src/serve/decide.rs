@@ -10,7 +10,6 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::policy::Policy;
 use super::schedule::Schedule;
-use super::trigger::Trigger;
 use crate::state::{LeaseRecord, OpenRequest, Pause, Request};
 
 /// The key of a request by a person: it is run even if the pipeline is paused.
@@ -166,12 +165,12 @@ impl Facts<'_> {
     /// Triggers that have happened.
     fn react(&self, name: &str, policy: &Policy, decision: &mut Decision) {
         let members: Vec<String> = policy.triggers.each.iter().map(ToString::to_string).collect();
-        let mut happened = self.happened(name, policy, &members, decision);
+        let mut happened = self.happened(name, &members, decision);
         if policy.triggers.all && happened.len() < members.len() {
             happened.clear();
         }
         let runs: Vec<String> = policy.after.iter().map(|after| after_name(after)).collect();
-        happened.extend(self.happened(name, policy, &runs, decision));
+        happened.extend(self.happened(name, &runs, decision));
         // What comes while it is paused is seen when the pause ends.
         if self.is_paused(name, policy) {
             return;
@@ -184,16 +183,15 @@ impl Facts<'_> {
         decision.moves.extend(happened);
     }
 
-    /// Of `triggers`, those that look other than when a run was last asked for because of them. Those that are seen for the first time are
-    /// only noted.
-    fn happened(&self, name: &str, policy: &Policy, triggers: &[String], decision: &mut Decision) -> Vec<Move> {
+    /// Of `triggers`, those that look other than when a run was last asked for because of them. What is there when a pipeline is first seen has
+    /// come to it.
+    fn happened(&self, name: &str, triggers: &[String], decision: &mut Decision) -> Vec<Move> {
         let mut happened = Vec::new();
         for trigger in triggers {
             let Some(mark) = self.marks.get(&(name.to_owned(), trigger.clone())) else { continue };
             let from = self.cursor(name, trigger).cloned();
             let (pipeline, name, to) = (name.to_owned(), trigger.clone(), mark.clone());
-            // Files that are there when a pipeline is first seen have come to it; what others did before has not.
-            let is_first = from.is_none() && (mark.is_empty() || !is_files(policy, trigger));
+            let is_first = from.is_none() && mark.is_empty();
             let is_same = from.as_ref() == Some(mark);
             let step = Move { pipeline, name, from, to, requests: Vec::new() };
             match (is_first, is_same) {
@@ -222,7 +220,7 @@ impl Facts<'_> {
             for open in later {
                 decision.wake(Some(open.request.due));
             }
-            let requests = together(due);
+            let requests = together(due, policy.has_dates);
             if !requests.is_empty() {
                 starts.push(Start { pipeline: name.clone(), requests });
             }
@@ -246,19 +244,19 @@ fn ready<'a>(waiting: &[&'a OpenRequest]) -> Vec<&'a OpenRequest> {
     first.into_iter().chain(undated).copied().collect()
 }
 
-/// What one run is for: everything that has no date of its own is done by any run.
-fn together(mut due: Vec<&OpenRequest>) -> Vec<OpenRequest> {
+/// What one run is for: everything that has no date of its own is done by any run, unless what a run reads depends on its date. Then that comes
+/// first, which is of now: what waits for many dates to be made up for does not wait for the last of them.
+fn together(mut due: Vec<&OpenRequest>, has_dates: bool) -> Vec<OpenRequest> {
     due.sort_by_key(|open| (open.request.due, open.id));
+    if has_dates && due.iter().any(|open| open.request.date.is_none()) {
+        due.retain(|open| open.request.date.is_none());
+    }
     due.into_iter().cloned().collect()
 }
 
 /// What the trigger of a run of `pipeline` is called.
 pub fn after_name(pipeline: &str) -> String {
     format!("after {pipeline}")
-}
-
-fn is_files(policy: &Policy, trigger: &str) -> bool {
-    policy.triggers.each.iter().any(|each| matches!(each, Trigger::Files(_)) && each.to_string() == trigger)
 }
 
 fn stamp(time: DateTime<Utc>) -> String {
@@ -432,18 +430,41 @@ mod tests {
         ]);
         for name in ["any", "all"] {
             world.mark(name, "/in", "1");
-            world.mark(name, "table lake.a.b", "7");
+            world.mark(name, "table lake.a.b", "");
         }
-        world.mark("next", "after any", "3");
-        // What other pipelines did before is nothing new; files are.
+        world.mark("next", "after any", "");
         assert_eq!(world.run("10:00:00"), ["any: /in"]);
         for name in ["any", "all"] {
             world.mark(name, "table lake.a.b", "8");
         }
-        assert_eq!(world.run("10:00:01"), ["all: /in, table lake.a.b", "any: table lake.a.b"]);
+        world.mark("next", "after any", "3");
+        assert_eq!(world.run("10:00:01"), ["all: /in, table lake.a.b", "any: table lake.a.b", "next: after any"]);
         assert!(world.run("10:00:02").is_empty());
         world.mark("next", "after any", "4");
         assert_eq!(world.run("10:00:03"), ["next: after any"]);
+    }
+
+    #[test]
+    fn what_has_happened_when_a_pipeline_is_first_seen_has_come_to_it() {
+        let mut world = World::of(&[("a", &[("trigger", "table lake.a.b")]), ("next", &[("after", "a")])]);
+        world.mark("a", "table lake.a.b", "7");
+        world.mark("next", "after a", "3");
+        assert_eq!(world.run("10:00:00"), ["a: table lake.a.b", "next: after a"]);
+        assert!(world.run("10:00:01").is_empty());
+    }
+
+    #[test]
+    fn what_is_of_now_is_not_done_by_a_run_for_another_date() {
+        let mut world = World::of(&[("a", &[("trigger", "/in")])]);
+        world.pipelines.get_mut("a").unwrap().has_dates = true;
+        for (id, hour) in [(90, "01:00:00"), (91, "02:00:00")] {
+            let (pipeline, key, date) = ("a".to_owned(), format!("backfill {hour}"), Some(at(hour)));
+            let request = Request { pipeline, reason: key.clone(), key, due: at("09:00:00"), date, attempt: 1 };
+            world.open.push(OpenRequest { id, request, requested_at: at("09:00:00"), run: None });
+        }
+        world.mark("a", "/in", "1 file");
+        let runs: Vec<Vec<String>> = (0..4).map(|_| world.run("10:00:00")).collect();
+        assert_eq!(runs, [vec!["a: /in"], vec!["a: backfill 01:00:00"], vec!["a: backfill 02:00:00"], vec![]]);
     }
 
     #[test]

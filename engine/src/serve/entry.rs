@@ -123,7 +123,7 @@ impl Entry {
 
     /// One that cannot be read.
     pub(super) fn unreadable(name: &str, path: &Path, stamp: Stamp, error: String, before: Option<&Self>) -> Self {
-        let error = FileError { line: 0, column: 0, rendered: error.clone(), message: error };
+        let error = FileError::of_all(error);
         let good = before.and_then(|before| before.good.clone());
         Self { name: name.to_owned(), path: path.to_owned(), stamp, good, errors: vec![error], text: String::new() }
     }
@@ -136,10 +136,11 @@ impl Good {
         let pipeline =
             pipeline.map_err(|errors| errors.iter().map(|error| file_error(error, &place, &text)).collect::<Vec<_>>())?;
         let policy = Policy::new(&pipeline.options);
-        let policy = policy.map_err(|mistakes| {
+        let mut policy = policy.map_err(|mistakes| {
             let diagnostics = mistakes.into_iter().map(|mistake| Diagnostic::new(mistake.message, None));
             diagnostics.map(|error| file_error(&error, &place, &text)).collect::<Vec<_>>()
         })?;
+        policy.has_dates = text.contains("${run.");
         if policy.on_failure.iter().chain(&policy.on_success).any(Target::is_mail) && session.settings.text("mail.url").is_none()
         {
             let message = "somebody is to be told by e-mail; set [mail] url, as in 'smtp://user@mail.example.com:587'";

@@ -8,6 +8,7 @@
 //! What is to be run is a [`Request`](crate::state::Request) in the state store before anything is run, and it is there until a run has ended: an event is
 //! not lost when the server is killed, and two servers on one store share the work, since one lease is had by one.
 
+mod after;
 mod attempt;
 pub mod control;
 mod crashes;

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::entry::Entry;
 use super::notice::Target;
+use super::policy::Policy;
 use super::shared::Shared;
 use crate::cause::one_line;
 use crate::state::{Page, RunRecord, RunStatus};
@@ -27,9 +28,12 @@ pub(super) async fn catch_up_all(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) 
     }
 }
 
-/// Tells of the runs of a pipeline that ended since those that were told of.
+/// Tells of the runs of a pipeline that ended since those that were told of. One after another does so in this process: who comes second finds
+/// what the first has not seen.
 pub(super) async fn catch_up(shared: &Shared, entry: &Entry) {
-    if let Err(error) = told(shared, entry).await {
+    let telling = shared.telling(&entry.name);
+    let _alone = telling.lock().await;
+    if let Err(error) = told_all(shared, entry).await {
         tracing::warn!(
             pipeline = entry.name,
             error = one_line(&error),
@@ -38,11 +42,22 @@ pub(super) async fn catch_up(shared: &Shared, entry: &Entry) {
     }
 }
 
-async fn told(shared: &Shared, entry: &Entry) -> Result<()> {
+async fn told_all(shared: &Shared, entry: &Entry) -> Result<()> {
     let Some(policy) = entry.good.as_ref().map(|good| &good.policy) else { return Ok(()) };
     if policy.on_failure.is_empty() && policy.on_success.is_empty() {
         return Ok(());
     }
+    // What another server has told of is not told again; what it has not seen yet is.
+    for _ in 0..MOST {
+        if told(shared, entry, policy).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Tells until all is told; not if another server tells too.
+async fn told(shared: &Shared, entry: &Entry, policy: &Policy) -> Result<bool> {
     let now = shared.session.context.clock.now();
     let page = Page { pipeline: Some(entry.name.clone()), limit: MOST, ..Page::default() };
     let mut runs = shared.store.runs(&page, now).await?;
@@ -68,12 +83,11 @@ async fn told(shared: &Shared, entry: &Entry) -> Result<()> {
         }
         let to = run.run.to_string();
         if !shared.store.move_cursor(&entry.name, TOLD, from.as_deref(), &to, &[], now).await? {
-            // Another server tells of this pipeline too.
-            return Ok(());
+            return Ok(false);
         }
         from = Some(to);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Who is to be told of a run.

@@ -41,6 +41,8 @@ pub struct Policy {
     pub on_success: Vec<Target>,
     /// It is not run by itself.
     pub paused: bool,
+    /// What a run reads or writes depends on its date: `${run.date}` is in the file.
+    pub has_dates: bool,
 }
 
 /// A setting that makes no sense.
@@ -74,6 +76,7 @@ impl Policy {
             on_failure: mistakes.targets("on_failure", options.on_failure.as_deref()),
             on_success: mistakes.targets("on_success", options.on_success.as_deref()),
             paused: options.paused,
+            has_dates: false,
         };
         if let Some(catchup) = &options.catchup
             && options.schedule.is_none()

@@ -46,13 +46,13 @@ impl Relay {
                 let page = LoadPage { locations: places(table), limit: LOADS, ..LoadPage::default() };
                 let loads = shared.store.loads(&page).await?;
                 // A file that was refused is no commit.
-                let newest = loads.iter().find(|load| !load.is_refusal()).map_or(0, |load| load.position);
-                shared.mark(name, &trigger.to_string(), newest.to_string());
+                let newest = loads.iter().find(|load| !load.is_refusal()).map(|load| load.position.to_string());
+                shared.mark(name, &trigger.to_string(), newest.unwrap_or_default());
             }
             for after in &policy.after {
                 let page = Page { pipeline: Some(after.clone()), limit: 1, status: Some(RunStatus::Done), ..Page::default() };
-                let newest = shared.store.runs(&page, now).await?.first().map_or(0, |run| run.run);
-                shared.mark(name, &after_name(after), newest.to_string());
+                let newest = shared.store.runs(&page, now).await?.first().map(|run| run.run.to_string());
+                shared.mark(name, &after_name(after), newest.unwrap_or_default());
             }
         }
         (self.looked_at, self.version) = (Some(now), version);

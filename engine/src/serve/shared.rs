@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::after;
 use super::entry::Entry;
 use super::policy::Policy;
 use super::view::Live;
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     looks: watch::Sender<u64>,
     marks: Mutex<BTreeMap<(String, String), String>>,
     here: Mutex<BTreeMap<String, Here>>,
+    /// Held by who tells how runs of a pipeline ended.
+    telling: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// The files, and what follows from them.
@@ -51,6 +54,8 @@ struct Entries {
     all: BTreeMap<String, Arc<Entry>>,
     /// Of those that can be run.
     policies: Arc<BTreeMap<String, Policy>>,
+    /// What is wrong with some beside the others.
+    mistakes: BTreeMap<String, Vec<String>>,
     /// Counts the changes.
     version: u64,
     /// All files were looked at, once at least.
@@ -60,7 +65,18 @@ struct Entries {
 impl Entries {
     fn settle(&mut self) {
         let good = self.all.iter().filter_map(|(name, entry)| Some((name.clone(), entry.good.as_ref()?.policy.clone())));
-        self.policies = Arc::new(good.collect());
+        let (mut policies, known) = (good.collect(), self.all.keys().cloned().collect());
+        let mistakes = after::settle(&mut policies, &known);
+        // Before all files were read, some are not there that will be.
+        if self.is_read {
+            for (pipeline, mistake) in mistakes.iter().flat_map(|(name, all)| all.iter().map(move |mistake| (name, mistake))) {
+                if !self.mistakes.get(pipeline).is_some_and(|before| before.contains(mistake)) {
+                    tracing::warn!(pipeline, "{mistake}");
+                }
+            }
+            self.mistakes = mistakes;
+        }
+        self.policies = Arc::new(policies);
         self.version += 1;
     }
 }
@@ -95,7 +111,7 @@ impl Shared {
             session,
             store,
             logs,
-            workers: Workers::start()?,
+            workers: Workers::start("pipelines")?,
             metrics: Metrics::new()?,
             stop,
             abort: CancellationToken::new(),
@@ -105,6 +121,7 @@ impl Shared {
             looks: watch::Sender::new(0),
             marks: Mutex::default(),
             here: Mutex::default(),
+            telling: Mutex::default(),
         })
     }
 
@@ -124,6 +141,11 @@ impl Shared {
         locked(&self.shelf).all.get(name).cloned()
     }
 
+    /// What is wrong with a pipeline beside the others.
+    pub(super) fn mistakes(&self, name: &str) -> Vec<String> {
+        locked(&self.shelf).mistakes.get(name).cloned().unwrap_or_default()
+    }
+
     /// When pipelines are run, of those that can be.
     pub(super) fn policies(&self) -> Arc<BTreeMap<String, Policy>> {
         Arc::clone(&locked(&self.shelf).policies)
@@ -136,7 +158,10 @@ impl Shared {
 
     /// All files were looked at.
     pub(super) fn set_read(&self) {
-        locked(&self.shelf).is_read = true;
+        let mut shelf = locked(&self.shelf);
+        shelf.is_read = true;
+        shelf.settle();
+        drop(shelf);
         self.poke();
     }
 
@@ -196,6 +221,11 @@ impl Shared {
     /// Nobody waits for a trigger any more.
     pub(super) fn unmark(&self, pipeline: &str, trigger: &str) {
         locked(&self.marks).remove(&(pipeline.to_owned(), trigger.to_owned()));
+    }
+
+    /// To be held while it is told how runs of a pipeline ended.
+    pub(super) fn telling(&self, pipeline: &str) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(locked(&self.telling).entry(pipeline.to_owned()).or_default())
     }
 
     /// A run begins in this process.

@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// The same, of those in a bucket.
 const LOOK_BUCKET: Duration = Duration::from_secs(10);
 /// When a file that is wrong is looked at again although it has not changed: what it needs may have come.
-const AGAIN: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_secs(10);
 /// Files that are looked at side by side.
 const AT_ONCE: usize = 4;
 /// The longest that one may take: a source that is asked for its columns may not answer.

@@ -71,6 +71,13 @@ pub struct FileError {
     pub rendered: String,
 }
 
+impl FileError {
+    /// Wrong with the file as a whole.
+    pub(super) fn of_all(message: String) -> Self {
+        Self { line: 0, column: 0, rendered: message.clone(), message }
+    }
+}
+
 /// A run that goes on in this process.
 #[derive(Debug, Clone, Serialize)]
 pub struct Live {

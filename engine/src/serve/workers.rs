@@ -1,9 +1,11 @@
-//! Threads that pipelines run on, beside those of pages and answers: a batch of rows is worked on for as long as it takes, and who asks for a page
-//! does not wait for that.
+//! Threads that pipelines run on, and others that queries do, beside those of pages and answers: a batch of rows is worked on for as long as it takes,
+//! and who asks for a page does not wait for that.
 
 use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::sql::script::STACK;
 
 /// They are there until this is dropped.
 #[derive(Debug)]
@@ -13,8 +15,9 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    pub(super) fn start() -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread().thread_name("pipelines").enable_all().build()?;
+    /// Threads of this name.
+    pub(super) fn start(name: &str) -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread().thread_name(name).thread_stack_size(STACK).enable_all().build()?;
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 

@@ -12,6 +12,7 @@
 //!
 //! It writes nothing but its history, and what `COPY` and `\o` are asked to write: rows get into the lake by `engine run`.
 
+mod bounded;
 mod catalog;
 mod command;
 mod console;

@@ -177,6 +177,7 @@ impl Reader {
     fn workspace(&self) -> Workspace {
         let workspace = Workspace::over(&self.session, Arc::clone(&self.index));
         workspace.names.only_tables();
+        super::bounded::bound(&workspace.context);
         workspace
     }
 }

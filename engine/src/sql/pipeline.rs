@@ -28,7 +28,7 @@ use crate::catalog::PipelineCatalog;
 use crate::catalog::names::table_key;
 use crate::flow::source_table::SourceTable;
 use crate::flow::{Class, Flow};
-use crate::serve::policy::Policy;
+use crate::serve::policy::{Mistake, Policy};
 use crate::session::Session;
 use crate::state::LandedFile;
 
@@ -422,8 +422,17 @@ impl<'a> Builder<'a> {
 
     /// What the file sets of when it is run.
     fn check_policy(&mut self) {
-        let Err(mistakes) = Policy::new(&self.pipeline.options) else { return };
         let text = &self.pipeline.text;
+        let mistakes = match Policy::new(&self.pipeline.options) {
+            Ok(policy) if policy.after.contains(&self.pipeline.name) => {
+                let value = self.pipeline.options.after.clone().unwrap_or_default();
+                let message =
+                    format!("pipeline.after: '{}' is this pipeline; each run would make the next one due", self.pipeline.name);
+                vec![Mistake { value, message }]
+            }
+            Ok(_) => return,
+            Err(mistakes) => mistakes,
+        };
         for mistake in mistakes {
             let at = find_word(text, &(0..text.len()), &mistake.value);
             // What is expected is what to try.

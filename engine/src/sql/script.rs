@@ -93,11 +93,34 @@ fn tokenize(text: &str) -> std::result::Result<Vec<TokenWithSpan>, Diagnostic> {
     })
 }
 
+/// Bytes of a thread's stack that plans statements; what is not used costs nothing.
+pub const STACK: usize = 128 << 20;
+
+/// Words and signs of a statement that may be one within the other, as in `1 + 1 + 1`: more of them do not fit into [`STACK`].
+const MOST_WORDS: usize = 10_000;
+
+/// Whether a statement is too deep, perhaps.
+fn check_depth(text: &str, span: &Range<usize>) -> std::result::Result<(), Diagnostic> {
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, &text[span.clone()]).tokenize() else { return Ok(()) };
+    let is_flat = |token: &Token| {
+        let is_value = matches!(token, Token::Number(..) | Token::SingleQuotedString(_) | Token::Whitespace(_));
+        is_value || matches!(token, Token::Comma | Token::LParen | Token::RParen | Token::EOF)
+    };
+    let words = tokens.iter().filter(|token| !is_flat(token)).count();
+    if words <= MOST_WORDS {
+        return Ok(());
+    }
+    let message = format!("the statement has {words} words and operators; {MOST_WORDS} are the most that are understood");
+    Err(Diagnostic::new(message, Some(word_at(text, span.start)))
+        .help("write x IN (1, 2, ..) for x = 1 OR x = 2 OR .., and join with a table of many values instead of naming each"))
+}
+
 /// Parses the statement at `span` with everything before it blanked out, so that places in errors are those of the file.
 ///
 /// # Errors
 /// With the place at which it breaks.
 pub fn parse_statement(text: &str, span: &Range<usize>) -> std::result::Result<Parsed, Diagnostic> {
+    check_depth(text, span)?;
     let blank: String = text[..span.start].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
     let padded = format!("{blank}{}", &text[span.clone()]);
     let parsed = DFParserBuilder::new(padded.as_str())

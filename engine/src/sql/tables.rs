@@ -28,6 +28,7 @@ pub(super) async fn spec(statement: &CreateExternalTable, context: &SessionConte
         name: table_name(&statement.name.to_string()),
         connector: statement.file_type.to_uppercase(),
         location: location.clone(),
+        series: None,
         partition_by: statement.table_partition_cols.iter().map(|name| table_name(name)).collect(),
         columns,
         primary_key: primary_key(statement),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use connectors::secrets::without_secrets;
 use serde::{Deserialize, Serialize};
 
 use super::{Holder, Totals};
@@ -39,9 +40,9 @@ pub struct RunEnding {
 }
 
 impl RunEnding {
-    /// Ended by itself: well, or with `error`.
+    /// Ended by itself: well, or with `error`, of which secrets are left out.
     pub fn of(error: Option<String>) -> Self {
-        Self { error, ..Self::default() }
+        Self { error: error.map(|error| without_secrets(&error)), ..Self::default() }
     }
 }
 

@@ -217,6 +217,7 @@ mod tests {
             name: "t".into(),
             connector: "DELTA".into(),
             location: "lake://t".into(),
+            series: None,
             partition_by: Vec::new(),
             columns: None,
             primary_key: Vec::new(),

@@ -37,6 +37,7 @@ fn spec(name: &str, partition_by: &[&str], key: &str) -> TableSpec {
         name: name.into(),
         connector: "DELTA".into(),
         location: format!("lake://{name}"),
+        series: None,
         partition_by: partition_by.iter().map(|name| (*name).to_owned()).collect(),
         columns: None,
         primary_key: Vec::new(),

@@ -32,6 +32,7 @@ fn table() -> TableSpec {
         name: "numbers".into(),
         connector: "PARQUET".into(),
         location: "lake://numbers".into(),
+        series: None,
         partition_by: Vec::new(),
         columns: None,
         primary_key: Vec::new(),

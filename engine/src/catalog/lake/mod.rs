@@ -26,6 +26,7 @@ pub(super) fn spec(name: &str, connector: &str, location: &str) -> TableSpec {
         name: name.to_owned(),
         connector: connector.to_owned(),
         location: location.to_owned(),
+        series: None,
         partition_by: Vec::new(),
         columns: None,
         primary_key: Vec::new(),

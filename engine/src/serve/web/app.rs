@@ -15,6 +15,7 @@ use super::settings::WebSettings;
 use super::{api, assets, pages, probes};
 use crate::catalog::Lookup;
 use crate::serve::Control;
+use crate::serve::workers::Workers;
 use crate::shell::Reader;
 
 /// What the server holds; a handle.
@@ -31,7 +32,9 @@ pub(super) struct Held {
     /// Answers ad-hoc queries.
     pub(super) reader: Reader,
     /// Room for them.
-    pub(super) queries: Semaphore,
+    pub(super) queries: Arc<Semaphore>,
+    /// The threads that they run on.
+    pub(super) workers: Workers,
     pub(super) catalog: Lookup,
     /// The last runs, for whoever looks at the same moment.
     pub(super) recent: Recent,
@@ -50,16 +53,17 @@ impl Deref for App {
 
 impl App {
     /// # Errors
-    /// When metrics or DataFusion cannot be set up, which is a bug.
+    /// When threads cannot be started; when metrics or DataFusion cannot be set up, which is a bug.
     pub(super) fn new(control: Control, settings: WebSettings, port: u16, stop: CancellationToken) -> Result<Self> {
         let session = control.session();
         let reader = Reader::new(session, settings.query.memory)?;
         let catalog = Lookup::new(session);
         let guard = Guard::new(&settings, port, Arc::clone(&session.context.clock));
-        let queries = Semaphore::new(settings.query.at_once.min(Semaphore::MAX_PERMITS));
+        let queries = Arc::new(Semaphore::new(settings.query.at_once.min(Semaphore::MAX_PERMITS)));
+        let workers = Workers::start("queries")?;
         let figures = Figures::new()?;
         let (recent, router) = (Recent::default(), router());
-        Ok(Self(Arc::new(Held { control, settings, guard, figures, reader, queries, catalog, recent, stop, router })))
+        Ok(Self(Arc::new(Held { control, settings, guard, figures, reader, queries, workers, catalog, recent, stop, router })))
     }
 }
 

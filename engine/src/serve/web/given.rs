@@ -55,6 +55,9 @@ impl Parameters {
     fn parse(query: &str) -> Result<Self, Problem> {
         let mut parameters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if value.contains('\0') {
+                return Err(Problem::bad_request(format!("parameter '{name}' has a character NUL in it")));
+            }
             if parameters.insert(name.clone().into_owned(), value.into_owned()).is_some() {
                 return Err(Problem::bad_request(format!("parameter '{name}' is given twice")));
             }
@@ -196,6 +199,7 @@ mod tests {
             ("limit=1&limit=2", "parameter 'limit' is given twice"),
             ("limt=1", "did you mean 'limit'?"),
             ("x=1", "there are: limit, status"),
+            ("status=a%00", "parameter 'status' has a character NUL in it"),
         ] {
             assert_eq!(message(query), Err(expected.to_owned()), "{query}");
         }

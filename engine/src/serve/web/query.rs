@@ -16,6 +16,9 @@ use crate::shell::{Answer, Format, ReadLimits, Unanswered};
 /// Bytes of an answer in memory.
 const MAX_BYTES: usize = 32 << 20;
 
+/// How much later than its limit a query that did not end itself is given up.
+const LEEWAY: Duration = Duration::from_millis(500);
+
 /// How long a query waits for room.
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -29,18 +32,23 @@ pub(super) async fn answer(app: &App, text: &str, rows: Option<usize>) -> Result
             .header(header::RETRY_AFTER, "5")
             .help("try again in a moment; serve.queries says how many run at the same time")
     };
-    let room = tokio::time::timeout(WAIT, app.queries.acquire()).await;
-    let _room = room.map_err(|_| busy())?.map_err(|_| busy())?;
+    let room = tokio::time::timeout(WAIT, Arc::clone(&app.queries).acquire_owned()).await;
+    let room = room.map_err(|_| busy())?.map_err(|_| busy())?;
     let _counted = Counted::new(app);
     let limits = app.settings.query;
     let limits = ReadLimits { rows: rows.unwrap_or(limits.rows).min(limits.rows), bytes: MAX_BYTES, time: limits.time };
     let begun = Instant::now();
-    // Not on the threads that answer everybody else.
+    // Not on the threads that answer everybody else, or run pipelines. What computes without a pause is not stopped by its limit: it keeps its room,
+    // and who asked does not wait for it.
     let query = {
-        let (app, text) = (app.clone(), text.to_owned());
-        app.control.workers().clone().spawn(async move { Box::pin(app.reader.answer(&text, limits)).await })
+        let (reader, text) = (app.reader.clone(), text.to_owned());
+        app.workers.handle().spawn(async move {
+            let _room = room;
+            Box::pin(reader.answer(&text, limits)).await
+        })
     };
-    match AbortOnDropHandle::new(query).await.unwrap_or(Err(Unanswered::Broken)) {
+    let answered = tokio::time::timeout(limits.time + LEEWAY, AbortOnDropHandle::new(query)).await;
+    match answered.map_or(Err(Unanswered::TooSlow), |answer| answer.unwrap_or(Err(Unanswered::Broken))) {
         Ok(answer) => Ok((answer, begun.elapsed())),
         Err(Unanswered::Mistake(mistake)) => Err(Problem::of_sql(&mistake, text)),
         Err(Unanswered::TooSlow) => {

@@ -214,6 +214,8 @@ impl StateStore for ObjectState {
 
     async fn pauses(&self) -> Result<BTreeMap<String, Pause>> {
         let pause = |document: &Arc<Document>| Some((document.pipeline.clone(), document.content.pause.clone()?));
-        Ok(self.all().await?.iter().filter_map(pause).collect())
+        let documents = self.all().await?;
+        documents.iter().try_for_each(|document| document.check_moved())?;
+        Ok(documents.iter().filter_map(pause).collect())
     }
 }

@@ -6,9 +6,16 @@ use chrono::{DateTime, Utc};
 
 use super::database::{Conditions, Row, Within, values};
 use super::leases::fence;
-use crate::state::{Cursor, Ending, Lease, OpenRequest, Pause, Request, Result};
+use super::transfer;
+use crate::state::{Cursor, Ending, Lease, OpenRequest, Pause, Request, Result, StateError};
+
+/// Nobody is asked for anything, nor told anything, in a place that the state was moved away from.
+async fn check_here(transaction: Within<'_>) -> Result<()> {
+    transfer::moved(transaction).await?.map_or(Ok(()), |to| Err(StateError::moved(&to)))
+}
 
 pub(super) async fn add(transaction: Within<'_>, request: &Request, now: DateTime<Utc>) -> Result<bool> {
+    check_here(transaction).await?;
     // Nobody lets requests of the pipeline wait again meanwhile.
     transaction.lock(&request.pipeline).await?;
     let add = "INSERT INTO requests (pipeline, request_key, reason, due_at, logical_date, attempt, requested_at)
@@ -93,6 +100,7 @@ pub(super) async fn move_cursor(
     requests: &[Request],
     now: DateTime<Utc>,
 ) -> Result<bool> {
+    check_here(transaction).await?;
     let moved = match from {
         None => {
             let begin = "INSERT INTO cursors (pipeline, name, value) VALUES ($1, $2, $3) ON CONFLICT (pipeline, name) DO NOTHING";
@@ -125,6 +133,7 @@ pub(super) async fn cursors(transaction: Within<'_>) -> Result<Vec<Cursor>> {
 }
 
 pub(super) async fn pause(transaction: Within<'_>, pipeline: &str, pause: Option<&Pause>) -> Result<()> {
+    check_here(transaction).await?;
     match pause {
         None => transaction.execute("DELETE FROM pauses WHERE pipeline = $1", values![pipeline]).await?,
         Some(Pause { at, by }) => {
@@ -137,6 +146,7 @@ pub(super) async fn pause(transaction: Within<'_>, pipeline: &str, pause: Option
 }
 
 pub(super) async fn pauses(transaction: Within<'_>) -> Result<BTreeMap<String, Pause>> {
+    check_here(transaction).await?;
     let rows = transaction.rows("SELECT pipeline, paused_at, paused_by FROM pauses", &[]).await?;
     let pause = |row: &Row| {
         Ok((row.text("pipeline")?.to_owned(), Pause { at: row.time("paused_at")?, by: row.text("paused_by")?.to_owned() }))

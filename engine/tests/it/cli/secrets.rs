@@ -38,6 +38,22 @@ fn users_passwords_and_tokens_of_addresses_are_not_shown() {
 }
 
 #[test]
+fn the_value_of_a_secret_is_not_shown_where_it_stands_in_a_path() {
+    let mut bench = Bench::new();
+    bench.secret("p4ssw0rd");
+    bench.write("pw.txt", "p4ssw0rd\n");
+    bench.write(
+        "p.sql",
+        "CREATE EXTERNAL TABLE s (id BIGINT) STORED AS CSV LOCATION 'http://user:${secret:file:pw.txt}@127.0.0.1:9/${secret:file:pw.txt}.csv';
+         CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION 'lake://t';\nINSERT INTO t SELECT id FROM s;\n",
+    );
+    let run = bench.engine(&["run", "p.sql"]);
+    assert!(run.code == 1 && run.stderr.contains("127.0.0.1:9/***.csv"), "{run:?}");
+    let runs = bench.good(&["runs", "p", "--json"]);
+    assert!(runs.contains("127.0.0.1:9/***.csv"), "{runs}");
+}
+
+#[test]
 fn what_cannot_be_listed_cannot_be_crawled() {
     let mut bench = Bench::new();
     bench.secret("hunter2");

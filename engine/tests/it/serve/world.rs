@@ -158,13 +158,22 @@ pub(crate) struct Webhook {
 impl Webhook {
     /// Answers the first `failing` requests with an error.
     pub(crate) fn start(failing: usize) -> Self {
+        Self::with(failing, Duration::ZERO)
+    }
+
+    /// Takes its time for each answer.
+    pub(crate) fn slow(takes: Duration) -> Self {
+        Self::with(0, takes)
+    }
+
+    fn with(failing: usize, takes: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/hook/secret-path", listener.local_addr().unwrap());
         let told = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&told);
         std::thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
-                let body = answer(stream.unwrap(), number < failing);
+                let body = answer(stream.unwrap(), number < failing, takes);
                 if number >= failing {
                     kept.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
                 }
@@ -178,7 +187,7 @@ impl Webhook {
     }
 }
 
-fn answer(mut stream: TcpStream, fails: bool) -> Vec<u8> {
+fn answer(mut stream: TcpStream, fails: bool, takes: Duration) -> Vec<u8> {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut length = 0;
     loop {
@@ -193,6 +202,7 @@ fn answer(mut stream: TcpStream, fails: bool) -> Vec<u8> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
+    std::thread::sleep(takes);
     let status = if fails { "503 Busy" } else { "200 OK" };
     write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
     body

@@ -78,6 +78,7 @@ pub(super) fn spec(location: &str, key: &str) -> TableSpec {
         name: location.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect(),
         connector: "WAREHOUSE".into(),
         location: location.into(),
+        series: None,
         partition_by: Vec::new(),
         columns: None,
         primary_key: Vec::new(),

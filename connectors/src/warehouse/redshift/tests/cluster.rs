@@ -114,6 +114,7 @@ impl Cluster {
             name: name.to_owned(),
             connector: "WAREHOUSE".to_owned(),
             location: format!("public.{name}"),
+            series: None,
             partition_by: Vec::new(),
             columns: None,
             primary_key: vec!["id".to_owned()],

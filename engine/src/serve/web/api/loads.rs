@@ -146,7 +146,8 @@ impl IntoResponse for LoadProblem {
 }
 
 /// What was loaded into a table.
-pub(super) async fn list(app: App, parameters: Parameters) -> Result<Answer<Loads>, LoadProblem> {
+pub(super) async fn list(app: App, parameters: Result<Parameters, Problem>) -> Result<Answer<Loads>, LoadProblem> {
+    let parameters = parameters?;
     parameters.only(&["table_name", "landed_timestamp", "limit", "before"])?;
     let table = parameters.text("table_name").map(str::trim).filter(|name| !name.is_empty());
     let table = table.ok_or_else(|| Problem::bad_request("table_name parameter is required"))?;

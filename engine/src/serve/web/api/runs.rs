@@ -22,6 +22,9 @@ const PAGE: u32 = 50;
 /// Runs of the largest page.
 const MAX_PAGE: u32 = 1_000;
 
+/// No log is as long.
+const MOST_BYTES: u64 = 1 << 53;
+
 /// How runs stand, by name.
 pub(in crate::serve::web) const STATUSES: [(&str, RunStatus); 5] = [
     ("running", RunStatus::Running),
@@ -277,6 +280,6 @@ pub(super) async fn log(
 ) -> Result<Answer<Log>, Problem> {
     parameters.only(&["from"])?;
     let run = history::run(&app, &name, &run).await?;
-    let from = parameters.number("from", 0, u64::MAX)?.unwrap_or(0);
+    let from = parameters.number("from", 0, MOST_BYTES)?.unwrap_or(0);
     Ok(Answer(app.control.log(&run.pipeline, run.run, from).await?.into()))
 }
