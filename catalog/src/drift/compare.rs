@@ -19,6 +19,13 @@ pub struct Drift {
 }
 
 impl Drift {
+    /// The same for a table that sets values aside which its columns do not hold: such columns stay as they are.
+    #[must_use]
+    pub fn keeping_types(mut self) -> Self {
+        self.changes.retain(|change| !matches!(change, Change::Incompatible { .. }));
+        self
+    }
+
     /// Whether the files are what the table says, but for columns that they lack.
     pub fn is_none(&self) -> bool {
         self.changes.iter().all(|change| matches!(change, Change::Missing { .. }))

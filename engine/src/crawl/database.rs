@@ -275,6 +275,7 @@ fn register(name: String, before: Option<Policy>, table: &TableDescription, requ
         observed: None,
         evidence: evidence(table),
         problems: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 
@@ -291,6 +292,7 @@ fn decide(table: &Table, found: &TableDescription, request: &DatabaseRequest) ->
         observed: None,
         evidence: evidence(found),
         problems: Vec::new(),
+        warnings: Vec::new(),
     };
     if table.registration.registered_by != CRAWL {
         outcome.decision = Decision::Leave { by: table.registration.registered_by.clone() };
@@ -353,6 +355,7 @@ fn lost(table: &Table, prune: bool) -> TableOutcome {
         observed: None,
         evidence: Vec::new(),
         problems: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

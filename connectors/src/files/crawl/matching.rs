@@ -20,7 +20,7 @@ pub(super) enum Task {
     /// Nothing: it is no data.
     Skip { path: String, size: u64, reason: SkipReason, owner: Option<usize> },
     /// Nothing: it was looked at before, or is of a table that somebody else keeps.
-    Keep { owner: usize, entry: Entry, is_ours: bool },
+    Keep { owner: usize, path: String, entry: Entry, is_ours: bool },
     /// To look at it.
     Look { path: String, object: Object, owner: Option<usize>, is_changed: bool },
     /// A table has lost it.
@@ -172,14 +172,14 @@ impl Matching {
         let entry = Entry { path: object.path.as_ref().to_owned(), size: object.size, version: object.version };
         let Some(owner) = owner else { return Ok(Task::Look { path, object, owner: None, is_changed: false }) };
         if !self.is_ours[owner] {
-            return Ok(Task::Keep { owner, entry, is_ours: false });
+            return Ok(Task::Keep { owner, path, entry, is_ours: false });
         }
         let known = match self.lists[owner] {
             Some(run) => self.advance(run, Some(&entry.path)).await?,
             None => None,
         };
         Ok(match known {
-            Some(known) if known.version == entry.version => Task::Keep { owner, entry, is_ours: true },
+            Some(known) if known.version == entry.version => Task::Keep { owner, path, entry, is_ours: true },
             known => Task::Look { path, object, owner: Some(owner), is_changed: known.is_some() },
         })
     }

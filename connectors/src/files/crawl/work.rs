@@ -1,6 +1,6 @@
 //! The crawl itself: tasks are done several at a time and their results taken in order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use catalog::crawl::{Crawl, CrawledObject, Format, GroupOptions, Grouping, Neighbours, Skips};
@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::known::{KnownTable, SeenTable};
+use super::known::{Found, KnownTable, SeenTable};
 use super::location::CrawlLocation;
 use super::look::{Look, look};
 use super::matching::{Matching, Task};
@@ -155,7 +155,18 @@ pub async fn crawl(
         Some(writer) => Some(writer.finish().await?.0),
         None => None,
     };
+    eclipse(tables, &mut taking.seen);
     Ok(Crawled { known: taking.seen, new: taking.grouping.finish(), skipped: taking.skipped, progress: taking.progress, ledger })
+}
+
+/// Notes the tables without objects whose location is also that of one which has some.
+fn eclipse(tables: &[KnownTable], seen: &mut [SeenTable]) {
+    let place = |table: &KnownTable| (table.location.clone(), table.format);
+    let found: HashSet<(String, Option<Format>)> =
+        tables.iter().zip(seen.iter()).filter(|(_, seen)| seen.objects > 0).map(|(table, _)| place(table)).collect();
+    for (table, seen) in tables.iter().zip(seen).filter(|(_, seen)| seen.objects == 0) {
+        seen.is_eclipsed = found.contains(&place(table));
+    }
 }
 
 /// Tasks that are done several at a time, in their order.
@@ -203,9 +214,9 @@ impl Taking<'_> {
                 self.list(size);
                 self.skip(&path, size, reason, owner)?;
             }
-            Done::Task(Task::Keep { owner, entry, is_ours }) => {
+            Done::Task(Task::Keep { owner, path, entry, is_ours }) => {
                 self.list(entry.size);
-                self.count(owner, entry.size);
+                self.seen[owner].count(&path, entry.size);
                 if is_ours {
                     self.remember(entry).await?;
                 }
@@ -229,14 +240,15 @@ impl Taking<'_> {
             Look::Seen { observed, format, compression } => (observed, format.into(), compression),
         };
         let entry = Entry { path: object.path.as_ref().to_owned(), size: object.size, version: object.version };
-        match owner.filter(|owner| self.tables[*owner].takes(format, &observed, &self.options.group)) {
+        let found = Found { path: &path, format, observed: &observed, is_changed };
+        match owner.filter(|owner| self.tables[*owner].takes(&found, &self.options.group)) {
             Some(owner) => {
                 if let Some(problem) = self.tables[owner].misplaced(&path) {
                     self.seen[owner].note_misplaced(problem);
                     return Ok(());
                 }
-                self.count(owner, object.size);
                 let seen = &mut self.seen[owner];
+                seen.count(&path, object.size);
                 seen.observed.merge(&observed);
                 *(if is_changed { &mut seen.changed } else { &mut seen.new }) += 1;
             }
@@ -257,11 +269,6 @@ impl Taking<'_> {
     fn list(&mut self, size: u64) {
         self.progress.listed += 1;
         self.progress.listed_bytes += size;
-    }
-
-    fn count(&mut self, owner: usize, size: u64) {
-        self.seen[owner].objects += 1;
-        self.seen[owner].bytes += size;
     }
 
     fn skip(&mut self, path: &str, size: u64, reason: catalog::crawl::SkipReason, owner: Option<usize>) -> Result<()> {
