@@ -94,6 +94,7 @@ pub async fn examine(
     let options = CrawlOptions {
         sample_bytes: request.sample_bytes,
         taken: in_lake.chain(in_catalog).collect(),
+        anew: forgotten.iter().filter_map(|table| placed(table, request)).collect(),
         is_kept: request.is_kept,
         ..CrawlOptions::default()
     };
@@ -106,6 +107,12 @@ pub async fn examine(
     let outcome = decided(request, &below, &known, &forgotten, crawled);
     request.policies.check(outcome.tables.iter().map(|table| table.name().table.as_str()))?;
     Ok(outcome)
+}
+
+/// Where a table is below the location, and its format.
+fn placed(table: &Table, request: &Request) -> Option<(String, Option<Format>)> {
+    let registration = &table.registration;
+    Some((request.location.relative(&registration.location)?.to_owned(), format(&registration.connector)))
 }
 
 /// The tables below the location, and where.

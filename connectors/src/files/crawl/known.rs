@@ -66,10 +66,15 @@ pub(super) struct Found<'a> {
 }
 
 impl KnownTable {
-    /// Whether files are in folders of no meaning below a folder that is the table's alone: then what is in them tells whether they
-    /// are of it, as at the first crawl.
+    /// Whether files are in folders of no meaning below a folder or pattern of the table: then what is in them tells whether they are
+    /// of it, as at the first crawl.
     fn is_flat(&self) -> bool {
-        self.partitioning.levels().is_empty() && (self.location.is_empty() || self.location.ends_with('/'))
+        self.partitioning.levels().is_empty() && (self.location.is_empty() || self.location.ends_with(['/', '*']))
+    }
+
+    /// The folder that a table without partitions has its files in.
+    fn folder(&self) -> &str {
+        self.location.rfind('/').map_or("", |slash| &self.location[..=slash])
     }
 
     /// Whether an object that lies in the table's place is of the table. What lies beside its files, or was one of them, is read with
@@ -77,7 +82,7 @@ impl KnownTable {
     pub(super) fn takes(&self, found: &Found<'_>, options: &GroupOptions) -> bool {
         let format = found.format;
         let is_format = self.format.is_some_and(|own| own == format || (own == Format::Delta && format == Format::Parquet));
-        let is_beside = || found.path.strip_prefix(&self.location).is_some_and(|name| !name.contains('/'));
+        let is_beside = || found.path.strip_prefix(self.folder()).is_some_and(|name| !name.contains('/'));
         let is_drift = || (found.is_changed || is_beside()) && may_be_drift(&self.observed, found.observed);
         is_format && (!self.is_flat() || options.is_of(&self.observed, found.observed) || is_drift())
     }
@@ -148,22 +153,27 @@ mod tests {
 
     #[test]
     fn what_lies_beside_the_files_of_a_table_is_of_it_when_a_column_is() {
-        let table = KnownTable {
+        let mut table = KnownTable {
             location: "t/".into(),
             format: Some(Format::Csv),
             partitioning: Partitioning::default(),
             ledger: None,
             observed: observed(&["id", "name"]),
         };
-        let takes = |path: &str, columns: &[&str], is_changed: bool| {
+        let takes = |table: &KnownTable, path: &str, columns: &[&str], is_changed: bool| {
             let (format, observed) = (Format::Csv, observed(columns));
             table.takes(&Found { path, format, observed: &observed, is_changed }, &GroupOptions::default())
         };
-        assert!(takes("t/2.csv", &["id", "full_name"], false));
-        assert!(takes("t/1.csv", &["id", "a", "b", "c"], true));
-        assert!(!takes("t/2.csv", &["x", "y", "z"], false), "it has nothing of it");
-        assert!(!takes("t/other/2.csv", &["id", "full_name"], false), "a folder of its own is a table of its own");
-        assert!(takes("t/other/2.csv", &["id", "full_name"], true), "it was the table's");
-        assert!(takes("t/other/2.csv", &["id", "name", "more"], false));
+        assert!(takes(&table, "t/2.csv", &["id", "full_name"], false));
+        assert!(takes(&table, "t/1.csv", &["id", "a", "b", "c"], true));
+        assert!(!takes(&table, "t/2.csv", &["x", "y", "z"], false), "it has nothing of it");
+        assert!(!takes(&table, "t/other/2.csv", &["id", "full_name"], false), "a folder of its own is a table of its own");
+        assert!(takes(&table, "t/other/2.csv", &["id", "full_name"], true), "it was the table's");
+        assert!(takes(&table, "t/other/2.csv", &["id", "name", "more"], false));
+        table.location = "t/*".into();
+        assert!(takes(&table, "t/2.csv", &["id", "full_name"], false));
+        assert!(!takes(&table, "t/2.csv", &["x", "y", "z"], false), "as in a folder");
+        table.location = "t/2.csv".into();
+        assert!(takes(&table, "t/2.csv", &["x", "y", "z"], false), "it is the table");
     }
 }

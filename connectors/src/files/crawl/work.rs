@@ -29,6 +29,8 @@ pub struct CrawlOptions {
     pub group: GroupOptions,
     /// Names that new tables may not have, and the formats of the tables that have them.
     pub taken: HashMap<String, Option<Format>>,
+    /// The locations, below the one that is crawled, and formats of tables that are registered anew: what is there is looked at again.
+    pub anew: Vec<(String, Option<Format>)>,
     /// Whether the next crawl is to go on from this one: otherwise nothing is written.
     pub is_kept: bool,
 }
@@ -40,7 +42,14 @@ impl CrawlOptions {
 
 impl Default for CrawlOptions {
     fn default() -> Self {
-        Self { sample_bytes: 1 << 20, concurrency: 16, group: GroupOptions::default(), taken: HashMap::new(), is_kept: true }
+        Self {
+            sample_bytes: 1 << 20,
+            concurrency: 16,
+            group: GroupOptions::default(),
+            taken: HashMap::new(),
+            anew: Vec::new(),
+            is_kept: true,
+        }
     }
 }
 
@@ -129,7 +138,7 @@ pub async fn crawl(
     options: &CrawlOptions,
     tell: impl Fn(&Progress),
 ) -> Result<Crawled> {
-    let (matching, lost) = Matching::begin(location, tables, &ledgers.ledger).await?;
+    let (matching, lost) = Matching::begin(location, tables, &options.anew, &ledgers.ledger).await?;
     let mut seen: Vec<SeenTable> = lost.into_iter().map(|is_anew| SeenTable { is_anew, ..SeenTable::default() }).collect();
     seen.iter_mut().zip(tables).for_each(|(seen, table)| seen.is_anew |= table.ledger.is_none());
     let neighbours = Neighbours {
