@@ -441,7 +441,8 @@ async fn dates_of_folders_and_columns_are_read_in_the_form_that_is_said() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parquet_columns_of_types_that_no_text_has_are_read_as_they_are() {
     use arrow::array::{
-        BinaryArray, Decimal256Array, DurationMicrosecondArray, FixedSizeBinaryArray, MapBuilder, StringBuilder, Time64MicrosecondArray,
+        BinaryArray, Decimal256Array, DurationMicrosecondArray, FixedSizeBinaryArray, MapBuilder, StringBuilder,
+        Time64MicrosecondArray,
     };
     let bench = Bench::new();
     let mut map = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());

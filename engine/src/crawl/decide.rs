@@ -146,7 +146,8 @@ fn warnings(registration: &Registration, seen: &SeenTable, changes: &[Change]) -
         _ => None,
     };
     let eclipsed = seen.is_eclipsed.then(|| {
-        "another table of the same location and format has all its objects; move the files of one to a folder of their own".to_owned()
+        "another table of the same location and format has all its objects; move the files of one to a folder of their own"
+            .to_owned()
     });
     changes.iter().filter_map(kept).chain(eclipsed).collect()
 }
@@ -279,7 +280,8 @@ mod tests {
         for (value, expected) in [("quarantine", "puts rows with other values aside"), ("NULL", "makes other values NULL")] {
             let kept = decided_with(Policy::Evolve, new, &[&format!("t.on_error={value}"), "other.on_error=fail"]);
             let Decision::Evolve { version, .. } = &kept.decision else { panic!("{kept:?}") };
-            let columns: Vec<String> = version.schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
+            let columns: Vec<String> =
+                version.schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
             assert_eq!(columns, ["id Int64", "name Utf8", "lane Utf8"]);
             assert_eq!(version.changes.len(), 1, "what did not change is no part of the version");
             assert_eq!(shown(&kept), ["`id` is BIGINT, and VARCHAR in the files", "`lane` is new, VARCHAR"]);

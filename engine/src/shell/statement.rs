@@ -9,8 +9,8 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{CopyToStatement, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
-    Insert, ObjectName, Select, SelectFlavor, SelectItem, ShowCreateObject, Statement as SqlStatement, TableObject, VisitMut,
-    VisitorMut, WildcardAdditionalOptions,
+    DescribeAlias, Insert, ObjectName, Select, SelectFlavor, SelectItem, ShowCreateObject, Statement as SqlStatement,
+    TableObject, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::catalog::{Declared, PUBLIC};
@@ -46,7 +46,9 @@ pub(super) async fn prepare(workspace: &Workspace, text: &str, span: &Range<usiz
         }
         Parsed::CopyTo(copy) => open_target(workspace, text, span, copy)?,
         Parsed::Statement(statement) => match statement.as_ref() {
-            SqlStatement::ShowTables { .. } => return describe::tables(workspace, None, false).await.map(Prepared::Rows),
+            SqlStatement::ShowTables { show_options, .. } => {
+                return describe::shown_tables(workspace, text, span, show_options).await.map(Prepared::Rows);
+            }
             SqlStatement::ShowCreate { obj_type: ShowCreateObject::Table | ShowCreateObject::View, obj_name } => {
                 return describe::definition(workspace, text, span, obj_name).await.map(Prepared::Rows);
             }
@@ -76,9 +78,28 @@ fn parse(text: &str, query: &str, span: &Range<usize>) -> Result<Parsed> {
     let mut parsed = script::parse_statement(&readable, span).map_err(|error| mistake::of_parser(text, span, error))?;
     time_travel::functions_as_tables(text, &mut parsed)?;
     if let Parsed::Statement(statement) = &mut parsed {
+        columns_as_description(statement);
         let ControlFlow::Continue(()) = statement.visit(&mut AllColumns);
     }
     Ok(parsed)
+}
+
+/// `SHOW COLUMNS FROM posts` is `DESCRIBE posts`, of files too, which DataFusion's list of columns has not.
+fn columns_as_description(statement: &mut SqlStatement) {
+    let name = match &*statement {
+        SqlStatement::ShowColumns { show_options, .. } if show_options.filter_position.is_none() => {
+            show_options.show_in.as_ref().and_then(|show_in| show_in.parent_name.clone())
+        }
+        _ => None,
+    };
+    if let Some(table_name) = name {
+        *statement = SqlStatement::ExplainTable {
+            describe_alias: DescribeAlias::Describe,
+            hive_format: None,
+            has_table_keyword: false,
+            table_name,
+        };
+    }
 }
 
 /// `FROM posts` without a SELECT means all columns, for which DataFusion plans none.

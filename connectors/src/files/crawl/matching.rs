@@ -207,7 +207,8 @@ impl Matching {
             }
             // What is elsewhere, or of a table that is not in the catalog any more, is nobody's loss.
             let relative = head.path.strip_prefix(&self.prefix);
-            if let Some(owner) = relative.and_then(|path| self.tables.owner(path)).filter(|owner| self.lists.get(*owner) == Some(&Some(run)))
+            if let Some(owner) =
+                relative.and_then(|path| self.tables.owner(path)).filter(|owner| self.lists.get(*owner) == Some(&Some(run)))
             {
                 self.ready.push_back(Task::Gone { owner });
             }

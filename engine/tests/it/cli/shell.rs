@@ -404,3 +404,40 @@ fn a_table_holds_so_many_rows_and_says_so() {
         6
     );
 }
+
+#[test]
+fn show_tables_and_show_columns_show_what_they_are_asked_for() {
+    let bench = Bench::new();
+    for (file, text) in [("in/trips/a.csv", "id,fare\n1,2.5\n"), ("in/zones/a.csv", "zone,name\n1,x\n"), ("s.csv", "a,b\n1,x\n")]
+    {
+        std::fs::create_dir_all(bench.path(file).parent().unwrap()).unwrap();
+        bench.write(file, text);
+    }
+    bench.good(&["crawl", "in"]);
+    bench.good(&["crawl", "in", "--into", "other"]);
+    let rows = |query: &str| {
+        let text = bench.good(&["shell", "--format", "csv", "-c", query]);
+        text.lines().skip(1).map(|line| line.split(',').skip(1).take(2).collect::<Vec<_>>().join(".")).collect::<Vec<_>>()
+    };
+    for (query, expected) in [
+        ("SHOW TABLES", &["other.trips", "other.zones", "raw.trips", "raw.zones"] as &[&str]),
+        ("SHOW TABLES FROM raw", &["raw.trips", "raw.zones"]),
+        ("SHOW TABLES IN lake.other LIKE 'tr%'", &["other.trips"]),
+        ("SHOW TABLES FROM lake LIKE '%z%'", &["other.zones", "raw.zones"]),
+        ("SHOW TABLES LIKE 'none'", &[]),
+        ("SHOW TABLES WHERE table_name = 'trips' AND table_schema = 'raw'", &["raw.trips"]),
+    ] {
+        assert_eq!(rows(query), expected, "{query}");
+    }
+    assert!(rows("SHOW TABLES FROM system").contains(&"public.runs".to_owned()));
+    for (query, near) in
+        [("SHOW TABLES FROM othr", "did you mean 'other'?"), ("SHOW TABLES IN lake.rw", "did you mean 'lake.raw'?")]
+    {
+        let ended = bench.engine(&["shell", "-c", query]);
+        assert!(ended.code == 1 && ended.stderr.contains("there is no database") && ended.stderr.contains(near), "{ended:?}");
+    }
+    for subject in ["'s.csv'", "raw.trips"] {
+        let shown = |verb: &str| bench.good(&["shell", "-c", &format!("{verb} {subject}")]);
+        assert_eq!(shown("SHOW COLUMNS FROM"), shown("DESCRIBE"));
+    }
+}
