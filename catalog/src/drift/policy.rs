@@ -51,7 +51,10 @@ impl Policy {
                 return Err(Refusal { column: column.to_owned(), message: format!("table {table}: {change}; {fix}") });
             }
         }
-        let changed = drift.changes.iter().any(|change| matches!(change, Change::Added { .. } | Change::Widened { .. } | Change::Removed { .. }));
+        let changed = drift
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::Added { .. } | Change::Widened { .. } | Change::Removed { .. }));
         Ok(changed.then(|| NewVersion { schema: drift.schema.clone(), changes: drift.changes.clone() }))
     }
 

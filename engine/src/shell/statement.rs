@@ -38,6 +38,12 @@ pub(super) async fn prepare(workspace: &Workspace, text: &str, span: &Range<usiz
     if text[first.clone()].eq_ignore_ascii_case("SUMMARIZE") {
         return summarize(workspace, text, first.end..span.end).await;
     }
+    if ["DESCRIBE", "DESC"].iter().any(|word| text[first.clone()].eq_ignore_ascii_case(word)) {
+        let subject = subject(text, first.end..span.end);
+        if time_travel::is_earlier_version(text, &subject) {
+            return describe_version(workspace, text, &subject).await;
+        }
+    }
     let mut parsed = parse(text, text, span)?;
     match &mut parsed {
         Parsed::CreateExternalTable(table) => {
@@ -156,8 +162,7 @@ pub(super) fn name_of(name: &ObjectName) -> String {
 
 /// `SUMMARIZE posts`, `SUMMARIZE 'x.csv'`, `SUMMARIZE SELECT ...`.
 async fn summarize(workspace: &Workspace, text: &str, rest: Range<usize>) -> Result<Prepared> {
-    let blanks = text[rest.clone()].len() - text[rest.clone()].trim_start().len();
-    let subject = rest.start + blanks..rest.end;
+    let subject = subject(text, rest.clone());
     if subject.is_empty() {
         return Err(Diagnostic::new("SUMMARIZE takes a table or a query", Some(rest.start.saturating_sub(1)..rest.start)));
     }
@@ -178,7 +183,23 @@ async fn summarize(workspace: &Workspace, text: &str, rest: Range<usize>) -> Res
     }
 }
 
-/// As short as `SUMMARIZE `, which it takes the place of.
+/// What follows the verb, without the blanks before it.
+fn subject(text: &str, rest: Range<usize>) -> Range<usize> {
+    let blanks = text[rest.clone()].len() - text[rest.clone()].trim_start().len();
+    rest.start + blanks..rest.end
+}
+
+/// `DESCRIBE posts VERSION AS OF 3`: the columns of a query over it.
+async fn describe_version(workspace: &Workspace, text: &str, subject: &Range<usize>) -> Result<Prepared> {
+    let parsed = parse(text, &with_query(text, subject), &(query_start(text, subject)..subject.end))?;
+    let planned = Box::pin(workspace.context.state().statement_to_plan(parsed)).await;
+    match planned.and_then(|plan| describe::columns(workspace, plan.schema().as_arrow())) {
+        Ok(frame) => Ok(Prepared::Rows(frame)),
+        Err(error) => Err(mistake::of_datafusion(workspace, text, subject, &error).await),
+    }
+}
+
+/// No longer than `SUMMARIZE ` and `DESC `, which it takes the place of.
 const QUERY: &str = "FROM ";
 
 /// Where it begins; what is before may be blanks of several bytes.

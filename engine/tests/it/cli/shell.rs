@@ -323,6 +323,19 @@ fn a_delta_table_is_read_as_it_was() {
         assert!(count(from).stdout.starts_with("n,s\n40,"), "{from}: {:?}", count(from));
     }
     assert_eq!(count("posts TIMESTAMP AS OF '2100-01-01'").stdout, "n,s\n1,2\n");
+    assert_eq!(count("posts FOR VERSION AS OF 1").stdout, "n,s\n1,1\n");
+    assert_eq!(count("posts FOR SYSTEM_TIME AS OF '2100-01-01'").stdout, "n,s\n1,2\n");
+    let described = bench.good(&["shell", "-c", "DESCRIBE posts"]);
+    for subject in ["DESCRIBE posts VERSION AS OF 0", "desc reddit.posts for version as of 0", "DESC delta_at('reddit.posts', 0)"]
+    {
+        assert_eq!(bench.good(&["shell", "-c", subject]), described, "{subject}");
+    }
+    let near = bench.engine(&["shell", "-c", "SELECT 1 FROM delta_at('reddit.postz', 1)"]);
+    assert!(
+        near.stderr.contains("table 'reddit.postz' not found") && near.stderr.contains("did you mean reddit.posts?"),
+        "{near:?}"
+    );
+    assert_eq!(bench.good(&["shell", "-c", "-- a comment\nSELECT 1 AS one", "--format", "csv"]), "one\n1\n");
     let wrong = transcript(
         &bench,
         &[
