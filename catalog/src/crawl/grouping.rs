@@ -6,7 +6,6 @@ use super::candidate::Candidate;
 use super::folder::{Closed, Folder};
 use super::format::{Compression, Format};
 use super::names::TableNames;
-use super::overlap;
 use super::owners::fixed;
 use super::plan::TablePlan;
 use super::similarity::containment;
@@ -137,7 +136,7 @@ impl Grouping {
         candidates.sort_by(|a, b| (&a.root, &a.first).cmp(&(&b.root, &b.first)));
         let mut names = self.names;
         let alone = alone(&candidates, &self.neighbours);
-        let mut tables = Vec::with_capacity(candidates.len());
+        let mut tables: Vec<TablePlan> = Vec::with_capacity(candidates.len());
         for (candidate, alone) in candidates.into_iter().zip(alone) {
             // The location of a table that shares its folder is made of the names of its files.
             let is_folder = alone && !candidate.root.is_empty();
@@ -147,7 +146,6 @@ impl Grouping {
                 tables.push(TablePlan::new(candidate, alone, &mut names, &self.options.resolve));
             }
         }
-        overlap::report(&mut tables);
         Crawl { tables, skipped }
     }
 

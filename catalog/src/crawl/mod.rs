@@ -33,6 +33,8 @@ pub use ddl::Ddl;
 pub use format::{Compression, EXTENSIONS, Ending, Format};
 pub use grouping::{Crawl, CrawledObject, GroupOptions, Grouping, Neighbours};
 pub use names::{may_be_of, table_names};
+pub use overlap::{PlacedTable, overlaps};
 pub use owners::Owners;
 pub use plan::{CompressionCount, TablePlan};
+pub use similarity::may_be_drift;
 pub use skip::{SkipReason, Skipped, Skips};

@@ -1,39 +1,68 @@
-//! Tables whose patterns take in files of other tables: not to be hidden, since reading would mix them.
+//! Tables whose locations take in files of other tables: not to be hidden, since reading would mix them.
 
 use super::format::Format;
-use super::owners::{fixed, matches};
+use super::owners::{fixed, is_folder, matches};
 use super::plan::TablePlan;
 
 /// So many other tables are named for one.
 const MOST_NAMED: usize = 5;
 
-/// Adds a line of evidence to each table whose location matches the first file of another one. The tables are in the order of
-/// their roots.
-pub(super) fn report(tables: &mut [TablePlan]) {
-    for at in 0..tables.len() {
-        let table = &tables[at];
-        let is_folder = table.location == table.root;
-        let is_delta = table.format == Format::Delta;
-        if is_delta || (!is_folder && !table.location.ends_with('*')) {
-            continue;
-        }
-        // Everything below a root comes after it, and right after it.
-        let from = tables.partition_point(|other| other.root < table.root);
-        let below = tables[from..].iter().enumerate().take_while(|(_, other)| other.root.starts_with(&table.root));
-        let fixed = fixed(&table.location);
-        let read = |other: &TablePlan| {
-            // Of another format, only what its name does not tell.
-            let file = if other.format == table.format { Some(&other.first) } else { other.unnamed.as_ref() };
-            file.filter(|file| is_folder || (file.starts_with(fixed) && matches(&table.location, file))).cloned()
-        };
-        let others = below.filter(|(index, _)| from + index != at);
-        let mut taken_in = others.filter_map(|(_, other)| Some((read(other)?, &other.name)));
-        let named = taken_in
-            .by_ref()
-            .take(MOST_NAMED)
-            .map(|(file, name)| format!("the location matches `{file}` of table {name} as well; move it to a folder of its own"));
-        let mut lines: Vec<String> = named.collect();
-        lines.extend(taken_in.next().map(|_| "the location matches files of further tables".to_owned()));
-        tables[at].evidence.extend(lines);
+/// A table, as far as it tells which files it takes in.
+#[derive(Debug, Clone, Copy)]
+pub struct PlacedTable<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// As [`TablePlan::location`] has it.
+    pub location: &'a str,
+    /// Of its files.
+    pub format: Format,
+    /// Its first file.
+    pub first: &'a str,
+    /// The first of its files whose name does not say what is in it, if there is one: tables of other formats read it too.
+    pub unnamed: Option<&'a str>,
+}
+
+impl<'a> From<&'a TablePlan> for PlacedTable<'a> {
+    fn from(plan: &'a TablePlan) -> Self {
+        let TablePlan { name, location, format, first, unnamed, .. } = plan;
+        Self { name, location, format: *format, first, unnamed: unnamed.as_deref() }
     }
+}
+
+/// By table, the files of other tables that whoever reads it reads as well, a line each.
+pub fn overlaps(tables: &[PlacedTable<'_>]) -> Vec<Vec<String>> {
+    let mut files: Vec<(&str, usize, bool)> = Vec::with_capacity(tables.len());
+    for (index, table) in tables.iter().enumerate() {
+        files.push((table.first, index, true));
+        files.extend(table.unnamed.map(|unnamed| (unnamed, index, false)));
+    }
+    files.sort_unstable();
+    tables.iter().enumerate().map(|(index, table)| of_table(index, table, tables, &files)).collect()
+}
+
+/// `files` are the files of all tables in their order, each with its table, and whether it is the first of that.
+fn of_table(index: usize, table: &PlacedTable<'_>, tables: &[PlacedTable<'_>], files: &[(&str, usize, bool)]) -> Vec<String> {
+    let (location, fixed) = (table.location, fixed(table.location));
+    let is_file = fixed == location && !is_folder(location);
+    if table.format == Format::Delta || is_file {
+        return Vec::new();
+    }
+    let from = files.partition_point(|(path, ..)| *path < fixed);
+    let below = files[from..].iter().take_while(|(path, ..)| path.starts_with(fixed));
+    let is_read = |(path, other, is_first): &&(&str, usize, bool)| {
+        // Of another format, only what its name does not tell.
+        *other != index
+            && *is_first == (tables[*other].format == table.format)
+            && (is_folder(location) || matches(location, path))
+    };
+    let mut taken_in = below.filter(is_read);
+    let named = taken_in.by_ref().take(MOST_NAMED);
+    let mut lines: Vec<String> = named
+        .map(|(file, other, _)| {
+            let other = tables[*other].name;
+            format!("the location matches `{file}` of table {other} as well; move it to a folder of its own")
+        })
+        .collect();
+    lines.extend(taken_in.next().map(|_| "the location matches files of further tables".to_owned()));
+    lines
 }

@@ -5,34 +5,54 @@ use std::collections::HashMap;
 /// The tables of a location, found by the path of an object.
 #[derive(Debug)]
 pub struct Owners<T> {
-    /// By the folder before the first star.
-    tables: HashMap<String, Vec<(String, T)>>,
+    /// Those of one file, by its path.
+    files: HashMap<String, T>,
+    /// The others by the folder before the first star; in each the most specific first.
+    folders: HashMap<String, Vec<(String, T)>>,
 }
 
 impl<T> Default for Owners<T> {
     fn default() -> Self {
-        Self { tables: HashMap::new() }
+        Self { files: HashMap::new(), folders: HashMap::new() }
     }
 }
 
 impl<T> Owners<T> {
     /// Adds a table by its [`location`](super::TablePlan::location): a folder with a slash at its end (nothing, for everything), a
-    /// file, or a pattern.
+    /// file, or a pattern. Of several tables at one location the first that was added has the objects.
     pub fn insert(&mut self, location: &str, table: T) {
         let fixed = fixed(location);
+        if fixed == location && !is_folder(location) {
+            self.files.entry(location.to_owned()).or_insert(table);
+            return;
+        }
         let folder = fixed.rfind('/').map_or("", |slash| &fixed[..=slash]);
-        self.tables.entry(folder.to_owned()).or_default().push((location.to_owned(), table));
+        let tables = self.folders.entry(folder.to_owned()).or_default();
+        let place = tables.partition_point(|(other, _)| specificity(other) >= specificity(location));
+        tables.insert(place, (location.to_owned(), table));
     }
 
-    /// The table that the object is of: the one with the nearest root, and there a file or pattern rather than the whole folder.
+    /// The table that the object is of: that of this one file, else the one with the nearest root, and there a pattern rather than the
+    /// whole folder, and of patterns the one that says more of the path.
     pub fn of(&self, path: &str) -> Option<&T> {
-        let slashes = path.rmatch_indices('/').map(|(slash, _)| slash + 1).chain([0]);
-        slashes.filter_map(|end| self.tables.get(&path[..end])).find_map(|tables| {
-            let exact = tables.iter().find(|(location, _)| matches(location, path));
-            let owner = exact.or_else(|| tables.iter().find(|(location, _)| location.is_empty() || location.ends_with('/')));
-            owner.map(|(_, table)| table)
-        })
+        let slashes = || path.rmatch_indices('/').map(|(slash, _)| slash + 1).chain([0]);
+        let nearest = || slashes().filter_map(|end| self.folders.get(&path[..end])).find_map(|tables| owner(tables, path));
+        self.files.get(path).or_else(nearest)
     }
+}
+
+fn owner<'a, T>(tables: &'a [(String, T)], path: &str) -> Option<&'a T> {
+    tables.iter().find(|(location, _)| is_folder(location) || matches(location, path)).map(|(_, table)| table)
+}
+
+/// Whether a location is a folder with all that is in it.
+pub(super) fn is_folder(location: &str) -> bool {
+    location.is_empty() || location.ends_with('/')
+}
+
+/// How much a location says of the paths of its objects.
+fn specificity(location: &str) -> (bool, usize, usize) {
+    (!is_folder(location), fixed(location).len(), location.len())
 }
 
 /// The location up to its first wildcard.
@@ -95,5 +115,24 @@ mod tests {
         }
         owners.insert("", "all");
         assert_eq!(owners.of("new/a.csv"), Some(&"all"));
+    }
+
+    #[test]
+    fn the_most_specific_location_owns_an_object_whatever_comes_first() {
+        let locations = ["in/", "in/*", "in/t*", "in/three*", "in/three.csv", "in/*/a*"];
+        for turned in 0..locations.len() {
+            let mut owners = Owners::default();
+            locations.iter().cycle().skip(turned).take(locations.len()).for_each(|location| owners.insert(location, *location));
+            for (path, expected) in [
+                ("in/three.csv", "in/three.csv"),
+                ("in/three_2.csv", "in/three*"),
+                ("in/two.csv", "in/t*"),
+                ("in/one.csv", "in/*"),
+                ("in/x/a.csv", "in/*/a*"),
+                ("in/x/b.csv", "in/"),
+            ] {
+                assert_eq!(owners.of(path), Some(&expected), "{path}");
+            }
+        }
     }
 }

@@ -33,7 +33,7 @@ pub struct TablePlan {
     /// Its first object, relative to the same.
     pub first: String,
     /// The first of its objects whose name does not say what is in it, relative to the same.
-    pub(super) unnamed: Option<String>,
+    pub unnamed: Option<String>,
     /// The format of its objects.
     pub format: Format,
     /// Their compressions, the most frequent first.

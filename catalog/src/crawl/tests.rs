@@ -34,6 +34,11 @@ fn crawl(listing: &[&str]) -> Crawl {
     grouping.finish()
 }
 
+/// By table, what its location takes in of others.
+fn overlapping(crawl: &Crawl) -> Vec<Vec<String>> {
+    overlaps(&crawl.tables.iter().map(PlacedTable::from).collect::<Vec<_>>())
+}
+
 /// `name location (partitions) objects` of each table.
 fn tables(listing: &[&str]) -> Vec<String> {
     let describe = |table: &TablePlan| {
@@ -127,10 +132,8 @@ fn patterns_that_take_in_other_tables_are_reported() {
     let crawl = crawl(&["orders_1.csv id,total", "orders_2.csv x,y,z", "orders_3.csv id,total"]);
     let [orders, other] = crawl.tables.as_slice() else { panic!("{crawl:#?}") };
     assert_eq!((orders.location.as_str(), other.location.as_str()), ("orders_*", "orders_2.csv"));
-    assert_eq!(
-        orders.evidence.last().unwrap(),
-        "the location matches `orders_2.csv` of table orders_2 as well; move it to a folder of its own"
-    );
+    let said = "the location matches `orders_2.csv` of table orders_2 as well; move it to a folder of its own";
+    assert_eq!(overlapping(&crawl), [vec![said.to_owned()], Vec::new()]);
 }
 
 #[test]
@@ -175,7 +178,7 @@ fn a_file_whose_name_tells_nothing_is_in_no_table_of_another_format() {
     let crawl = grouping.finish();
     let locations: Vec<String> = crawl.tables.iter().map(|table| format!("{} {}", table.format, table.location)).collect();
     assert_eq!(locations, ["CSV x/a.csv", "JSON x/", "CSV y/*", "JSON y/deep/", "CSV z/", "JSON z/"]);
-    assert!(crawl.tables.iter().all(|table| !table.evidence.iter().any(|line| line.contains("as well"))), "{crawl:#?}");
+    assert!(overlapping(&crawl).iter().all(Vec::is_empty), "{crawl:#?}");
 }
 
 #[test]
@@ -188,7 +191,7 @@ fn what_no_pattern_leaves_out_is_reported_with_its_table() {
     let crawl = grouping.finish();
     assert_eq!(crawl.tables[0].location, "x/*");
     let said = "the location matches `x/part-0` of table x_json as well; move it to a folder of its own";
-    assert!(crawl.tables[0].evidence.iter().any(|line| line == said), "{:?}", crawl.tables[0].evidence);
+    assert_eq!(overlapping(&crawl)[0], [said]);
 }
 
 #[test]
@@ -392,22 +395,27 @@ proptest! {
         prop_assert_eq!(crawl.tables.iter().map(|table| table.observed.files).sum::<u64>(), listing.len() as u64);
         let names: std::collections::HashSet<&str> = crawl.tables.iter().map(|table| table.name.as_str()).collect();
         prop_assert_eq!(names.len(), crawl.tables.len());
-        for table in &crawl.tables {
+        let overlapping = overlapping(&crawl);
+        for (table, lines) in crawl.tables.iter().zip(&overlapping) {
             // A reader passes over what is of another format.
             let mut owners = Owners::default();
-            crawl.tables.iter().filter(|other| other.format == table.format).for_each(|other| owners.insert(&other.location, other));
+            crawl.tables.iter().filter(|other| other.format == table.format).for_each(|other| owners.insert(&other.location, other.name.as_str()));
             let of_format = listing.iter().filter(|(path, _)| Format::of_path(path) == Some(table.format));
             let below: Vec<&str> = of_format.filter_map(|(path, _)| path.strip_prefix(&table.root)).collect();
             prop_assert!(below.len() as u64 >= table.objects);
             let owner = owners.of(&table.first).copied();
             let said = format!("of table {} as well", table.name);
-            prop_assert!(owner.is_some_and(|owner| owner.name == table.name || owner.evidence.iter().any(|line| line.contains(&said) || line.contains("further tables"))));
+            let is_said = |owner: &str| {
+                let place = crawl.tables.iter().position(|table| table.name == owner);
+                place.is_some_and(|place| overlapping[place].iter().any(|line| line.contains(&said) || line.contains("further tables")))
+            };
+            prop_assert!(owner.is_some_and(|owner| owner == table.name || is_said(owner)));
             if table.location != table.root {
                 let folder = table.first[table.root.len()..].rsplit_once('/').map_or("", |(folder, _)| folder);
                 prop_assert!(table.partitioning.values(folder).is_ok(), "{folder} in {:?}", table.partitioning);
                 continue;
             }
-            let alone = !table.evidence.iter().any(|line| line.ends_with("move it to a folder of its own"));
+            let alone = !lines.iter().any(|line| line.ends_with("move it to a folder of its own"));
             prop_assert_eq!(below.len() as u64 == table.objects, alone, "{:?} holds nothing else, or says so", table);
             if !alone {
                 continue;

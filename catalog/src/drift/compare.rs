@@ -19,6 +19,29 @@ pub struct Drift {
 }
 
 impl Drift {
+    /// The same for a table of which nothing has a column that is missing, not even earlier rows: it goes.
+    #[must_use]
+    pub fn removing_missing(mut self) -> Self {
+        let mut fields: Vec<FieldRef> = self.schema.fields().iter().cloned().collect();
+        for change in &mut self.changes {
+            if let Change::Missing { column } = change
+                && let Some(place) = fields.iter().position(|field| field.name() == column)
+            {
+                fields.remove(place);
+                *change = Change::Removed { column: std::mem::take(column) };
+            }
+        }
+        self.schema = Schema::new_with_metadata(fields, self.schema.metadata().clone());
+        self
+    }
+
+    /// The same for a table that sets values aside which its columns do not hold: such columns stay as they are.
+    #[must_use]
+    pub fn keeping_types(mut self) -> Self {
+        self.changes.retain(|change| !matches!(change, Change::Incompatible { .. }));
+        self
+    }
+
     /// Whether the files are what the table says, but for columns that they lack.
     pub fn is_none(&self) -> bool {
         self.changes.iter().all(|change| matches!(change, Change::Missing { .. }))

@@ -1,7 +1,8 @@
 //! What has changed between a table's schema and what its files have now, and what its policy makes of that.
 //!
 //! [`compare`] says what changed; [`Policy::decide`] says whether the table may follow. A column that new files do not have stays
-//! and reads as null: nothing is taken away.
+//! and reads as null: nothing is taken away. Only a table that is one as a whole, in a database, loses columns
+//! ([`Drift::removing_missing`]).
 
 mod compare;
 mod policy;
@@ -41,6 +42,11 @@ pub enum Change {
         /// The column.
         column: String,
     },
+    /// The table has no values of the column any more, nor of the rows that had some: it goes.
+    Removed {
+        /// The column.
+        column: String,
+    },
     /// A guess, for people to read: a missing and an added column may be the same. Both are listed as well.
     Renamed {
         /// The missing column.
@@ -67,6 +73,7 @@ impl fmt::Display for Change {
             Self::Added { column, to } => write!(f, "`{column}` is new, {to}"),
             Self::Widened { column, from, to } => write!(f, "`{column}` was {from} and becomes {to}"),
             Self::Missing { column } => write!(f, "`{column}` is missing; it reads as null"),
+            Self::Removed { column } => write!(f, "`{column}` is gone"),
             Self::Renamed { from, to, why } => write!(f, "`{from}` may have been renamed to `{to}`: {why}"),
             Self::Incompatible { column, from, to } => write!(f, "`{column}` is {from}, and {to} in the files"),
         }

@@ -51,7 +51,10 @@ impl Policy {
                 return Err(Refusal { column: column.to_owned(), message: format!("table {table}: {change}; {fix}") });
             }
         }
-        let changed = drift.changes.iter().any(|change| matches!(change, Change::Added { .. } | Change::Widened { .. }));
+        let changed = drift
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::Added { .. } | Change::Widened { .. } | Change::Removed { .. }));
         Ok(changed.then(|| NewVersion { schema: drift.schema.clone(), changes: drift.changes.clone() }))
     }
 
@@ -59,11 +62,18 @@ impl Policy {
     fn objection(self, change: &Change) -> Option<(&str, String)> {
         match (change, self) {
             (Change::Missing { .. } | Change::Renamed { .. }, _)
-            | (Change::Added { .. }, Self::Evolve)
+            | (Change::Added { .. } | Change::Removed { .. }, Self::Evolve)
             | (Change::Widened { .. }, Self::Evolve | Self::Widen) => None,
             (Change::Added { column, to }, _) => Some((
                 column,
                 format!("the policy '{self}' takes no new columns: add {column} {to} yourself, or set the policy to 'evolve'"),
+            )),
+            (Change::Removed { column }, _) => Some((
+                column,
+                format!(
+                    "the policy '{self}' lets go of no column, and queries of the table fail without it: set the policy to 'evolve', or \
+                     register the table anew"
+                ),
             )),
             (Change::Widened { column, to, .. }, Self::Freeze) => Some((
                 column,

@@ -43,6 +43,21 @@ fn each_difference_is_said() {
 }
 
 #[test]
+fn a_column_that_is_gone_for_good_goes_if_the_policy_lets_it() {
+    let stored = schema(&[("id", DataType::Int64), ("born", DataType::Date32)]);
+    let observed = schema(&[("id", DataType::Int64), ("day", DataType::Date32)]);
+    let drift = compare(&stored, &observed).removing_missing();
+    let renamed = "`born` may have been renamed to `day`: it has the same position and type";
+    assert_eq!(said(&drift), ["`born` is gone", "`day` is new, DATE", renamed]);
+    assert_eq!(drift.schema, observed);
+    assert_eq!(Policy::Evolve.decide("raw.t", &drift).unwrap().unwrap().schema, observed);
+    for policy in [Policy::Widen, Policy::Freeze] {
+        let refused = policy.decide("raw.t", &drift).unwrap_err();
+        assert!(refused.column == "born" && refused.message.contains("lets go of no column"), "{refused:?}");
+    }
+}
+
+#[test]
 fn columns_without_values_change_nothing() {
     let nested = |data_type| DataType::Struct(vec![Field::new("x", data_type, true)].into());
     let stored = schema(&[("a", DataType::Int64), ("b", nested(DataType::Int64))]);

@@ -6,12 +6,12 @@ use super::resolve::ResolveOptions;
 use super::schema::{FileTally, ObservedColumn, ObservedSchema};
 
 impl ObservedSchema {
-    /// One line for what all files agree on, and one for each column of which they do not.
+    /// One line for what all files agree on, and one for each column of which they do not, or whose values do not within each file.
     pub fn evidence_lines(&self, options: &ResolveOptions) -> Vec<String> {
         let mut lines = Vec::new();
         let mut agreed = 0;
         for (name, column) in self.columns.iter() {
-            let disagreement = disagreement(name, column, options);
+            let disagreement = disagreement(name, column, options).or_else(|| mixture(name, column));
             let missing = self.files.saturating_sub(column.files);
             agreed += usize::from(disagreement.is_none() && missing == 0);
             lines.extend(disagreement);
@@ -100,6 +100,12 @@ fn disagreement(name: &str, column: &ObservedColumn, options: &ResolveOptions) -
         Grouped(all),
         others.join("; ")
     ))
+}
+
+/// `` `age` has 51,980 integers, 1 text (first 'n/a' in …); it becomes VARCHAR ``.
+fn mixture(name: &str, column: &ObservedColumn) -> Option<String> {
+    let (path, seen) = column.evidence.conflict(name)?;
+    Some(format!("`{path}` has {seen}; it becomes VARCHAR"))
 }
 
 fn plural(count: u64, noun: &str) -> String {

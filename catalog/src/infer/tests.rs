@@ -228,6 +228,19 @@ fn disagreeing_files_are_counted_and_the_first_is_named() {
 }
 
 #[test]
+fn a_column_whose_values_differ_within_one_file_is_named_with_the_first_place() {
+    let table =
+        file("s3://b/1.csv", &["age", "name", "code"], &[&["7", "Ada", "007"], &["8", "Alan", "8"], &["n/a", "Grace", "9"]]);
+    assert_eq!(
+        table.evidence_lines(&OPTIONS),
+        [
+            "2 columns are the same in 1 file",
+            "`age` has 2 integers, 1 text (first 'n/a' in s3://b/1.csv, row 3); it becomes VARCHAR",
+        ]
+    );
+}
+
+#[test]
 fn nested_paths_are_explained() {
     let mut file = FileObservation::new("a.json");
     file.begin_row();

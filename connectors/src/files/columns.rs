@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanArray, BooleanBufferBuilder, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray, NullArray,
-    RecordBatch, RecordBatchOptions, StringArray, StructArray, TimestampMicrosecondArray,
+    RecordBatch, RecordBatchOptions, StringArray, StructArray, TimestampMicrosecondArray, new_null_array,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -26,6 +26,8 @@ pub struct Columns {
     schema: SchemaRef,
     columns: Vec<Column>,
     rows: usize,
+    /// See [`Self::unread`].
+    is_unread: bool,
 }
 
 impl Columns {
@@ -35,7 +37,13 @@ impl Columns {
     /// [`Error::Config`] for a type that cannot be read from text.
     pub fn new(schema: SchemaRef) -> Result<Self> {
         let columns = schema.fields().iter().map(Column::new).collect::<Result<_>>()?;
-        Ok(Self { schema, columns, rows: 0 })
+        Ok(Self { schema, columns, rows: 0, is_unread: false })
+    }
+
+    /// Empty columns of any types that no text is read to: those of files whose rows come as batches.
+    pub fn unread(schema: SchemaRef) -> Self {
+        let columns = schema.fields().iter().map(Column::unread).collect();
+        Self { schema, columns, rows: 0, is_unread: true }
     }
 
     /// Complete rows.
@@ -98,7 +106,8 @@ impl Columns {
     /// # Errors
     /// [`Error::Internal`].
     pub fn take(&mut self) -> Result<RecordBatch> {
-        let fresh = Self::new(Arc::clone(&self.schema))?;
+        let schema = Arc::clone(&self.schema);
+        let fresh = if self.is_unread { Self::unread(schema) } else { Self::new(schema)? };
         let full = std::mem::replace(self, fresh);
         let options = RecordBatchOptions::new().with_row_count(Some(full.rows));
         let arrays = full.columns.into_iter().map(Column::finish).collect::<Result<Vec<_>>>()?;
@@ -118,6 +127,8 @@ pub struct Column {
 
 #[derive(Debug)]
 enum Values {
+    /// Of any type, and nothing but NULL.
+    Unread,
     Null,
     Bool(BooleanBufferBuilder),
     /// Any integer type of up to 64 bits with a sign; the bounds are its own.
@@ -194,6 +205,10 @@ impl Column {
         Ok(Self { values, field: Arc::clone(field), valid: BooleanBufferBuilder::new(0), longest })
     }
 
+    fn unread(field: &FieldRef) -> Self {
+        Self { values: Values::Unread, field: Arc::clone(field), valid: BooleanBufferBuilder::new(0), longest: None }
+    }
+
     /// Values, NULLs among them.
     pub fn rows(&self) -> usize {
         self.valid.len()
@@ -206,7 +221,7 @@ impl Column {
 
     fn bytes(&self) -> usize {
         let own = match &self.values {
-            Values::Null => 0,
+            Values::Unread | Values::Null => 0,
             Values::Bool(values) => values.len() / 8,
             Values::Int { values, .. } | Values::Timestamp { values, .. } => values.len() * 8,
             Values::Float(values) => values.len() * 8,
@@ -225,7 +240,7 @@ impl Column {
         }
         self.valid.truncate(rows);
         match &mut self.values {
-            Values::Null => {}
+            Values::Unread | Values::Null => {}
             Values::Bool(values) => values.truncate(rows),
             Values::Int { values, .. } | Values::Timestamp { values, .. } => values.truncate(rows),
             Values::Float(values) => values.truncate(rows),
@@ -247,7 +262,7 @@ impl Column {
     pub fn null(&mut self) {
         self.valid.append(false);
         match &mut self.values {
-            Values::Null => {}
+            Values::Unread | Values::Null => {}
             Values::Bool(values) => values.append(false),
             Values::Int { values, .. } | Values::Timestamp { values, .. } => values.push(0),
             Values::Float(values) => values.push(0.0),
@@ -268,7 +283,7 @@ impl Column {
         }
         let trimmed = catalog::values::trimmed(text);
         let fits = match &mut self.values {
-            Values::Null => false,
+            Values::Unread | Values::Null => false,
             Values::Text { offsets, bytes } => {
                 bytes.extend_from_slice(text.as_bytes());
                 push_end(offsets, bytes.len())
@@ -421,6 +436,7 @@ impl Column {
         let nulls = Some(NullBuffer::new(self.valid.finish())).filter(|nulls| nulls.null_count() > 0);
         let broken = |error: arrow::error::ArrowError| Error::internal(format!("column '{}': {error}", self.field.name()));
         let array: ArrayRef = match self.values {
+            Values::Unread => new_null_array(self.field.data_type(), rows),
             Values::Null => Arc::new(NullArray::new(rows)),
             Values::Bool(mut values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
             Values::Int { values, .. } => Arc::new(Int64Array::new(values.into(), nulls)),

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch, RecordBatchOptions, Scalar, StructArray,
-    new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch, RecordBatchOptions, Scalar, StringBuilder,
+    StructArray, new_null_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::kernels::numeric::add;
 use arrow::compute::{CastOptions, cast_with_options, filter_record_batch, nullif};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::json::writer::{EncoderOptions, make_encoder};
 use arrow::util::display::array_value_to_string;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -254,7 +256,7 @@ fn fit(array: &ArrayRef, field: &Field, problems: &mut [Option<Misfit>]) -> Resu
         }
         _ => {}
     }
-    let array = &by_name(array, field.data_type())?;
+    let array = &as_declared(array, field.data_type()).map_err(|error| refuse(&error))?;
     // Within objects and lists a value that does not fit cannot be told from one that is NULL: there, all have to fit.
     let safe = !array.data_type().is_nested();
     let options = CastOptions { safe, ..CastOptions::default() };
@@ -271,6 +273,30 @@ fn fit(array: &ArrayRef, field: &Field, problems: &mut [Option<Misfit>]) -> Resu
         }
     }
     Ok(cast)
+}
+
+/// Objects, lists and maps as JSON; what is NULL as a whole is NULL.
+fn json_text(array: &ArrayRef) -> std::result::Result<ArrayRef, ArrowError> {
+    let field = Arc::new(Field::new("value", array.data_type().clone(), true));
+    let options = EncoderOptions::default().with_explicit_nulls(true);
+    let mut encoder = make_encoder(&field, array.as_ref(), &options)?;
+    let mut texts = StringBuilder::new();
+    let mut bytes = Vec::new();
+    for row in 0..array.len() {
+        if encoder.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        bytes.clear();
+        encoder.encode(row, &mut bytes);
+        let text = std::str::from_utf8(&bytes).map_err(|error| ArrowError::JsonError(error.to_string()))?;
+        texts.append_value(text);
+    }
+    Ok(Arc::new(texts.finish()))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
 /// Whether a cast that is no error may give another value. A DOUBLE that becomes a REAL, and a time whose fraction has fewer digits in
@@ -302,16 +328,17 @@ fn same_only(array: &ArrayRef, cast: &ArrayRef) -> Result<ArrayRef> {
     Ok(nullif(cast, &differs)?)
 }
 
-/// The members of objects in the order of `target`, by their names; those that are missing are NULL.
-fn by_name(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
+/// The members of objects in the order of `target`, by their names; those that are missing are NULL. What is nested and text there
+/// becomes its JSON.
+fn as_declared(array: &ArrayRef, target: &DataType) -> std::result::Result<ArrayRef, ArrowError> {
     match (target, array.data_type()) {
         (DataType::Struct(fields), DataType::Struct(_)) => {
             let Some(from) = array.as_struct_opt() else { return Ok(Arc::clone(array)) };
             let member = |field: &Arc<Field>| match from.column_by_name(field.name()) {
-                Some(column) => by_name(column, field.data_type()),
+                Some(column) => as_declared(column, field.data_type()),
                 None => Ok(new_null_array(field.data_type(), from.len())),
             };
-            let columns = fields.iter().map(member).collect::<Result<Vec<_>>>()?;
+            let columns = fields.iter().map(member).collect::<std::result::Result<Vec<_>, _>>()?;
             let named = fields.iter().zip(&columns);
             let fields: Fields =
                 named.map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true)).collect();
@@ -319,10 +346,11 @@ fn by_name(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
         }
         (DataType::List(item), DataType::List(_)) => {
             let Some(from) = array.as_list_opt::<i32>() else { return Ok(Arc::clone(array)) };
-            let values = by_name(from.values(), item.data_type())?;
+            let values = as_declared(from.values(), item.data_type())?;
             let item = Arc::new(Field::new(item.name(), values.data_type().clone(), true));
             Ok(Arc::new(ListArray::try_new(item, from.offsets().clone(), values, from.nulls().cloned())?))
         }
+        (target, from) if from.is_nested() && is_text(target) => json_text(array),
         _ => Ok(Arc::clone(array)),
     }
 }

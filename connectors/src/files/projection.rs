@@ -8,6 +8,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use super::columns::Columns;
 use super::config::{FileTable, Layout};
 use super::file_values::{Segment, column};
+use super::object::Format;
 use crate::error::{Error, Result};
 use crate::source::SliceRequest;
 
@@ -48,12 +49,23 @@ impl Projection {
         Arc::clone(&self.in_files)
     }
 
-    /// Empty columns.
+    /// Empty columns for the records of a text file.
     ///
     /// # Errors
-    /// [`Error::Config`] for a type that cannot be read.
+    /// [`Error::Config`] for a type that cannot be read from text.
     pub(super) fn columns(&self) -> Result<Columns> {
         Columns::new(Arc::clone(&self.in_files))
+    }
+
+    /// Empty columns for what is decoded of files of a format: of Parquet files nothing is, whatever their types.
+    ///
+    /// # Errors
+    /// As for [`columns`](Self::columns).
+    pub(super) fn columns_of(&self, format: Format) -> Result<Columns> {
+        match format {
+            Format::Parquet => Ok(Columns::unread(Arc::clone(&self.in_files))),
+            Format::Json | Format::Csv => self.columns(),
+        }
     }
 
     /// Names of the columns of the files, and where each is read to.

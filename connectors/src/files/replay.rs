@@ -46,7 +46,7 @@ impl FileReplay {
     pub(super) fn new(table: Arc<FileTable>, request: &ReplayRequest) -> Result<Self> {
         let limits = SliceLimits { rows: u64::MAX, bytes: u64::MAX };
         let projection = Projection::new(&table.layout, &SliceRequest::new(limits, request.columns.clone()));
-        let columns = projection.columns()?;
+        let columns = projection.columns_of(table.format)?;
         let (rows, segments, numbers) = Default::default();
         Ok(Self { table, projection, purpose: request.purpose, columns, rows, segments, numbers, seen: None })
     }

@@ -87,7 +87,7 @@ impl Slice {
         request: &SliceRequest,
     ) -> Result<Self> {
         let projection = Projection::new(&source.table.layout, request);
-        let columns = projection.columns()?;
+        let columns = projection.columns_of(source.table.format)?;
         Ok(Self {
             table: Arc::clone(&source.table),
             ledger: source.ledger.clone(),
@@ -183,7 +183,7 @@ impl Slice {
 
     /// Hands out what was decoded: from here on the offset covers it.
     fn hand_out(&mut self) -> Result<Option<RecordBatch>> {
-        let fresh = Batch::new(self.projection.columns()?);
+        let fresh = Batch::new(self.projection.columns_of(self.table.format)?);
         let mut batch = std::mem::replace(&mut self.batch, fresh);
         for file in &batch.files {
             self.progress.add(file.entry(), file.old.as_ref());

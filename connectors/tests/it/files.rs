@@ -437,3 +437,60 @@ async fn dates_of_folders_and_columns_are_read_in_the_form_that_is_said() {
     assert!(problem(&[("form.born", "D/M")]).await.contains("unknown form 'D/M' of a date or timestamp"));
     assert_eq!(problem(&[("form.id", "D/M/Y")]).await, "option 'form.id': 'D/M/Y' is a form of dates, and column 'id' is BIGINT");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parquet_columns_of_types_that_no_text_has_are_read_as_they_are() {
+    use arrow::array::{
+        BinaryArray, Decimal256Array, DurationMicrosecondArray, FixedSizeBinaryArray, MapBuilder, StringBuilder,
+        Time64MicrosecondArray,
+    };
+    let bench = Bench::new();
+    let mut map = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+    map.keys().append_value("k");
+    map.values().append_value("v");
+    map.append(true).unwrap();
+    let fixed = FixedSizeBinaryArray::try_from_iter([[1_u8, 2]].iter()).unwrap();
+    let wide = Decimal256Array::from(vec![arrow::datatypes::i256::from(7)]).with_precision_and_scale(50, 0).unwrap();
+    let batch = RecordBatch::try_from_iter([
+        ("id", Arc::new(Int32Array::from(vec![1])) as Arc<dyn Array>),
+        ("bytes", Arc::new(BinaryArray::from(vec![b"x".as_slice()]))),
+        ("fixed", Arc::new(fixed)),
+        ("map", Arc::new(map.finish())),
+        ("time", Arc::new(Time64MicrosecondArray::from(vec![1_000_000]))),
+        ("span", Arc::new(DurationMicrosecondArray::from(vec![1]))),
+        ("wide", Arc::new(wide)),
+    ])
+    .unwrap();
+    bench.write("a.parquet", parquet(&batch));
+    let source = bench.source("PARQUET", None, &[]).await;
+    let all = read(&source, None, HUGE).await.unwrap();
+    for field in batch.schema().fields().iter().skip(1) {
+        let read = source.schema();
+        assert_eq!(read.field_with_name(field.name()).unwrap().data_type(), field.data_type());
+        assert_eq!(all.texts(field.name()).len(), 1, "{field}");
+    }
+    // As text, those that JSON has a word for.
+    let text = bench.source("PARQUET", columns(&[("map", DataType::Utf8), ("time", DataType::Utf8)]), &[]).await;
+    let all = read(&text, None, HUGE).await.unwrap();
+    assert_eq!((all.texts("map"), all.texts("time")), (vec!["{\"k\":\"v\"}".to_owned()], vec!["00:00:01".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_an_object_in_one_parquet_file_and_text_in_another_is_json_text() {
+    use arrow::array::StructArray;
+    let bench = Bench::new();
+    let object = |member: Option<&str>| {
+        let field = Arc::new(Field::new("city", DataType::Utf8, true));
+        StructArray::from(vec![(field, Arc::new(StringArray::from(vec![member])) as Arc<dyn Array>)])
+    };
+    let write = |name: &str, value: Arc<dyn Array>| {
+        let id = Arc::new(Int32Array::from(vec![1])) as Arc<dyn Array>;
+        bench.write(name, parquet(&RecordBatch::try_from_iter([("id", id), ("place", value)]).unwrap()));
+    };
+    write("1.parquet", Arc::new(object(Some("Bonn"))));
+    write("2.parquet", Arc::new(object(None)));
+    write("3.parquet", Arc::new(StringArray::from(vec!["Köln"])));
+    let source = bench.source("PARQUET", None, &[]).await;
+    let all = read(&source, None, HUGE).await.unwrap();
+    assert_eq!(all.texts("place"), [r#"{"city":"Bonn"}"#, r#"{"city":null}"#, "Köln"]);
+}

@@ -116,6 +116,7 @@ async fn crawl_files(
         location: CrawlLocation::open(&session.context.stores, &arguments.location).await?,
         database: arguments.into.to_lowercase(),
         policies: Policies::new(&arguments.policy),
+        options: arguments.option.clone(),
         sample_bytes: arguments.sample,
         prune: arguments.prune,
         anew: arguments.anew.clone(),

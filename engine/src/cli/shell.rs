@@ -30,7 +30,8 @@ CREATE EXTERNAL TABLE, CREATE VIEW, SET, EXPLAIN, COPY work as in a pipeline. No
 ends with its first mistake, and exit code 1.")]
 pub(super) struct ShellArguments {
     /// Run these statements and leave; may be given several times
-    #[arg(short, long, value_name = "SQL")]
+    // A statement may begin with a comment.
+    #[arg(short, long, value_name = "SQL", allow_hyphen_values = true)]
     command: Vec<String>,
 
     /// Run the statements of this file and leave; after those of -c

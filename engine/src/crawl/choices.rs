@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
+use catalog::store::TableOptions;
 use connectors::options::unknown;
 use connectors::registry::connector;
 
@@ -22,6 +23,16 @@ pub struct OptionChoice {
     pub name: String,
     /// Its value; none takes it away.
     pub value: Option<String>,
+}
+
+impl OptionChoice {
+    /// Does what it says to the options of its table. The value before.
+    pub(super) fn apply(&self, options: &mut TableOptions) -> Option<String> {
+        match &self.value {
+            Some(value) => options.0.insert(self.name.clone(), value.clone()),
+            None => options.0.remove(&self.name),
+        }
+    }
 }
 
 impl FromStr for OptionChoice {
@@ -55,11 +66,8 @@ pub async fn choose(session: &Session, choices: &[OptionChoice], tables: &mut [T
         if !table.is_ours() {
             bail!("--option: table {} is kept by {}", table.name(), table.registration.registered_by);
         }
-        let options = &mut table.registration.options.0;
-        let (before, said) = match &choice.value {
-            Some(value) => (options.insert(choice.name.clone(), value.clone()), format!("'{value}'")),
-            None => (options.remove(&choice.name), "not set".to_owned()),
-        };
+        let before = choice.apply(&mut table.registration.options);
+        let said = choice.value.as_ref().map_or_else(|| "not set".to_owned(), |value| format!("'{value}'"));
         table.is_altered |= before != choice.value && table.decision != Decision::Register;
         lines.push(format!("table {}: option {} is {said}", table.name(), choice.name));
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail};
 use arrow::datatypes::Schema;
-use catalog::drift::{Change, Policy, compare};
+use catalog::drift::{Policy, compare};
 use catalog::partitions::Partitioning;
 use catalog::store::{Alteration, Registration, Statistics, Table, TableName, TableOptions};
 use connectors::files::crawl::Progress;
@@ -275,6 +275,7 @@ fn register(name: String, before: Option<Policy>, table: &TableDescription, requ
         observed: None,
         evidence: evidence(table),
         problems: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 
@@ -291,6 +292,7 @@ fn decide(table: &Table, found: &TableDescription, request: &DatabaseRequest) ->
         observed: None,
         evidence: evidence(found),
         problems: Vec::new(),
+        warnings: Vec::new(),
     };
     if table.registration.registered_by != CRAWL {
         outcome.decision = Decision::Leave { by: table.registration.registered_by.clone() };
@@ -304,7 +306,7 @@ fn decide(table: &Table, found: &TableDescription, request: &DatabaseRequest) ->
     registration.options.0.extend(request.location.options.0.clone());
     outcome.is_altered = registration.policy != table.registration.policy || registration.options != table.registration.options;
     outcome.alterations = described(found, Some(table));
-    let drift = compare(&table.registration.schema, &found.arrow_schema());
+    let drift = compare(&table.registration.schema, &found.arrow_schema()).removing_missing();
     match registration.policy.decide(&registration.name.to_string(), &drift) {
         Ok(None) => {}
         Ok(Some(version)) => {
@@ -316,24 +318,8 @@ fn decide(table: &Table, found: &TableDescription, request: &DatabaseRequest) ->
     // A column that was refused has no comment yet.
     let is_there = |column: &str| registration.schema.fields().find(column).is_some();
     outcome.alterations.retain(|alteration| !matches!(alteration, Alteration::ColumnComment { column, .. } if !is_there(column)));
-    let name = &registration.name;
-    outcome.problems = gone(&drift.changes)
-        .map(|column| {
-            format!(
-                "table {name}: column `{column}` is gone from the database, and is still declared; --anew {} lets go of it",
-                name.table
-            )
-        })
-        .collect();
     outcome.changes = drift.changes;
     outcome
-}
-
-fn gone(changes: &[Change]) -> impl Iterator<Item = &str> {
-    changes.iter().filter_map(|change| match change {
-        Change::Missing { column } => Some(column.as_str()),
-        _ => None,
-    })
 }
 
 fn lost(table: &Table, prune: bool) -> TableOutcome {
@@ -353,6 +339,7 @@ fn lost(table: &Table, prune: bool) -> TableOutcome {
         observed: None,
         evidence: Vec::new(),
         problems: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

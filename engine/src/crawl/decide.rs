@@ -7,6 +7,7 @@ use catalog::infer::{ObservedSchema, ResolveOptions};
 use catalog::store::{Registration, Statistics, Table};
 use connectors::files::crawl::{KnownTable, SeenTable};
 
+use super::choices::OptionChoice;
 use super::outcome::{Decision, TableOutcome, Touched};
 
 /// Types that had no value are none, so that they fit any.
@@ -25,12 +26,27 @@ pub(super) fn leave(table: &Table, seen: SeenTable) -> TableOutcome {
         observed: None,
         evidence: Vec::new(),
         problems: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 
+/// What the user chose for a table.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Chosen<'a> {
+    pub(super) policy: Option<Policy>,
+    /// Those of other tables among them.
+    pub(super) options: &'a [OptionChoice],
+    /// It goes when it has lost its objects.
+    pub(super) prune: bool,
+}
+
 /// A table of an earlier crawl, and what this one saw of it.
-pub(super) fn decide(table: &Table, known: &KnownTable, seen: SeenTable, policy: Option<Policy>, prune: bool) -> TableOutcome {
-    let mut registration = Registration { policy: policy.unwrap_or(table.registration.policy), ..table.registration.clone() };
+pub(super) fn decide(table: &Table, known: &KnownTable, seen: SeenTable, chosen: Chosen<'_>) -> TableOutcome {
+    let policy = chosen.policy.unwrap_or(table.registration.policy);
+    let mut registration = Registration { policy, ..table.registration.clone() };
+    for choice in chosen.options.iter().filter(|choice| choice.table == registration.name.table) {
+        choice.apply(&mut registration.options);
+    }
     let observed = if seen.is_anew {
         seen.observed.clone()
     } else {
@@ -41,7 +57,7 @@ pub(super) fn decide(table: &Table, known: &KnownTable, seen: SeenTable, policy:
     if observed.lenient && registration.connector == Format::Json.as_str() {
         registration.options.0.entry("mode".to_owned()).or_insert_with(|| "lenient".to_owned());
     }
-    let (decision, changes) = drift(table, &registration, &observed, &seen, prune);
+    let (decision, changes) = drift(table, &registration, &observed, &seen, chosen.prune);
     if let Decision::Evolve { version, .. } = &decision {
         registration.schema = version.schema.clone();
     }
@@ -52,6 +68,7 @@ pub(super) fn decide(table: &Table, known: &KnownTable, seen: SeenTable, policy:
         statistics: statistics(table, &seen, &observed),
         evidence: observed.evidence_lines(&ResolveOptions::default()),
         problems: problems(&registration, &seen),
+        warnings: warnings(&registration, &seen, &changes),
         observed: (seen.is_touched() || seen.is_anew).then_some(observed),
         registration,
         decision,
@@ -67,7 +84,7 @@ fn drift(
     seen: &SeenTable,
     prune: bool,
 ) -> (Decision, Vec<Change>) {
-    if seen.objects == 0 && seen.skipped.is_empty() {
+    if seen.objects == 0 && seen.skipped.is_empty() && !seen.is_eclipsed {
         return (if prune { Decision::Prune } else { Decision::Lost }, Vec::new());
     }
     let stored = &table.registration.schema;
@@ -90,6 +107,7 @@ fn drift(
             changes.push(change);
         }
     }
+    let drift = if set_aside(registration).is_some() { drift.keeping_types() } else { drift };
     let decision = match registration.policy.decide(&registration.name.to_string(), &drift) {
         Ok(None) => Decision::Keep,
         Ok(Some(version)) => Decision::Evolve { after: table.version, version },
@@ -111,6 +129,27 @@ fn statistics(table: &Table, seen: &SeenTable, observed: &ObservedSchema) -> Sta
     let is_sum = seen.is_anew || (table.statistics.rows.is_some() && seen.changed + seen.gone == 0);
     let rows = (is_sum && observed.sampled == 0).then_some(observed.rows);
     Statistics { rows, bytes: Some(seen.bytes), files: Some(seen.objects) }
+}
+
+/// What becomes of values that a column does not hold, if the table does not fail on them.
+fn set_aside(registration: &Registration) -> Option<&'static str> {
+    match registration.options.0.get("on_error").map(|value| value.to_ascii_lowercase()).as_deref() {
+        Some("quarantine") => Some("puts rows with other values aside"),
+        Some("null") => Some("makes other values NULL"),
+        _ => None,
+    }
+}
+
+fn warnings(registration: &Registration, seen: &SeenTable, changes: &[Change]) -> Vec<String> {
+    let kept = |change: &Change| match (change, set_aside(registration)) {
+        (Change::Incompatible { column, from, .. }, Some(does)) => Some(format!("`{column}` stays {from}: on_error {does}")),
+        _ => None,
+    };
+    let eclipsed = seen.is_eclipsed.then(|| {
+        "another table of the same location and format has all its objects; move the files of one to a folder of their own"
+            .to_owned()
+    });
+    changes.iter().filter_map(kept).chain(eclipsed).collect()
 }
 
 fn problems(registration: &Registration, seen: &SeenTable) -> Vec<String> {
@@ -175,6 +214,10 @@ mod tests {
     }
 
     fn decided(policy: Policy, new: &[(&str, &str)]) -> TableOutcome {
+        decided_with(policy, new, &[])
+    }
+
+    fn decided_with(policy: Policy, new: &[(&str, &str)], options: &[&str]) -> TableOutcome {
         let known = KnownTable {
             location: "t/".into(),
             format: Some(Format::Csv),
@@ -187,7 +230,8 @@ mod tests {
         } else {
             SeenTable { objects: 2, new: 1, observed: observed(new), ..SeenTable::default() }
         };
-        decide(&table(policy), &known, seen, None, false)
+        let options: Vec<OptionChoice> = options.iter().map(|option| option.parse().unwrap()).collect();
+        decide(&table(policy), &known, seen, Chosen { options: &options, ..Chosen::default() })
     }
 
     fn shown(outcome: &TableOutcome) -> Vec<String> {
@@ -228,5 +272,38 @@ mod tests {
         let refused = decided(Policy::Evolve, &[("id", "n/a"), ("name", "x")]);
         assert_eq!(shown(&refused), ["`id` is BIGINT, and VARCHAR in the files"]);
         assert!(refused.refusals().next().unwrap().contains("declare id as VARCHAR"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_table_that_sets_bad_values_aside_follows_all_other_drift() {
+        let new = &[("id", "n/a"), ("name", "x"), ("lane", "a")];
+        for (value, expected) in [("quarantine", "puts rows with other values aside"), ("NULL", "makes other values NULL")] {
+            let kept = decided_with(Policy::Evolve, new, &[&format!("t.on_error={value}"), "other.on_error=fail"]);
+            let Decision::Evolve { version, .. } = &kept.decision else { panic!("{kept:?}") };
+            let columns: Vec<String> =
+                version.schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
+            assert_eq!(columns, ["id Int64", "name Utf8", "lane Utf8"]);
+            assert_eq!(version.changes.len(), 1, "what did not change is no part of the version");
+            assert_eq!(shown(&kept), ["`id` is BIGINT, and VARCHAR in the files", "`lane` is new, VARCHAR"]);
+            assert_eq!(kept.warnings, [format!("`id` stays BIGINT: on_error {expected}")]);
+            assert!(kept.refusals().next().is_none() && kept.is_altered, "{kept:?}");
+        }
+        let failing = decided_with(Policy::Evolve, new, &["t.on_error=fail"]);
+        assert!(matches!(failing.decision, Decision::Refuse { .. }) && failing.warnings.is_empty(), "{failing:?}");
+    }
+
+    #[test]
+    fn a_table_whose_objects_are_counted_for_another_is_not_lost() {
+        let known = KnownTable {
+            location: "t/*".into(),
+            format: Some(Format::Csv),
+            partitioning: Partitioning::default(),
+            ledger: Some("x".into()),
+            observed: observed(&[("id", "1"), ("name", "x")]),
+        };
+        let prune = Chosen { prune: true, ..Chosen::default() };
+        let eclipsed = decide(&table(Policy::Evolve), &known, SeenTable { is_eclipsed: true, ..SeenTable::default() }, prune);
+        assert_eq!((&eclipsed.decision, eclipsed.warnings.len()), (&Decision::Keep, 1));
+        assert_eq!(decide(&table(Policy::Evolve), &known, SeenTable::default(), prune).decision, Decision::Prune);
     }
 }

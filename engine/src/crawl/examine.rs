@@ -1,7 +1,7 @@
 //! Looking at a location, and deciding.
 
 use anyhow::{Result, bail};
-use catalog::crawl::{Format, Skipped, Skips};
+use catalog::crawl::{Format, PlacedTable, Skipped, Skips, overlaps};
 use catalog::drift::Policy;
 use catalog::store::{CatalogStore, Statistics, Table};
 use connectors::files::crawl::{CrawlLocation, CrawlOptions, Crawled, KnownTable, Ledgers, Progress, crawl};
@@ -9,7 +9,8 @@ use connectors::files::crawl::{CrawlLocation, CrawlOptions, Crawled, KnownTable,
 use connectors::options::{nearest, unknown};
 use connectors::stores::Location;
 
-use super::decide::{decide, leave};
+use super::choices::OptionChoice;
+use super::decide::{Chosen, decide, leave};
 use super::outcome::{Decision, Outcome, TableOutcome, Touched};
 use super::policies::Policies;
 use crate::catalog::taken;
@@ -31,6 +32,8 @@ pub struct Request {
     pub database: String,
     /// What tables may do.
     pub policies: Policies,
+    /// What tables say beside what was found, as far as it decides on what changed.
+    pub options: Vec<OptionChoice>,
     /// Bytes of a text file that are read at most.
     pub sample_bytes: u64,
     /// Tables that have lost their objects go.
@@ -91,6 +94,7 @@ pub async fn examine(
     let options = CrawlOptions {
         sample_bytes: request.sample_bytes,
         taken: in_lake.chain(in_catalog).collect(),
+        anew: forgotten.iter().filter_map(|table| placed(table, request)).collect(),
         is_kept: request.is_kept,
         ..CrawlOptions::default()
     };
@@ -103,6 +107,12 @@ pub async fn examine(
     let outcome = decided(request, &below, &known, &forgotten, crawled);
     request.policies.check(outcome.tables.iter().map(|table| table.name().table.as_str()))?;
     Ok(outcome)
+}
+
+/// Where a table is below the location, and its format.
+fn placed(table: &Table, request: &Request) -> Option<(String, Option<Format>)> {
+    let registration = &table.registration;
+    Some((request.location.relative(&registration.location)?.to_owned(), format(&registration.connector)))
 }
 
 /// The tables below the location, and where.
@@ -185,6 +195,27 @@ async fn check_policies<'a>(request: &Request, known: impl Iterator<Item = &'a s
     Ok(())
 }
 
+/// By table, those that are known first, the files of others that who reads it reads too.
+fn overlapping(below: &[(&Table, String)], known: &[KnownTable], crawled: &Crawled) -> Vec<Vec<String>> {
+    let mut lines = vec![Vec::new(); below.len() + crawled.new.tables.len()];
+    let mut places = Vec::with_capacity(lines.len());
+    let mut placed = Vec::with_capacity(lines.len());
+    for (place, (((table, location), known), seen)) in below.iter().zip(known).zip(&crawled.known).enumerate() {
+        // What is kept by others, and what has no objects, is read by nobody as something else.
+        if let (Some(format), Some(first)) = (known.format, &seen.first) {
+            let (name, unnamed) = (table.name().table.as_str(), seen.unnamed.as_deref());
+            placed.push(PlacedTable { name, location, format, first, unnamed });
+            places.push(place);
+        }
+    }
+    placed.extend(crawled.new.tables.iter().map(PlacedTable::from));
+    places.extend(below.len()..lines.len());
+    for (place, found) in places.into_iter().zip(overlaps(&placed)) {
+        lines[place] = found;
+    }
+    lines
+}
+
 fn decided(
     request: &Request,
     below: &[(&Table, String)],
@@ -195,10 +226,12 @@ fn decided(
     let mut tables = Vec::new();
     let mut skipped: Vec<Skipped> = Vec::new();
     let mut note = |skips: &Skips| skipped.extend(skips.iter().cloned());
+    let overlaps = overlapping(below, known, &crawled);
     for (((table, _), known), seen) in below.iter().zip(known).zip(crawled.known) {
         note(&seen.skipped);
         tables.push(if table.registration.registered_by == CRAWL {
-            decide(table, known, seen, request.policies.of(&table.name().table), request.prune)
+            let policy = request.policies.of(&table.name().table);
+            decide(table, known, seen, Chosen { policy, options: &request.options, prune: request.prune })
         } else {
             leave(table, seen)
         });
@@ -224,8 +257,10 @@ fn decided(
             observed: Some(observed),
             evidence: plan.evidence,
             problems: Vec::new(),
+            warnings: Vec::new(),
         });
     }
+    tables.iter_mut().zip(overlaps).for_each(|(table, lines)| table.warnings.extend(lines));
     note(&crawled.new.skipped);
     note(&crawled.skipped);
     tables.sort_by(|a, b| a.registration.location.cmp(&b.registration.location).then_with(|| a.name().cmp(b.name())));

@@ -59,6 +59,8 @@ pub struct TableOutcome {
     pub evidence: Vec<String>,
     /// What is wrong with it.
     pub problems: Vec<String>,
+    /// What who reads it may stumble on, with what to do.
+    pub warnings: Vec<String>,
 }
 
 /// How many objects of a table are not as they were.

@@ -76,9 +76,8 @@ impl Report<'_> {
             for change in found.into_iter().flat_map(|table| &table.changes) {
                 text.push_str(&format!("    {change}\n"));
             }
-            if let Some(line) = found.and_then(unreadable) {
-                text.push_str(&format!("    {line}\n"));
-            }
+            let warnings = found.into_iter().flat_map(|table| table.warnings.iter().cloned().chain(unreadable(table)));
+            warnings.for_each(|line| text.push_str(&format!("    {line}\n")));
         }
         let is_found = |name: &&TableName| self.outcome.tables.iter().any(|table| table.name() == *name);
         for name in self.outcome.forgotten.iter().filter(|name| !is_found(name)) {
@@ -112,7 +111,7 @@ impl Report<'_> {
             if let Some(line) = partitions(table) {
                 comment(&mut text, &format!("  {line}"));
             }
-            table.evidence.iter().for_each(|line| comment(&mut text, &format!("  {line}")));
+            table.evidence.iter().chain(&table.warnings).for_each(|line| comment(&mut text, &format!("  {line}")));
             table.refusals().for_each(|line| comment(&mut text, &format!("  {line}")));
             if matches!(table.decision, Decision::Leave { .. } | Decision::Prune | Decision::Lost) {
                 continue;
@@ -161,6 +160,7 @@ impl Report<'_> {
             "gone": table.touched.gone,
             "changes": table.changes,
             "evidence": table.evidence,
+            "warnings": table.warnings,
             "problems": table.refusals().collect::<Vec<_>>(),
             "ddl": self.ddl(table),
         })

@@ -5,42 +5,132 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{FieldRef, Schema};
+use connectors::options::nearest;
 use datafusion::catalog::SchemaProvider;
 use datafusion::common::TableReference;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::ObjectName;
+use datafusion::sql::sqlparser::ast::{
+    Ident, ObjectName, ShowStatementFilter, ShowStatementFilterPosition, ShowStatementOptions,
+};
 
 use super::catalog::{FolderKind, LAKE, LakeTable, PUBLIC, looks_like_a_place};
 use super::mistake;
 use super::workspace::Workspace;
 use crate::catalog::SYSTEM;
-use crate::sql::Diagnostic;
+use crate::sql::{Diagnostic, script};
 
 /// The tables whose name, or schema and name, fit `pattern` (`reddit.*`), or only the views.
 pub(super) async fn tables(workspace: &Workspace, pattern: Option<&str>, only_views: bool) -> Result<DataFrame, Diagnostic> {
-    let mut query = "SELECT table_catalog, table_schema, table_name, table_type FROM information_schema.tables \
-                     WHERE table_schema <> 'information_schema'"
-        .to_owned();
-    if pattern.is_none() {
-        query.push_str(&format!(" AND table_catalog <> '{SYSTEM}'"));
-    }
+    let mut conditions = vec![match pattern {
+        None => usual(),
+        Some(pattern) => {
+            let fits = format!("~ '^{}$'", as_regex(pattern));
+            format!(
+                "table_schema <> '{INFORMATION}' AND (table_name {fits} OR concat(table_schema, '.', table_name) {fits} \
+                 OR concat(table_catalog, '.', table_schema, '.', table_name) {fits})"
+            )
+        }
+    }];
     if only_views {
-        query.push_str(" AND table_type = 'VIEW'");
+        conditions.push("table_type = 'VIEW'".to_owned());
     }
-    if let Some(pattern) = pattern {
-        let fits = format!("~ '^{}$'", as_regex(pattern));
-        query.push_str(&format!(
-            " AND (table_name {fits} OR concat(table_schema, '.', table_name) {fits} \
-             OR concat(table_catalog, '.', table_schema, '.', table_name) {fits})"
-        ));
-    }
-    query.push_str(" ORDER BY 1, 2, 3");
+    listed(workspace, &conditions).await
+}
+
+/// What holds of the tables that are listed when nobody says where.
+fn usual() -> String {
+    format!("table_schema <> '{INFORMATION}' AND table_catalog <> '{SYSTEM}'")
+}
+
+/// The tables for which all conditions hold.
+async fn listed(workspace: &Workspace, conditions: &[String]) -> Result<DataFrame, Diagnostic> {
+    let query = format!(
+        "SELECT table_catalog, table_schema, table_name, table_type FROM information_schema.tables WHERE {} ORDER BY 1, 2, 3",
+        conditions.join(" AND ")
+    );
     let planned = async {
         workspace.index.tables().await?;
         Box::pin(workspace.context.sql(&query)).await
     };
     planned.await.map_err(|error| Diagnostic::from_datafusion("", &(0..0), &error))
+}
+
+/// `SHOW TABLES [FROM database] [LIKE 'pattern' | WHERE condition]`. A database is a schema, a catalog, or `catalog.schema`.
+pub(super) async fn shown_tables(
+    workspace: &Workspace,
+    text: &str,
+    span: &Range<usize>,
+    options: &ShowStatementOptions,
+) -> Result<DataFrame, Diagnostic> {
+    let ShowStatementOptions { show_in, starts_with, limit, limit_from, filter_position } = options;
+    if starts_with.is_some() || limit.is_some() || limit_from.is_some() {
+        let help = "SELECT ... FROM information_schema.tables takes any condition";
+        return Err(Diagnostic::new("SHOW TABLES takes FROM, LIKE and WHERE", Some(span.clone())).help(help));
+    }
+    let database = show_in.as_ref().and_then(|show_in| show_in.parent_name.as_ref());
+    let mut conditions = vec![match database {
+        Some(name) => in_database(workspace, text, span, name).await?,
+        None => usual(),
+    }];
+    if let Some(ShowStatementFilterPosition::Infix(filter) | ShowStatementFilterPosition::Suffix(filter)) = filter_position {
+        conditions.push(match filter {
+            ShowStatementFilter::Like(pattern) | ShowStatementFilter::NoKeyword(pattern) => {
+                format!("table_name LIKE {}", literal(pattern))
+            }
+            ShowStatementFilter::ILike(pattern) => format!("table_name ILIKE {}", literal(pattern)),
+            ShowStatementFilter::Where(condition) => format!("({condition})"),
+        });
+    }
+    listed(workspace, &conditions).await
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// What holds of the tables of a database.
+///
+/// # Errors
+/// When there is none of the name, with the nearest.
+async fn in_database(workspace: &Workspace, text: &str, span: &Range<usize>, name: &ObjectName) -> Result<String, Diagnostic> {
+    let wrong = |error: DataFusionError| Diagnostic::from_datafusion(text, span, &error);
+    workspace.index.tables().await.map_err(wrong)?;
+    let mut schemas: Vec<(String, String)> = Vec::new();
+    for catalog in workspace.context.catalog_names() {
+        let names = workspace.context.catalog(&catalog).map(|catalog| catalog.schema_names()).unwrap_or_default();
+        schemas.extend(names.into_iter().chain([INFORMATION.to_owned()]).map(|schema| (catalog.clone(), schema)));
+    }
+    let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(normalized).collect();
+    let has_schema =
+        |name: &str, system: bool| schemas.iter().any(|(catalog, schema)| schema == name && (catalog == SYSTEM) == system);
+    match parts.as_slice() {
+        [schema] if has_schema(schema, false) => {
+            return Ok(format!("table_schema = {} AND table_catalog <> '{SYSTEM}'", literal(schema)));
+        }
+        [catalog] if schemas.iter().any(|(known, _)| known == catalog) => {
+            return Ok(format!("table_catalog = {} AND table_schema <> '{INFORMATION}'", literal(catalog)));
+        }
+        [catalog, schema] if schemas.iter().any(|(known, other)| known == catalog && other == schema) => {
+            return Ok(format!("table_catalog = {} AND table_schema = {}", literal(catalog), literal(schema)));
+        }
+        _ => {}
+    }
+    let wanted = parts.join(".");
+    let whole: Vec<String> = schemas.iter().map(|(catalog, schema)| format!("{catalog}.{schema}")).collect();
+    let short = schemas.iter().flat_map(|(catalog, schema)| [schema.as_str(), catalog.as_str()]);
+    let near = nearest(&wanted, short.chain(whole.iter().map(String::as_str)));
+    let at = name.0.last().and_then(|part| part.as_ident()).and_then(|last| script::find_word(text, span, &last.value));
+    let help = near.map_or_else(|| "SHOW TABLES lists the tables of all".to_owned(), |near| format!("did you mean '{near}'?"));
+    Err(Diagnostic::new(format!("there is no database '{wanted}'"), at).help(help))
+}
+
+/// The schema of DataFusion's own lists, which each catalog has.
+const INFORMATION: &str = "information_schema";
+
+/// A name as the catalogs have it.
+fn normalized(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 /// `*` and `?` of a pattern as a regular expression in a text of SQL.

@@ -84,10 +84,16 @@ pub(super) async fn of_datafusion(
     }
     let missing = diagnostic.message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
     let Some(missing) = missing.map(|name| name.trim_start_matches("session.public.").to_owned()) else { return diagnostic };
-    let name = time_travel::decode(&missing).map_or(missing.as_str(), |(name, _)| name);
+    let earlier = time_travel::decode(&missing);
+    let name = earlier.as_ref().map_or(missing.as_str(), |(name, _)| *name);
     diagnostic.message = format!("table '{name}' not found");
-    let at = script::find_word(text, statement, name);
-    if let Some(at) = at.filter(|at| text[at.clone()].starts_with('\'')) {
+    let quoted = script::find_word(text, statement, name).filter(|at| text[at.clone()].starts_with('\''));
+    // The function for earlier versions takes the name of a table in such quotes.
+    let is_place = earlier.is_none() || looks_like_a_place(name);
+    if let Some(at) = quoted.clone().filter(|_| !is_place) {
+        diagnostic.span = Some(at);
+    }
+    if let Some(at) = quoted.filter(|_| is_place) {
         diagnostic.message = format!("'{name}' is neither a file of a kind that is known nor a table");
         diagnostic.span = Some(at);
         return diagnostic.help(match nearest_file(name, Path::new(name)) {

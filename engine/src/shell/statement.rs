@@ -9,8 +9,8 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{CopyToStatement, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
-    Insert, ObjectName, Select, SelectFlavor, SelectItem, ShowCreateObject, Statement as SqlStatement, TableObject, VisitMut,
-    VisitorMut, WildcardAdditionalOptions,
+    DescribeAlias, Insert, ObjectName, Select, SelectFlavor, SelectItem, ShowCreateObject, Statement as SqlStatement,
+    TableObject, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::catalog::{Declared, PUBLIC};
@@ -38,6 +38,12 @@ pub(super) async fn prepare(workspace: &Workspace, text: &str, span: &Range<usiz
     if text[first.clone()].eq_ignore_ascii_case("SUMMARIZE") {
         return summarize(workspace, text, first.end..span.end).await;
     }
+    if ["DESCRIBE", "DESC"].iter().any(|word| text[first.clone()].eq_ignore_ascii_case(word)) {
+        let subject = subject(text, first.end..span.end);
+        if time_travel::is_earlier_version(text, &subject) {
+            return describe_version(workspace, text, &subject).await;
+        }
+    }
     let mut parsed = parse(text, text, span)?;
     match &mut parsed {
         Parsed::CreateExternalTable(table) => {
@@ -46,7 +52,9 @@ pub(super) async fn prepare(workspace: &Workspace, text: &str, span: &Range<usiz
         }
         Parsed::CopyTo(copy) => open_target(workspace, text, span, copy)?,
         Parsed::Statement(statement) => match statement.as_ref() {
-            SqlStatement::ShowTables { .. } => return describe::tables(workspace, None, false).await.map(Prepared::Rows),
+            SqlStatement::ShowTables { show_options, .. } => {
+                return describe::shown_tables(workspace, text, span, show_options).await.map(Prepared::Rows);
+            }
             SqlStatement::ShowCreate { obj_type: ShowCreateObject::Table | ShowCreateObject::View, obj_name } => {
                 return describe::definition(workspace, text, span, obj_name).await.map(Prepared::Rows);
             }
@@ -76,9 +84,28 @@ fn parse(text: &str, query: &str, span: &Range<usize>) -> Result<Parsed> {
     let mut parsed = script::parse_statement(&readable, span).map_err(|error| mistake::of_parser(text, span, error))?;
     time_travel::functions_as_tables(text, &mut parsed)?;
     if let Parsed::Statement(statement) = &mut parsed {
+        columns_as_description(statement);
         let ControlFlow::Continue(()) = statement.visit(&mut AllColumns);
     }
     Ok(parsed)
+}
+
+/// `SHOW COLUMNS FROM posts` is `DESCRIBE posts`, of files too, which DataFusion's list of columns has not.
+fn columns_as_description(statement: &mut SqlStatement) {
+    let name = match &*statement {
+        SqlStatement::ShowColumns { show_options, .. } if show_options.filter_position.is_none() => {
+            show_options.show_in.as_ref().and_then(|show_in| show_in.parent_name.clone())
+        }
+        _ => None,
+    };
+    if let Some(table_name) = name {
+        *statement = SqlStatement::ExplainTable {
+            describe_alias: DescribeAlias::Describe,
+            hive_format: None,
+            has_table_keyword: false,
+            table_name,
+        };
+    }
 }
 
 /// `FROM posts` without a SELECT means all columns, for which DataFusion plans none.
@@ -135,8 +162,7 @@ pub(super) fn name_of(name: &ObjectName) -> String {
 
 /// `SUMMARIZE posts`, `SUMMARIZE 'x.csv'`, `SUMMARIZE SELECT ...`.
 async fn summarize(workspace: &Workspace, text: &str, rest: Range<usize>) -> Result<Prepared> {
-    let blanks = text[rest.clone()].len() - text[rest.clone()].trim_start().len();
-    let subject = rest.start + blanks..rest.end;
+    let subject = subject(text, rest.clone());
     if subject.is_empty() {
         return Err(Diagnostic::new("SUMMARIZE takes a table or a query", Some(rest.start.saturating_sub(1)..rest.start)));
     }
@@ -157,7 +183,23 @@ async fn summarize(workspace: &Workspace, text: &str, rest: Range<usize>) -> Res
     }
 }
 
-/// As short as `SUMMARIZE `, which it takes the place of.
+/// What follows the verb, without the blanks before it.
+fn subject(text: &str, rest: Range<usize>) -> Range<usize> {
+    let blanks = text[rest.clone()].len() - text[rest.clone()].trim_start().len();
+    rest.start + blanks..rest.end
+}
+
+/// `DESCRIBE posts VERSION AS OF 3`: the columns of a query over it.
+async fn describe_version(workspace: &Workspace, text: &str, subject: &Range<usize>) -> Result<Prepared> {
+    let parsed = parse(text, &with_query(text, subject), &(query_start(text, subject)..subject.end))?;
+    let planned = Box::pin(workspace.context.state().statement_to_plan(parsed)).await;
+    match planned.and_then(|plan| describe::columns(workspace, plan.schema().as_arrow())) {
+        Ok(frame) => Ok(Prepared::Rows(frame)),
+        Err(error) => Err(mistake::of_datafusion(workspace, text, subject, &error).await),
+    }
+}
+
+/// No longer than `SUMMARIZE ` and `DESC `, which it takes the place of.
 const QUERY: &str = "FROM ";
 
 /// Where it begins; what is before may be blanks of several bytes.

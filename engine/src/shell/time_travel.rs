@@ -1,4 +1,5 @@
-//! Earlier versions of a table: `posts VERSION AS OF 3`, `posts TIMESTAMP AS OF '2026-11-21'` and `delta_at('posts', 3)`.
+//! Earlier versions of a table: `posts VERSION AS OF 3`, `posts TIMESTAMP AS OF '2026-11-21'` and `delta_at('posts', 3)`. `FOR` may stand
+//! before a clause, as in `posts FOR SYSTEM_TIME AS OF '2026-11-21'`.
 //!
 //! DataFusion plans none of them; its dialect does not read the first two, and a version in the syntax tree is left out of account. So the
 //! clause is written as the arguments of a table function before it is parsed, in exactly the bytes it takes, so that places in errors stay
@@ -31,21 +32,31 @@ pub(super) fn clauses_as_arguments(text: &str, statement: &Range<usize>) -> Stri
     let moved = |piece: Piece| Piece { span: piece.span.start + statement.start..piece.span.end + statement.start, ..piece };
     let said: Vec<Piece> = pieces(&text[statement.clone()]).filter(Piece::says_something).map(moved).collect();
     let mut rewritten = text.to_owned();
-    for window in said.windows(5) {
+    for (index, window) in said.windows(5).enumerate() {
         let [table, what, r#as, of, value] = window else { continue };
         let is = |piece: &Piece, word: &str| piece.kind == Kind::Word && text[piece.span.clone()].eq_ignore_ascii_case(word);
+        let (table, clause) = match index.checked_sub(1).map(|before| &said[before]) {
+            Some(before) if is(table, "FOR") => (before, table),
+            _ => (table, what),
+        };
         let named = matches!(table.kind, Kind::Word | Kind::QuotedName | Kind::Text);
         let tag = match value.kind {
-            Kind::Number if is(what, "VERSION") => VERSION,
-            Kind::Text if is(what, "TIMESTAMP") && value.closed => TIME,
+            Kind::Number if is(what, "VERSION") || is(what, "SYSTEM_VERSION") => VERSION,
+            Kind::Text if (is(what, "TIMESTAMP") || is(what, "SYSTEM_TIME")) && value.closed => TIME,
             _ => continue,
         };
         if named && is(r#as, "AS") && is(of, "OF") {
-            let region = what.span.start..value.span.end;
+            let region = clause.span.start..value.span.end;
             rewritten.replace_range(region.clone(), &arguments(tag, &text[region], &text[value.span.clone()]));
         }
     }
     rewritten
+}
+
+/// Whether what is described at `subject` is an earlier version.
+pub(super) fn is_earlier_version(text: &str, subject: &Range<usize>) -> bool {
+    let starts = text[subject.clone()].get(..FUNCTION.len()).is_some_and(|start| start.eq_ignore_ascii_case(FUNCTION));
+    starts || clauses_as_arguments(text, subject) != text
 }
 
 /// `('@v',` and blanks where the clause was, and the value one byte to the left to make room for `)`.
@@ -223,6 +234,8 @@ mod tests {
             ("SELECT posts.id FROM posts VERSION AS OF 3", "SELECT posts.id FROM \"posts@v3\" AS posts"),
             ("SELECT 1 FROM a.\"B\" version  as of 12 p JOIN c ON true", "SELECT 1 FROM \"a.\"\"B\"\"@v12\" p JOIN c ON true"),
             ("SELECT 1 FROM t TIMESTAMP AS OF '2026-11-21 10:00'", "SELECT 1 FROM \"t@t2026-11-21T10:00:00+00:00\" AS t"),
+            ("SELECT 1 FROM t FOR VERSION AS OF 3", "SELECT 1 FROM \"t@v3\" AS t"),
+            ("SELECT 1 FROM t for system_time as of '2026-11-21 10:00' x", "SELECT 1 FROM \"t@t2026-11-21T10:00:00+00:00\" x"),
             ("SELECT 1 FROM delta_at('lake.r.t', 0)", "SELECT 1 FROM \"lake.r.t@v0\" AS t"),
             ("EXPLAIN SELECT 1 FROM delta_at('@v', 7) x", "EXPLAIN SELECT 1 FROM \"@v@v7\" x"),
             ("SELECT 1 FROM generate_series(1, 2)", "SELECT 1 FROM generate_series(1, 2)"),

@@ -20,7 +20,7 @@ pub(super) enum Task {
     /// Nothing: it is no data.
     Skip { path: String, size: u64, reason: SkipReason, owner: Option<usize> },
     /// Nothing: it was looked at before, or is of a table that somebody else keeps.
-    Keep { owner: usize, entry: Entry, is_ours: bool },
+    Keep { owner: usize, path: String, entry: Entry, is_ours: bool },
     /// To look at it.
     Look { path: String, object: Object, owner: Option<usize>, is_changed: bool },
     /// A table has lost it.
@@ -75,6 +75,7 @@ pub(super) struct Matching {
     location: CrawlLocation,
     /// The location's path in its store.
     prefix: String,
+    /// Those that are known, and behind them those that are registered anew.
     tables: Tables,
     /// By table: which list, if one is there.
     lists: Vec<Option<usize>>,
@@ -85,11 +86,16 @@ pub(super) struct Matching {
 }
 
 impl Matching {
-    /// Begins. Says also of which tables the list is gone.
+    /// Begins. Says also of which tables the list is gone. What is at the locations of `anew` is of no table, and looked at.
     ///
     /// # Errors
     /// When the location cannot be listed or a list cannot be read.
-    pub(super) async fn begin(location: &CrawlLocation, tables: &[KnownTable], ledger: &Ledger) -> Result<(Self, Vec<bool>)> {
+    pub(super) async fn begin(
+        location: &CrawlLocation,
+        tables: &[KnownTable],
+        anew: &[(String, Option<Format>)],
+        ledger: &Ledger,
+    ) -> Result<(Self, Vec<bool>)> {
         let mut names: Vec<&str> = Vec::new();
         let mut found: Vec<Option<usize>> = Vec::new();
         let mut runs = Vec::new();
@@ -124,11 +130,13 @@ impl Matching {
             lost.push(found[place].is_none());
             lists.push(found[place]);
         }
+        let known = tables.iter().map(|table| (table.location.as_str(), table.format));
+        let anew = anew.iter().map(|(location, format)| (location.as_str(), *format));
         let matching = Self {
             listed: location.place.list().await?.fuse().boxed(),
             prefix: location.prefix(),
             location: location.clone(),
-            tables: Tables::new(tables.iter().map(|table| (table.location.as_str(), table.format))),
+            tables: Tables::new(known.chain(anew)),
             lists,
             is_ours: tables.iter().map(|table| table.format.is_some()).collect(),
             runs,
@@ -165,21 +173,21 @@ impl Matching {
 
     async fn task(&mut self, object: Object) -> Result<Task> {
         let path = self.location.place.relative(&object.path).to_owned();
-        let owner = self.tables.owner(&path);
+        let owner = self.tables.owner(&path).filter(|owner| *owner < self.lists.len());
         if let Some(reason) = SkipReason::of(&path, object.size) {
             return Ok(Task::Skip { path, size: object.size, reason, owner });
         }
         let entry = Entry { path: object.path.as_ref().to_owned(), size: object.size, version: object.version };
         let Some(owner) = owner else { return Ok(Task::Look { path, object, owner: None, is_changed: false }) };
         if !self.is_ours[owner] {
-            return Ok(Task::Keep { owner, entry, is_ours: false });
+            return Ok(Task::Keep { owner, path, entry, is_ours: false });
         }
         let known = match self.lists[owner] {
             Some(run) => self.advance(run, Some(&entry.path)).await?,
             None => None,
         };
         Ok(match known {
-            Some(known) if known.version == entry.version => Task::Keep { owner, entry, is_ours: true },
+            Some(known) if known.version == entry.version => Task::Keep { owner, path, entry, is_ours: true },
             known => Task::Look { path, object, owner: Some(owner), is_changed: known.is_some() },
         })
     }
@@ -199,7 +207,8 @@ impl Matching {
             }
             // What is elsewhere, or of a table that is not in the catalog any more, is nobody's loss.
             let relative = head.path.strip_prefix(&self.prefix);
-            if let Some(owner) = relative.and_then(|path| self.tables.owner(path)).filter(|owner| self.lists[*owner] == Some(run))
+            if let Some(owner) =
+                relative.and_then(|path| self.tables.owner(path)).filter(|owner| self.lists.get(*owner) == Some(&Some(run)))
             {
                 self.ready.push_back(Task::Gone { owner });
             }

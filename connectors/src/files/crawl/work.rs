@@ -1,6 +1,6 @@
 //! The crawl itself: tasks are done several at a time and their results taken in order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use catalog::crawl::{Crawl, CrawledObject, Format, GroupOptions, Grouping, Neighbours, Skips};
@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::known::{KnownTable, SeenTable};
+use super::known::{Found, KnownTable, SeenTable};
 use super::location::CrawlLocation;
 use super::look::{Look, look};
 use super::matching::{Matching, Task};
@@ -29,6 +29,8 @@ pub struct CrawlOptions {
     pub group: GroupOptions,
     /// Names that new tables may not have, and the formats of the tables that have them.
     pub taken: HashMap<String, Option<Format>>,
+    /// The locations, below the one that is crawled, and formats of tables that are registered anew: what is there is looked at again.
+    pub anew: Vec<(String, Option<Format>)>,
     /// Whether the next crawl is to go on from this one: otherwise nothing is written.
     pub is_kept: bool,
 }
@@ -40,7 +42,14 @@ impl CrawlOptions {
 
 impl Default for CrawlOptions {
     fn default() -> Self {
-        Self { sample_bytes: 1 << 20, concurrency: 16, group: GroupOptions::default(), taken: HashMap::new(), is_kept: true }
+        Self {
+            sample_bytes: 1 << 20,
+            concurrency: 16,
+            group: GroupOptions::default(),
+            taken: HashMap::new(),
+            anew: Vec::new(),
+            is_kept: true,
+        }
     }
 }
 
@@ -129,7 +138,7 @@ pub async fn crawl(
     options: &CrawlOptions,
     tell: impl Fn(&Progress),
 ) -> Result<Crawled> {
-    let (matching, lost) = Matching::begin(location, tables, &ledgers.ledger).await?;
+    let (matching, lost) = Matching::begin(location, tables, &options.anew, &ledgers.ledger).await?;
     let mut seen: Vec<SeenTable> = lost.into_iter().map(|is_anew| SeenTable { is_anew, ..SeenTable::default() }).collect();
     seen.iter_mut().zip(tables).for_each(|(seen, table)| seen.is_anew |= table.ledger.is_none());
     let neighbours = Neighbours {
@@ -155,7 +164,18 @@ pub async fn crawl(
         Some(writer) => Some(writer.finish().await?.0),
         None => None,
     };
+    eclipse(tables, &mut taking.seen);
     Ok(Crawled { known: taking.seen, new: taking.grouping.finish(), skipped: taking.skipped, progress: taking.progress, ledger })
+}
+
+/// Notes the tables without objects whose location is also that of one which has some.
+fn eclipse(tables: &[KnownTable], seen: &mut [SeenTable]) {
+    let place = |table: &KnownTable| (table.location.clone(), table.format);
+    let found: HashSet<(String, Option<Format>)> =
+        tables.iter().zip(seen.iter()).filter(|(_, seen)| seen.objects > 0).map(|(table, _)| place(table)).collect();
+    for (table, seen) in tables.iter().zip(seen).filter(|(_, seen)| seen.objects == 0) {
+        seen.is_eclipsed = found.contains(&place(table));
+    }
 }
 
 /// Tasks that are done several at a time, in their order.
@@ -203,9 +223,9 @@ impl Taking<'_> {
                 self.list(size);
                 self.skip(&path, size, reason, owner)?;
             }
-            Done::Task(Task::Keep { owner, entry, is_ours }) => {
+            Done::Task(Task::Keep { owner, path, entry, is_ours }) => {
                 self.list(entry.size);
-                self.count(owner, entry.size);
+                self.seen[owner].count(&path, entry.size);
                 if is_ours {
                     self.remember(entry).await?;
                 }
@@ -229,14 +249,15 @@ impl Taking<'_> {
             Look::Seen { observed, format, compression } => (observed, format.into(), compression),
         };
         let entry = Entry { path: object.path.as_ref().to_owned(), size: object.size, version: object.version };
-        match owner.filter(|owner| self.tables[*owner].takes(format, &observed, &self.options.group)) {
+        let found = Found { path: &path, format, observed: &observed, is_changed };
+        match owner.filter(|owner| self.tables[*owner].takes(&found, &self.options.group)) {
             Some(owner) => {
                 if let Some(problem) = self.tables[owner].misplaced(&path) {
                     self.seen[owner].note_misplaced(problem);
                     return Ok(());
                 }
-                self.count(owner, object.size);
                 let seen = &mut self.seen[owner];
+                seen.count(&path, object.size);
                 seen.observed.merge(&observed);
                 *(if is_changed { &mut seen.changed } else { &mut seen.new }) += 1;
             }
@@ -257,11 +278,6 @@ impl Taking<'_> {
     fn list(&mut self, size: u64) {
         self.progress.listed += 1;
         self.progress.listed_bytes += size;
-    }
-
-    fn count(&mut self, owner: usize, size: u64) {
-        self.seen[owner].objects += 1;
-        self.seen[owner].bytes += size;
     }
 
     fn skip(&mut self, path: &str, size: u64, reason: catalog::crawl::SkipReason, owner: Option<usize>) -> Result<()> {

@@ -135,7 +135,11 @@ pub(crate) async fn read(table: &Location) -> Result<Option<State>> {
     };
     let mut versions = Vec::new();
     while let Some(object) = records.next().await {
-        let name = object?.location.filename().unwrap_or_default().to_owned();
+        let object = match object {
+            Err(error) if is_below_a_file(&error) => break,
+            object => object?,
+        };
+        let name = object.location.filename().unwrap_or_default().to_owned();
         versions.extend(name.strip_suffix(".json").and_then(|version| version.parse::<u64>().ok()));
     }
     versions.sort_unstable();
@@ -190,8 +194,17 @@ async fn get(table: &Location, relative: &str) -> Result<Option<Bytes>> {
     match table.store.get(&path_in(table, relative)?).await {
         Ok(object) => Ok(Some(object.bytes().await?)),
         Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) if is_below_a_file(&error) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a local path goes on behind a file: there is nothing, as where a file is the table.
+fn is_below_a_file(error: &object_store::Error) -> bool {
+    let first = Some(error as &(dyn std::error::Error + 'static));
+    let causes = std::iter::successors(first, |error| error.source());
+    let mut faults = causes.filter_map(|error| error.downcast_ref::<std::io::Error>());
+    faults.any(|fault| fault.kind() == std::io::ErrorKind::NotADirectory)
 }
 
 async fn get_json<T: DeserializeOwned>(table: &Location, relative: &str) -> Result<T> {

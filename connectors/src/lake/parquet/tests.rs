@@ -103,3 +103,12 @@ async fn overwrite_that_was_cut_short_is_tidied_by_the_next_commit() {
     assert!(!old.exists());
     assert_eq!(read_rows(&Parquet, &table(), &context, &["n"]).await.unwrap().unwrap(), ["2", "3"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_no_table_with_records() {
+    let (folder, context) = local_lake();
+    let path = folder.path().join("one.parquet");
+    std::fs::write(&path, b"x").unwrap();
+    let location = context.locate(path.to_str().unwrap()).unwrap();
+    assert_eq!(super::log::read(&location).await.unwrap(), None);
+}

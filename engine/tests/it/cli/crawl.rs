@@ -369,3 +369,69 @@ fn a_killed_or_forgotten_list_of_objects_costs_a_second_look_and_no_evidence_twi
         assert!(table["changes"].as_array().unwrap().is_empty(), "{table:#}");
     }
 }
+
+#[test]
+fn tables_of_one_folder_keep_their_objects_from_crawl_to_crawl() {
+    let bench = Bench::new();
+    put(&bench, "r/in/one.csv", b"a,b\n1,2\n");
+    put(&bench, "r/in/two.csv", b"a,b\n3,4\n");
+    put(&bench, "r/in/three.csv", b"x,y,z\n5,6,7\n");
+    for arguments in [&["r"] as &[&str], &["r"], &["r", "--prune"], &["r", "--anew", "three"]] {
+        let found = crawl(&bench, arguments);
+        let objects: Vec<(&str, &Value)> = tables(&found).into_iter().map(|(name, table)| (name, &table["objects"])).collect();
+        assert_eq!(objects, [("in", &2.into()), ("three", &1.into())], "{arguments:?}: {found:#}");
+        let warned = tables(&found)["in"]["warnings"].to_string();
+        assert!(warned.contains("the location matches `in/three.csv` of table three as well; move it"), "{warned}");
+    }
+}
+
+#[test]
+fn a_table_that_turns_up_in_the_folder_of_another_is_told_of() {
+    let bench = Bench::new();
+    put(&bench, "r/in/one.csv", b"a,b\n1,2\n");
+    put(&bench, "r/in/two.csv", b"a,b\n3,4\n");
+    let said = "the location matches `in/three.csv` of table three as well; move it to a folder of its own";
+    assert!(!bench.good(&["crawl", "r"]).contains("as well"));
+    put(&bench, "r/in/three.csv", b"x,y,z\n5,6,7\n");
+    for arguments in [&["crawl", "r", "--plan"] as &[&str], &["crawl", "r"], &["crawl", "r"]] {
+        let told = bench.good(arguments);
+        assert!(told.contains(said), "{arguments:?}: {told}");
+    }
+    std::fs::create_dir(bench.path("r/three")).unwrap();
+    std::fs::rename(bench.path("r/in/three.csv"), bench.path("r/three/three.csv")).unwrap();
+    assert!(!bench.good(&["crawl", "r", "--prune"]).contains("as well"));
+}
+
+#[test]
+fn a_column_that_is_renamed_in_a_small_table_is_drift() {
+    let bench = Bench::new();
+    put(&bench, "r/t/1.csv", b"id,name\n1,Ada\n");
+    crawl(&bench, &["r"]);
+    put(&bench, "r/t/1.csv", b"id,full_name\n1,Ada Lovelace\n");
+    let found = crawl(&bench, &["r"]);
+    assert_eq!(tables(&found).into_keys().collect::<Vec<_>>(), ["t"]);
+    let table = tables(&found)["t"].clone();
+    assert_eq!((&table["objects"], &table["changed"], &table["status"]), (&1.into(), &1.into(), &"evolved".into()));
+    let changes = table["changes"].to_string();
+    for change in ["\"added\"", "\"missing\"", "\"renamed\""] {
+        assert!(changes.contains(change), "{change} in {changes}");
+    }
+    let query = "SELECT full_name FROM raw.t";
+    assert_eq!(bench.good(&["shell", "--format", "csv", "-c", query]), "full_name\nAda Lovelace\n");
+}
+
+#[test]
+fn bad_values_that_are_set_aside_hold_up_no_drift() {
+    let bench = Bench::new();
+    put(&bench, "r/t/1.csv", b"id,age\n1,30\n");
+    crawl(&bench, &["r"]);
+    put(&bench, "r/t/2.csv", b"id,age\n2,unknown\n");
+    let refused = bench.engine(&["crawl", "r"]);
+    assert!(refused.code == 1 && refused.stderr.contains("on_error"), "{refused:?}");
+    let note = "`age` stays BIGINT: on_error puts rows with other values aside";
+    assert!(bench.good(&["crawl", "r", "--option", "t.on_error=quarantine", "--option", "t.max_bad_ratio=1"]).contains(note));
+    put(&bench, "r/t/3.csv", b"id,age,town\n3,40,Paris\n");
+    assert!(bench.good(&["crawl", "r"]).contains("`town` is new, VARCHAR"));
+    let rows = bench.good(&["shell", "--format", "csv", "-c", "SELECT id, age, town FROM raw.t ORDER BY id"]);
+    assert_eq!(rows, "id,age,town\n1,30,\n3,40,Paris\n");
+}

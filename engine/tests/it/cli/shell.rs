@@ -323,6 +323,19 @@ fn a_delta_table_is_read_as_it_was() {
         assert!(count(from).stdout.starts_with("n,s\n40,"), "{from}: {:?}", count(from));
     }
     assert_eq!(count("posts TIMESTAMP AS OF '2100-01-01'").stdout, "n,s\n1,2\n");
+    assert_eq!(count("posts FOR VERSION AS OF 1").stdout, "n,s\n1,1\n");
+    assert_eq!(count("posts FOR SYSTEM_TIME AS OF '2100-01-01'").stdout, "n,s\n1,2\n");
+    let described = bench.good(&["shell", "-c", "DESCRIBE posts"]);
+    for subject in ["DESCRIBE posts VERSION AS OF 0", "desc reddit.posts for version as of 0", "DESC delta_at('reddit.posts', 0)"]
+    {
+        assert_eq!(bench.good(&["shell", "-c", subject]), described, "{subject}");
+    }
+    let near = bench.engine(&["shell", "-c", "SELECT 1 FROM delta_at('reddit.postz', 1)"]);
+    assert!(
+        near.stderr.contains("table 'reddit.postz' not found") && near.stderr.contains("did you mean reddit.posts?"),
+        "{near:?}"
+    );
+    assert_eq!(bench.good(&["shell", "-c", "-- a comment\nSELECT 1 AS one", "--format", "csv"]), "one\n1\n");
     let wrong = transcript(
         &bench,
         &[
@@ -403,4 +416,41 @@ fn a_table_holds_so_many_rows_and_says_so() {
         bench.good(&["shell", "--max-rows", "2", "--format", "csv", "-c", "SELECT * FROM generate_series(1, 5)"]).lines().count(),
         6
     );
+}
+
+#[test]
+fn show_tables_and_show_columns_show_what_they_are_asked_for() {
+    let bench = Bench::new();
+    for (file, text) in [("in/trips/a.csv", "id,fare\n1,2.5\n"), ("in/zones/a.csv", "zone,name\n1,x\n"), ("s.csv", "a,b\n1,x\n")]
+    {
+        std::fs::create_dir_all(bench.path(file).parent().unwrap()).unwrap();
+        bench.write(file, text);
+    }
+    bench.good(&["crawl", "in"]);
+    bench.good(&["crawl", "in", "--into", "other"]);
+    let rows = |query: &str| {
+        let text = bench.good(&["shell", "--format", "csv", "-c", query]);
+        text.lines().skip(1).map(|line| line.split(',').skip(1).take(2).collect::<Vec<_>>().join(".")).collect::<Vec<_>>()
+    };
+    for (query, expected) in [
+        ("SHOW TABLES", &["other.trips", "other.zones", "raw.trips", "raw.zones"] as &[&str]),
+        ("SHOW TABLES FROM raw", &["raw.trips", "raw.zones"]),
+        ("SHOW TABLES IN lake.other LIKE 'tr%'", &["other.trips"]),
+        ("SHOW TABLES FROM lake LIKE '%z%'", &["other.zones", "raw.zones"]),
+        ("SHOW TABLES LIKE 'none'", &[]),
+        ("SHOW TABLES WHERE table_name = 'trips' AND table_schema = 'raw'", &["raw.trips"]),
+    ] {
+        assert_eq!(rows(query), expected, "{query}");
+    }
+    assert!(rows("SHOW TABLES FROM system").contains(&"public.runs".to_owned()));
+    for (query, near) in
+        [("SHOW TABLES FROM othr", "did you mean 'other'?"), ("SHOW TABLES IN lake.rw", "did you mean 'lake.raw'?")]
+    {
+        let ended = bench.engine(&["shell", "-c", query]);
+        assert!(ended.code == 1 && ended.stderr.contains("there is no database") && ended.stderr.contains(near), "{ended:?}");
+    }
+    for subject in ["'s.csv'", "raw.trips"] {
+        let shown = |verb: &str| bench.good(&["shell", "-c", &format!("{verb} {subject}")]);
+        assert_eq!(shown("SHOW COLUMNS FROM"), shown("DESCRIBE"));
+    }
 }
