@@ -494,3 +494,40 @@ fn a_location_that_only_is_written_otherwise_is_the_same() {
     }
     assert_eq!(bench.query("lake://warehouse/public/o", "SELECT count(*) FROM t"), "3");
 }
+
+#[test]
+fn a_number_with_more_digits_than_its_column_is_put_aside_and_a_cast_that_fails_is_told_of() {
+    let Some(server) = server() else { return };
+    // A domain stays what it is: other columns get more digits.
+    sql(&server, "CREATE DOMAIN price AS numeric(6,2); CREATE TABLE priced (n BIGINT, price price)");
+    let mut bench = Bench::new();
+    bench.set("ENGINE_WAREHOUSE_URL", server.url(DATABASE));
+    bench.write("rows.csv", "n,price\n1,1.50\n2,123456.00\n3,0.005\n4,9999.99\n");
+    let run = |price: &str, options: &str| {
+        bench.write(
+            "p.sql",
+            format!(
+                "CREATE EXTERNAL TABLE rows (n BIGINT, price DECIMAL(38,4)) STORED AS CSV LOCATION 'rows.csv';
+                 CREATE EXTERNAL TABLE priced STORED AS WAREHOUSE LOCATION 'public.priced'{options};
+                 INSERT INTO priced SELECT n, {price} AS price FROM rows;"
+            ),
+        );
+        bench.engine(&["run", "p.sql"])
+    };
+    let aside = " OPTIONS ('on_error' 'quarantine', 'max_bad_ratio' '0.5')";
+    let cast = run("CAST(price AS DECIMAL(6,2))", aside);
+    assert_eq!(cast.code, 1, "{cast:?}");
+    for part in ["p.sql:3: priced: ", "TRY_CAST", "on_error"] {
+        assert!(cast.stderr.contains(part), "{part}: {}", cast.stderr);
+    }
+    let named = run("price", "");
+    assert_eq!(named.code, 1, "{named:?}");
+    assert!(named.stderr.contains("column 'price': is 123456.0000, which has more than 4 digits before the point"), "{named:?}");
+    assert_eq!(sql(&server, "SELECT count(*) FROM priced"), "0");
+    let kept = run("price", aside);
+    assert_eq!(kept.code, 0, "{kept:?}");
+    assert_eq!(sql(&server, "SELECT n, price FROM priced ORDER BY n"), "1|1.50\n4|9999.99");
+    let bad = "SELECT \"row\", \"column\", reason FROM \"priced$bad\" ORDER BY 1";
+    let bad = bench.good(&["shell", "--format", "csv", "-c", bad]);
+    assert!(bad.contains("2,price,") && bad.contains("3,price,") && bad.contains("more than 2 digits behind the point"), "{bad}");
+}
