@@ -12,8 +12,17 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::options::OptionSpec;
 use crate::source::BadRecord;
 use crate::staging::{FileForm, StagedFile};
+
+/// The option of tables that are written, by which a file says that one was moved.
+pub const MOVED_FROM: OptionSpec = OptionSpec {
+    name: "moved_from",
+    default: "the table is where it was, or is a new one",
+    help: "the LOCATION that the table had before it was moved, with its rows, to where it is now: what feeds it goes on where it was, as in \
+           'moved_from' 'public.orders'. Once a run has written to it there, it says nothing more",
+};
 
 /// How the rows of a flow meet the rows that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

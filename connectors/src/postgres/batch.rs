@@ -8,8 +8,10 @@ use catalog::sql_type;
 
 use super::decode::{Column, Unfit};
 use super::input::Input;
+use super::literal;
 use super::query::Asked;
 use super::source::Table;
+use super::types::Wire;
 use crate::error::{Error, Result};
 use crate::on_error::{OnError, shown};
 use crate::source::BadRecord;
@@ -27,13 +29,21 @@ pub(super) struct Batch {
     /// What the columns become.
     schema: SchemaRef,
     rows: u64,
+    /// Those of the batches before it.
+    before: u64,
+    /// Which of the columns say where a row stands, and how they come.
+    position: Vec<(usize, Wire)>,
     /// The row, the column, and what is wrong.
     unfit: Vec<(usize, usize, String)>,
 }
 
 impl Batch {
     pub(super) fn new(table: &Table, fields: &[Asked], schema: SchemaRef) -> Self {
+        let is_place = |field: &Asked| table.query.position.iter().any(|part| part.name == field.name);
+        let position = fields.iter().enumerate().filter(|(_, field)| is_place(field));
         Self {
+            before: 0,
+            position: position.map(|(index, field)| (index, field.read_as.wire.clone())).collect(),
             table: table.full_name.clone(),
             on_error: table.on_error,
             names: fields.iter().map(|field| field.name.clone()).collect(),
@@ -57,7 +67,9 @@ impl Batch {
             };
             if let Err(Unfit(reason)) = column.append(value) {
                 if self.on_error == OnError::Fail {
-                    return Err(self.refused(index, &reason));
+                    let at = |(part, wire): &(usize, Wire)| Some((*part, literal::of_value(wire, input.field(*part)?)?));
+                    let place = self.position.iter().filter_map(at).collect();
+                    return Err(self.refused(self.rows, index, &reason, place));
                 }
                 self.unfit.push((usize::try_from(self.rows).unwrap_or(usize::MAX), index, reason));
             }
@@ -66,10 +78,16 @@ impl Batch {
         Ok(())
     }
 
-    fn refused(&self, column: usize, reason: &str) -> Error {
+    /// `row` counts from 0 in the batch; `place` is where it stands, by columns.
+    fn refused(&self, row: u64, column: usize, reason: &str, place: Vec<(usize, String)>) -> Error {
+        let place: Vec<String> = place.into_iter().map(|(index, value)| format!("{} = {value}", self.names[index])).collect();
+        let place = if place.is_empty() { String::new() } else { format!(" ({})", place.join(", ")) };
         Error::data(format!(
-            "{}, column '{}': {reason}; 'on_error' 'quarantine' puts such rows aside, 'on_error' 'null' reads NULL instead",
-            self.table, self.names[column]
+            "{}, column '{}': {reason}, in row {} of those that were read{place}; 'on_error' 'quarantine' puts such rows aside, 'on_error' \
+             'null' reads NULL instead",
+            self.table,
+            self.names[column],
+            self.before + row + 1
         ))
     }
 
@@ -79,9 +97,10 @@ impl Batch {
         let found: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
         let mut unfit = std::mem::take(&mut self.unfit);
         let mut arrays = Vec::with_capacity(found.len());
-        for (index, array) in found.iter().enumerate() {
-            arrays.push(self.cast(index, array, &mut unfit)?);
+        for index in 0..found.len() {
+            arrays.push(self.cast(index, &found, &mut unfit)?);
         }
+        self.before += rows as u64;
         unfit.sort();
         let mut is_good = vec![true; rows];
         for of_row in unfit.chunk_by(|a, b| a.0 == b.0) {
@@ -107,7 +126,8 @@ impl Batch {
     }
 
     /// The column as it was declared. A value that is none of that type is NULL, and unfit.
-    fn cast(&self, index: usize, found: &ArrayRef, unfit: &mut Vec<(usize, usize, String)>) -> Result<ArrayRef> {
+    fn cast(&self, index: usize, columns: &[ArrayRef], unfit: &mut Vec<(usize, usize, String)>) -> Result<ArrayRef> {
+        let found = &columns[index];
         let target = self.schema.field(index).data_type();
         if found.data_type() == target {
             return Ok(found.clone());
@@ -120,7 +140,9 @@ impl Batch {
             let value: String = array_value_to_string(found, row)?.chars().take(MOST_SHOWN).collect();
             let reason = format!("'{value}' is no {}", sql_type(target));
             if self.on_error == OnError::Fail {
-                return Err(self.refused(index, &reason));
+                let at = |part: usize| Some((part, array_value_to_string(columns.get(part)?, row).ok()?));
+                let place = self.position.iter().filter_map(|(part, _)| at(*part)).collect();
+                return Err(self.refused(row as u64, index, &reason, place));
             }
             unfit.push((row, index, reason));
         }

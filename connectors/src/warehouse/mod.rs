@@ -11,6 +11,7 @@ mod name;
 mod postgres;
 mod redshift;
 mod rights;
+mod room;
 #[cfg(test)]
 mod tests;
 

@@ -32,8 +32,10 @@ pub(super) async fn check(arguments: CheckArguments, session: &Session, printer:
         match Pipeline::load(&file, session).await {
             Ok(Ok(mut pipeline)) => {
                 printer.data(&describe(&file, &pipeline));
-                warn(&mut pipeline, session, printer).await?;
-                continue;
+                match warn(&mut pipeline, session, printer).await {
+                    Ok(()) => continue,
+                    Err(error) => printer.error(&crate::cause::one_line(&error)),
+                }
             }
             Ok(Err(errors)) => report(&file, &errors, printer)?,
             // The other files are checked all the same.
@@ -47,7 +49,7 @@ pub(super) async fn check(arguments: CheckArguments, session: &Session, printer:
 /// Warns of what may be meant, and probably is not.
 async fn warn(pipeline: &mut Pipeline, session: &Session, printer: &mut Printer) -> Result<()> {
     let progress = stored(session, &pipeline.name).await?;
-    assign::assign(&mut pipeline.flows, &pipeline.name, &progress).await?;
+    assign::assign(pipeline, &progress, session).await?;
     for absence in absences(pipeline, &progress).await {
         printer.warning(&absence);
     }

@@ -42,7 +42,7 @@ pub(super) async fn plan(arguments: PlanArguments, session: &Session, printer: &
         }
     };
     let progress = stored(session, &pipeline.name).await?;
-    assign::assign(&mut pipeline.flows, &pipeline.name, &progress).await?;
+    assign::assign(&mut pipeline, &progress, session).await?;
     printer.data(&describe(session, &pipeline, &progress)?);
     for absence in absences(&pipeline, &progress).await {
         printer.warning(&absence);

@@ -1,11 +1,12 @@
 //! Tables that somebody dropped between two runs. Made anew, such a table would have new rows only, and nobody would be told.
 
 use anyhow::{Result, bail};
+use connectors::context::TableSpec;
 use connectors::sink::Change;
 
 use crate::flow::{Class, Flow};
 use crate::sql::Pipeline;
-use crate::state::{Progress, StateStore};
+use crate::state::{Declared, Progress, StateStore};
 
 /// What the pipeline has committed to a table that is not there.
 #[derive(Debug)]
@@ -62,9 +63,11 @@ async fn lost(store: &dyn StateStore, pipeline: &str, progress: &Progress, flow:
     if !progress.flows.contains_key(&flow.id) || flow.sink.exists().await? != Some(false) {
         return Ok(None);
     }
-    // A flow that writes elsewhere now has lost nothing there.
-    let is_there = |sink: &connectors::context::TableSpec| {
-        sink.connector.eq_ignore_ascii_case(&flow.table.connector) && sink.location == flow.table.location
+    // A flow that writes elsewhere now has lost nothing there; one whose table was moved has the rows that were where it was.
+    let then = progress.flows.get(&flow.id).and_then(|progress| progress.declared.clone());
+    let places: Vec<Declared> = then.into_iter().chain([flow.declared()]).collect();
+    let is_there = |sink: &TableSpec| {
+        places.iter().any(|place| sink.connector.eq_ignore_ascii_case(&place.connector) && sink.location == place.location)
     };
     let epochs = store.epoch_flows(pipeline).await?;
     let own = epochs.iter().filter(|epoch| {

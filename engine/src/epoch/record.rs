@@ -68,6 +68,7 @@ pub async fn record(
                 fingerprint: flow.fingerprint.clone(),
                 sink: flow.table.name.clone(),
                 place: flow.place.clone(),
+                declared: Some(flow.declared()),
                 offsets: with_landed(scope.pipeline.landed.as_ref(), offsets),
                 dated: dated(flow, &identities),
                 identities,

@@ -9,11 +9,13 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use arrow::array::{Array, RecordBatch};
+use arrow::error::ArrowError;
 use connectors::faults::point;
 use connectors::sink::{Gate, Preload, SinkPlan, WriteMode};
 use connectors::staging::{StagingWriter, WriteBehind};
 use connectors::stores::Location;
 use datafusion::catalog::TableProvider;
+use datafusion::error::DataFusionError;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
@@ -275,7 +277,7 @@ async fn write(
         None => StagingWriter::new(place, columns, folders, sizes, &context.runtime)?,
     };
     let mut writer = WriteBehind::new(writer);
-    while let Some(batch) = rows.try_next().await.map_err(connectors::Error::from)? {
+    while let Some(batch) = rows.try_next().await.map_err(|error| computing(error, watches.guard.is_some()))? {
         // Nullability is the sink's to say; the columns and their types are the same.
         let batch = RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec()).map_err(connectors::Error::from)?;
         for piece in watches.pieces(batch) {
@@ -293,6 +295,32 @@ async fn write(
     Ok(Some(StageCheckpoint::new(schema, sink_plan.partition_by.clone(), files)))
 }
 
+/// A query that failed; one whose cast met a value of another kind is told what else it can do. `is_looked_at`: the sink looks at each value.
+fn computing(error: DataFusionError, is_looked_at: bool) -> connectors::Error {
+    let is_cast = match error.find_root() {
+        DataFusionError::ArrowError(cause, _) => match cause.as_ref() {
+            ArrowError::CastError(_) | ArrowError::ParseError(_) => true,
+            // What a number is that has more digits than the decimal it is cast to.
+            ArrowError::InvalidArgumentError(said) => said.contains(" to store in a Decimal"),
+            _ => false,
+        },
+        _ => false,
+    };
+    match connectors::Error::from(error) {
+        connectors::Error::Data { message } if is_cast => {
+            let other = if is_looked_at {
+                "; where the table's column has that type, the query needs no CAST: then the table's on_error says what becomes of the row"
+            } else {
+                ""
+            };
+            connectors::Error::data(format!(
+                "{message}; where a CAST of the query fails on this value, TRY_CAST in its place makes NULL of it{other}"
+            ))
+        }
+        other => other,
+    }
+}
+
 /// The order in which rows arrived decides between two rows of one key, so an upsert is computed in one partition.
 fn session_state(scope: Scope<'_>, in_order: bool) -> SessionState {
     let state = scope.pipeline.context.state();
@@ -304,4 +332,24 @@ fn session_state(scope: Scope<'_>, in_order: bool) -> SessionState {
 pub(super) fn configured(state: SessionState, change: impl FnOnce(SessionConfig) -> SessionConfig) -> SessionState {
     let config = change(state.config().clone()).with_create_default_catalog_and_schema(false);
     SessionStateBuilder::new_from_existing(state).with_config(config).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cast_that_fails_is_told_what_else_there_is() {
+        let told = |error, is_looked_at| computing(DataFusionError::ArrowError(Box::new(error), None), is_looked_at).to_string();
+        let large = || ArrowError::InvalidArgumentError("7.5 is too large to store in a Decimal128 of precision 6".into());
+        let text = ArrowError::CastError("Cannot cast string 'x' to value of Int64 type".into());
+        assert!(told(text, false).ends_with("TRY_CAST in its place makes NULL of it"));
+        let looked_at = told(large(), true);
+        assert!(
+            looked_at.contains("TRY_CAST") && looked_at.ends_with("the table's on_error says what becomes of the row"),
+            "{looked_at}"
+        );
+        assert!(!told(ArrowError::InvalidArgumentError("another".into()), true).contains("TRY_CAST"));
+        assert!(!told(ArrowError::DivideByZero, true).contains("TRY_CAST"));
+    }
 }

@@ -17,6 +17,8 @@ use datafusion::sql::sqlparser::ast::Insert;
 
 pub use classify::Class;
 
+use crate::state::Declared;
+
 /// One `INSERT INTO`, `INSERT OVERWRITE` or `REPLACE INTO`.
 #[derive(Debug, Clone)]
 pub struct Flow {
@@ -49,6 +51,11 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Where the file says that the flow's table is.
+    pub fn declared(&self) -> Declared {
+        Declared { connector: self.table.connector.clone(), location: self.table.location.clone() }
+    }
+
     /// Flows with equal stage keys stage the same rows in the same way: computed once, committed several times.
     pub fn stage_key(&self) -> (String, SinkPlan) {
         (self.fingerprint.clone(), SinkPlan { changes: Vec::new(), ..self.sink_plan.clone() })

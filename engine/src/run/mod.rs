@@ -117,7 +117,9 @@ pub(crate) async fn held(
         }
     }
     let progress = store.progress(&pipeline.name).await?;
-    assign::assign(&mut pipeline.flows, &pipeline.name, &progress).await?;
+    // What is dropped decides nothing.
+    let known = if options.discard_epoch { &Progress { pending: None, ..progress.clone() } } else { &progress };
+    assign::assign(pipeline, known, session).await?;
     observer.watch(pipeline.flows.iter().map(|flow| Watch {
         flow: flow.id.clone(),
         sink: flow.table.name.clone(),
@@ -222,7 +224,7 @@ async fn plan_anew(pipeline: &mut Pipeline, session: &Session, store: &dyn State
         anyhow::anyhow!("{message}; with them the pipeline is wrong:\n{}", errors.join("\n"))
     })?;
     pipeline.options = options;
-    assign::assign(&mut pipeline.flows, &pipeline.name, &store.progress(&pipeline.name).await?).await
+    assign::assign(pipeline, &store.progress(&pipeline.name).await?, session).await
 }
 
 fn planned_too_often(pipeline: &Pipeline) -> anyhow::Error {
@@ -378,16 +380,19 @@ async fn complete_epoch(scope: Scope<'_>, flow: &Flow) -> Result<bool> {
     let unknown = |table: &str| if table.contains('.') { scope.lease.generation.to_string() } else { String::new() };
     let version = |table: &String| Offset(versions.get(table).cloned().unwrap_or_else(|| unknown(table)));
     let offsets = flow.bounded.iter().map(|table| (table.clone(), version(table)));
+    let then = progress.flows.get(&flow.id);
     let now = FlowProgress {
         fingerprint: flow.fingerprint.clone(),
         sink: flow.table.name.clone(),
         place: flow.place.clone(),
+        // What an earlier version did not store has not changed for that.
+        declared: then.is_none_or(|then| then.declared.is_some()).then(|| flow.declared()),
         offsets: offsets.collect(),
         identities: declarations(scope.pipeline, flow),
         dated: BTreeMap::new(),
     };
     let is_due = gone::is_due(scope.store, &scope.pipeline.name, &progress, flow).await?;
-    if progress.flows.get(&flow.id) == Some(&now) && !is_due {
+    if then == Some(&now) && !is_due {
         return Ok(false);
     }
     // The tables may have other types than when the file was read: some did not exist then.

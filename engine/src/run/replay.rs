@@ -65,7 +65,7 @@ pub async fn look(
     let mut summary = ReplaySummary::new(&pipeline.name, source, &location, Purpose::Look);
     let Some(store) = store else { return Ok(summary) };
     let progress = store.progress(&pipeline.name).await?;
-    assign::assign(&mut pipeline.flows, &pipeline.name, &progress).await?;
+    assign::assign(&mut pipeline, &progress, session).await?;
     let lease = Lease { pipeline: pipeline.name.clone(), generation: 0 };
     let stop = CancellationToken::new();
     let registrar = Registrar::new(session);
@@ -107,7 +107,7 @@ async fn drive(
     let location = quarantine::table(&pipeline.name, source).location;
     let mut summary = ReplaySummary::new(&pipeline.name, source, &location, Purpose::Commit);
     let progress = store.progress(&pipeline.name).await?;
-    assign::assign(&mut pipeline.flows, &pipeline.name, &progress).await?;
+    assign::assign(pipeline, &progress, session).await?;
     observer.watch(pipeline.flows.iter().filter(|flow| flow.sources.contains(source)).map(|flow| Watch {
         flow: flow.id.clone(),
         sink: flow.table.name.clone(),

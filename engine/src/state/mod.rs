@@ -34,7 +34,7 @@ pub use load::{EpochFlow, LoadPage, LoadRecord};
 pub use migrate::{Facts, Migrated, facts, migrate};
 pub use open::{open, open_existing};
 pub(crate) use place::Place;
-pub use progress::{FlowProgress, Progress};
+pub use progress::{Declared, FlowProgress, Progress};
 pub use request::{Cursor, Ending, OpenRequest, Pause, Request};
 pub use run::{Purpose, RunEnding, RunRecord, RunStatus};
 pub use store::StateStore;

@@ -17,6 +17,9 @@ pub struct FlowProgress {
     /// Which of several places that table was in, where that is for the settings to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
+    /// Where the file put that table; unknown of progress that an earlier version of engine stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Declared>,
     /// By source; of a complete flow, the versions of its tables.
     pub offsets: BTreeMap<String, Offset>,
     /// What each source was when its offset was taken ([`connectors::source::Source::identity`]).
@@ -24,6 +27,15 @@ pub struct FlowProgress {
     /// By source and identity, the offsets of those that were something else for other dates (`${run.date}`), and will be so again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dated: BTreeMap<String, BTreeMap<String, Offset>>,
+}
+
+/// Where a file says that a table is, `${...}` unresolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declared {
+    /// `STORED AS`.
+    pub connector: String,
+    /// `LOCATION`.
+    pub location: String,
 }
 
 impl FlowProgress {

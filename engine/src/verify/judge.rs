@@ -40,11 +40,12 @@ pub(super) fn judge(sink: String, location: String, elsewhere: Option<String>, f
     };
     report.verified = audit.rows.is_some() || !audit.exists;
     let (spans, span) = spans(facts, audit);
+    let then = |entry: &LedgerEntry, span: Span| entry.rows_after.map_or(span, |rows| (rows, Some(rows)));
     let ledger: Ledger<'_> = audit
         .entries
         .iter()
         .zip(&spans)
-        .map(|(entry, most)| ((entry.writer.clone(), entry.epoch), (entry, entry.rows_after.or(*most))))
+        .map(|(entry, span)| ((entry.writer.clone(), entry.epoch), (entry, then(entry, *span))))
         .collect();
     let different = |flow: &EpochFlow| difference(facts, flow, &ledger, audit);
     report.differences = facts.epochs.iter().filter_map(different).collect();
@@ -81,7 +82,8 @@ fn key(facts: &Facts<'_>, flow: &EpochFlow) -> Key {
     (writer(facts, flow), flow.epoch)
 }
 
-type Ledger<'a> = BTreeMap<Key, (&'a LedgerEntry, Option<u64>)>;
+/// Its batches, and how many rows there may have been right after each.
+type Ledger<'a> = BTreeMap<Key, (&'a LedgerEntry, Span)>;
 
 /// What does not fit in one epoch.
 fn difference(facts: &Facts<'_>, flow: &EpochFlow, ledger: &Ledger<'_>, audit: &Audit) -> Option<String> {
@@ -136,19 +138,19 @@ fn is_earlier(facts: &Facts<'_>, entry: &LedgerEntry) -> bool {
 /// The rows that a table may have: the fewest, and the most unless they are not known.
 type Span = (u64, Option<u64>);
 
-/// The most rows after each batch, and what holds now.
-fn spans(facts: &Facts<'_>, audit: &Audit) -> (Vec<Option<u64>>, Span) {
+/// What holds after each batch, and now.
+fn spans(facts: &Facts<'_>, audit: &Audit) -> (Vec<Span>, Span) {
     let mut span: Span = (0, audit.is_complete.then_some(0));
-    let mut most = Vec::with_capacity(audit.entries.len());
+    let mut spans = Vec::with_capacity(audit.entries.len());
     for entry in &audit.entries {
         let fewest = span.0;
         span = after(span, entry, audit.deletes);
         if is_earlier(facts, entry) {
             span.0 = if entry.mode == WriteMode::Overwrite { 0 } else { fewest };
         }
-        most.push(span.1);
+        spans.push(span);
     }
-    (most, span)
+    (spans, span)
 }
 
 fn after((fewest, most): Span, entry: &LedgerEntry, deletes: bool) -> Span {
@@ -191,6 +193,7 @@ fn of_table(audit: &Audit, (fewest, most): Span) -> Vec<String> {
 fn lines(facts: &Facts<'_>, ledger: &Ledger<'_>, differs: impl Fn(&EpochFlow) -> bool) -> Vec<EpochLine> {
     let line = |flow: &EpochFlow| {
         let found = ledger.get(&key(facts, flow));
+        let (fewest, most) = found.map_or((0, None), |(_, span)| *span);
         EpochLine {
             epoch: flow.epoch,
             flow: flow.flow.clone(),
@@ -199,7 +202,8 @@ fn lines(facts: &Facts<'_>, ledger: &Ledger<'_>, differs: impl Fn(&EpochFlow) ->
             staged_rows: flow.rows,
             ledger_rows: found.and_then(|(entry, _)| entry.rows),
             in_ledger: found.is_some(),
-            rows_after: found.and_then(|(_, rows)| *rows),
+            rows_after: most.filter(|most| *most == fewest),
+            rows_after_at_most: most,
             differs: differs(flow),
         }
     };
@@ -310,6 +314,29 @@ mod tests {
         assert_eq!(differences(&epochs, deleting), [""; 0]);
         let repeated = Audit { repeated_keys: Some(2), ..audit(&entries, 5) };
         assert_eq!(differences(&epochs, repeated), ["2 keys are in several rows each, and the table is upserted by them"]);
+    }
+
+    #[test]
+    fn rows_after_an_upsert_are_a_bound_and_no_number() {
+        let epochs = [epoch(1, Upsert, 3), epoch(2, Upsert, 2), epoch(3, Overwrite, 4)];
+        let entries = [entry(1, Upsert, 3), entry(2, Upsert, 2), entry(3, Overwrite, 4)];
+        let facts = Facts {
+            pipeline: "p",
+            epochs: &epochs,
+            all_epochs: &epochs,
+            committed: &|flow: &EpochFlow| flow.is_committed(),
+            audit: Some(audit(&entries, 4)),
+        };
+        let report = judge("t".into(), "lake://t".into(), None, &facts);
+        let then: Vec<_> = report.epochs.iter().map(|line| (line.rows_after, line.rows_after_at_most)).collect();
+        assert_eq!(then, [(Some(3), Some(3)), (None, Some(5)), (Some(4), Some(4))]);
+        let lines: Vec<String> = report.epochs.iter().map(ToString::to_string).collect();
+        assert!(lines[0].ends_with(" 3") && lines[1].ends_with(" <= 5") && lines[2].ends_with(" 4"), "{lines:?}");
+        // A ledger that counts the rows says how many there were.
+        let counted = LedgerEntry { rows_after: Some(4), ..entry(2, Upsert, 2) };
+        let audit = audit(&[entry(1, Upsert, 3), counted], 4);
+        let report = judge("t".into(), "lake://t".into(), None, &Facts { epochs: &epochs[..2], audit: Some(audit), ..facts });
+        assert_eq!(report.epochs[1].rows_after, Some(4));
     }
 
     #[test]

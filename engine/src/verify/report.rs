@@ -56,8 +56,10 @@ pub struct EpochLine {
     pub ledger_rows: Option<u64>,
     /// Whether the ledger has a line.
     pub in_ledger: bool,
-    /// Rows in the table right after the epoch, as far as its ledger tells: exactly, or the most there can be.
+    /// Rows in the table right after the epoch; `None` when its ledger does not tell, as after an upsert that may have replaced rows.
     pub rows_after: Option<u64>,
+    /// The most rows that there can have been then: all of an upsert's may have been new.
+    pub rows_after_at_most: Option<u64>,
     /// Whether something is wrong with it.
     pub differs: bool,
 }
@@ -146,7 +148,10 @@ impl fmt::Display for EpochLine {
             (_, rows) => number(rows),
         };
         let Self { epoch, mode, source_rows, staged_rows, .. } = self;
-        let then = number(self.rows_after);
+        let then = match (self.rows_after, self.rows_after_at_most) {
+            (None, Some(most)) => format!("<= {most}"),
+            (rows, _) => number(rows),
+        };
         let mark = if self.differs { "  <-" } else { "" };
         write!(f, "  {epoch:>8}  {mode:<9}  {source_rows:>12}  {staged_rows:>12}  {ledger:>12}  {then:>12}{mark}")
     }

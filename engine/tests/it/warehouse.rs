@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use testkit::postgres::Postgres;
 use testkit::python::{WAREHOUSE_PACKAGES, same_rows, venv_with};
 
-use crate::cli::bench::Bench;
+use crate::cli::bench::{Bench, Ended};
 use crate::lab::Lab;
 use crate::pipelines::{REDDIT, Subject, WAREHOUSE};
 
@@ -394,10 +394,140 @@ fn a_table_that_somebody_dropped_is_not_made_anew_with_new_rows_only() {
     assert_eq!(bench.query("lake://here", "SELECT count(*) FROM t"), "3");
     bench.good(&["run", "there.sql", "--from-scratch", "--yes"]);
     assert_eq!(sql(&server, "SELECT count(*) FROM there"), "3");
-    // A sink that is another one now has lost nothing.
+    // A table that is computed as a whole is computed wherever it is now.
     bench.write(
-        "there.sql",
-        format!("{rows} WAREHOUSE LOCATION 'public.other' OPTIONS ('key' 'n');\nREPLACE INTO sink SELECT * FROM rows;\n"),
+        "whole.sql",
+        "CREATE EXTERNAL TABLE rows (n BIGINT) STORED AS CSV LOCATION 'whole.csv';
+         CREATE EXTERNAL TABLE sink STORED AS WAREHOUSE LOCATION 'public.other';\nINSERT OVERWRITE sink SELECT * FROM rows;\n",
     );
-    bench.good(&["run", "there.sql"]);
+    bench.good(&["run", "whole.sql"]);
+    assert_eq!(sql(&server, "SELECT count(*) FROM other"), "2");
+}
+
+/// Runs a file that adds what is new in `in/` to the table `name` at `location`.
+fn adds(bench: &Bench, (name, location, options): (&str, &str, &str), arguments: &[&str]) -> Ended {
+    bench.write(
+        "p.sql",
+        format!(
+            "CREATE EXTERNAL TABLE rows (n BIGINT) STORED AS CSV LOCATION 'in/';
+             CREATE EXTERNAL TABLE {name} STORED AS {location}{options};\nINSERT INTO {name} SELECT * FROM rows;\n"
+        ),
+    );
+    bench.engine(arguments)
+}
+
+#[test]
+fn a_table_whose_location_was_changed_is_not_filled_with_new_rows_only() {
+    let Some(server) = server() else { return };
+    let mut bench = Bench::new();
+    bench.set("ENGINE_WAREHOUSE_URL", server.url(DATABASE));
+    std::fs::create_dir(bench.path("in")).unwrap();
+    let rows_of = |location: &str| match location.split_once("public.") {
+        Some((_, table)) => sql(&server, &format!("SELECT count(*) FROM {}", table.trim_end_matches('\''))),
+        None => bench.query(location.trim_start_matches("DELTA LOCATION ").trim_matches('\''), "SELECT count(*) FROM t"),
+    };
+    for (first, second, third) in [
+        ("WAREHOUSE LOCATION 'public.a1'", "WAREHOUSE LOCATION 'public.a2'", "WAREHOUSE LOCATION 'public.a3'"),
+        ("DELTA LOCATION 'lake://b1'", "DELTA LOCATION 'lake://b2'", "DELTA LOCATION 'lake://b3'"),
+    ] {
+        bench.write("in/1.csv", "n\n1\n");
+        assert_eq!(adds(&bench, ("o", first, ""), &["run", "p.sql", "--from-scratch", "--yes"]).code, 0);
+        let of = |location: &str| location.split('\'').nth(1).unwrap().to_owned();
+        for arguments in [&["plan", "p.sql"][..], &["run", "p.sql"], &["check", "p.sql"]] {
+            let refused = adds(&bench, ("o", second, ""), arguments);
+            assert_eq!(refused.code, 1, "{refused:?}");
+            let places = [format!("was at '{}'", of(first)), format!("is at '{}' now", of(second))];
+            for part in ["p.sql:2: table 'o'", &places[0], &places[1], "Nothing was written", "('moved_from' '", "another name"] {
+                assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+            }
+        }
+        // By another name it is another table, which begins at the beginning.
+        assert_eq!(adds(&bench, ("o_new", second, ""), &["run", "p.sql"]).code, 0);
+        assert_eq!(rows_of(second), "1");
+        bench.write("in/2.csv", "n\n2\n");
+        // The same place by another name is the same table.
+        assert_eq!(adds(&bench, ("o_newer", second, ""), &["run", "p.sql"]).code, 0);
+        assert_eq!(rows_of(second), "2");
+        assert_eq!(rows_of(first), "1");
+        if second.contains("public.") {
+            sql(&server, "ALTER TABLE a2 RENAME TO a3");
+        } else {
+            std::fs::rename(bench.path("lake/b2"), bench.path("lake/b3")).unwrap();
+        }
+        bench.write("in/3.csv", "n\n3\n");
+        let options = format!(" OPTIONS ('moved_from' '{}')", of(second));
+        for _ in 0..2 {
+            let moved = adds(&bench, ("o_newer", third, &options), &["run", "p.sql"]);
+            assert_eq!(moved.code, 0, "{moved:?}");
+            assert_eq!(rows_of(third), "3");
+        }
+        assert!(adds(&bench, ("o_newer", third, ""), &["run", "p.sql"]).stdout.contains("nothing new"));
+        for file in ["in/1.csv", "in/2.csv", "in/3.csv"] {
+            std::fs::remove_file(bench.path(file)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_table_that_is_said_to_have_moved_and_is_not_there_is_gone() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("in")).unwrap();
+    bench.write("in/1.csv", "n\n1\n");
+    assert_eq!(adds(&bench, ("o", "DELTA LOCATION 'lake://o'", ""), &["run", "p.sql"]).code, 0);
+    bench.write("in/2.csv", "n\n2\n");
+    let gone = adds(&bench, ("o", "DELTA LOCATION 'lake://p'", " OPTIONS ('moved_from' 'lake://o')"), &["run", "p.sql"]);
+    assert!(gone.code == 1 && gone.stderr.contains("table 'o' (lake://p) is gone: 1 row"), "{gone:?}");
+}
+
+#[test]
+fn a_location_that_only_is_written_otherwise_is_the_same() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("in")).unwrap();
+    for (number, location) in
+        ["WAREHOUSE LOCATION 'public.o'", "WAREHOUSE LOCATION 'o'", "DELTA LOCATION 'lake://warehouse/public/o/'"]
+            .into_iter()
+            .enumerate()
+    {
+        bench.write(&format!("in/{number}.csv"), format!("n\n{number}\n"));
+        let ended = adds(&bench, ("o", location, ""), &["run", "p.sql"]);
+        assert_eq!(ended.code, 0, "{location}: {ended:?}");
+    }
+    assert_eq!(bench.query("lake://warehouse/public/o", "SELECT count(*) FROM t"), "3");
+}
+
+#[test]
+fn a_number_with_more_digits_than_its_column_is_put_aside_and_a_cast_that_fails_is_told_of() {
+    let Some(server) = server() else { return };
+    // A domain stays what it is: other columns get more digits.
+    sql(&server, "CREATE DOMAIN price AS numeric(6,2); CREATE TABLE priced (n BIGINT, price price)");
+    let mut bench = Bench::new();
+    bench.set("ENGINE_WAREHOUSE_URL", server.url(DATABASE));
+    bench.write("rows.csv", "n,price\n1,1.50\n2,123456.00\n3,0.005\n4,9999.99\n");
+    let run = |price: &str, options: &str| {
+        bench.write(
+            "p.sql",
+            format!(
+                "CREATE EXTERNAL TABLE rows (n BIGINT, price DECIMAL(38,4)) STORED AS CSV LOCATION 'rows.csv';
+                 CREATE EXTERNAL TABLE priced STORED AS WAREHOUSE LOCATION 'public.priced'{options};
+                 INSERT INTO priced SELECT n, {price} AS price FROM rows;"
+            ),
+        );
+        bench.engine(&["run", "p.sql"])
+    };
+    let aside = " OPTIONS ('on_error' 'quarantine', 'max_bad_ratio' '0.5')";
+    let cast = run("CAST(price AS DECIMAL(6,2))", aside);
+    assert_eq!(cast.code, 1, "{cast:?}");
+    for part in ["p.sql:3: priced: ", "TRY_CAST", "on_error"] {
+        assert!(cast.stderr.contains(part), "{part}: {}", cast.stderr);
+    }
+    let named = run("price", "");
+    assert_eq!(named.code, 1, "{named:?}");
+    assert!(named.stderr.contains("column 'price': is 123456.0000, which has more than 4 digits before the point"), "{named:?}");
+    assert_eq!(sql(&server, "SELECT count(*) FROM priced"), "0");
+    let kept = run("price", aside);
+    assert_eq!(kept.code, 0, "{kept:?}");
+    assert_eq!(sql(&server, "SELECT n, price FROM priced ORDER BY n"), "1|1.50\n4|9999.99");
+    let bad = "SELECT \"row\", \"column\", reason FROM \"priced$bad\" ORDER BY 1";
+    let bad = bench.good(&["shell", "--format", "csv", "-c", bad]);
+    assert!(bad.contains("2,price,") && bad.contains("3,price,") && bad.contains("more than 2 digits behind the point"), "{bad}");
 }

@@ -11,7 +11,7 @@ use crate::context::{Context, TableSpec};
 use crate::error::Result;
 use crate::options::{OptionSpec, Options};
 use crate::registry::{BoundedTable, Connector, Moment, TableFacts};
-use crate::sink::Sink;
+use crate::sink::{MOVED_FROM, Sink};
 
 mod audit;
 mod keys;
@@ -41,6 +41,7 @@ pub(crate) fn replaces_columns(options: &Options) -> Result<bool> {
 }
 
 const OPTIONS: &[OptionSpec] = &[
+    MOVED_FROM,
     OptionSpec {
         name: "key",
         default: "the declared PRIMARY KEY",

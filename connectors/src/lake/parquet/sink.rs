@@ -15,7 +15,7 @@ use crate::lake::files::{self, Copied};
 use crate::lake::parquet::log::{self, Commit, State, TableFile};
 use crate::lake::schema::{canonical, grown, meet, resolve};
 use crate::options::Options;
-use crate::sink::{Batch, BatchId, Receipt, Sink, SinkPlan, WriteMode};
+use crate::sink::{Batch, BatchId, MOVED_FROM, Receipt, Sink, SinkPlan, WriteMode};
 use crate::stores::Location;
 
 /// A PARQUET table that is written.
@@ -37,7 +37,7 @@ enum Attempt {
 
 impl ParquetSink {
     pub(crate) fn open(table: &TableSpec, context: &Context) -> Result<Self> {
-        Options::parse("PARQUET", &[], &table.options)?;
+        Options::parse("PARQUET", &[MOVED_FROM], &table.options)?;
         Ok(Self {
             table: table.name.clone(),
             location: context.locate(&table.location)?,

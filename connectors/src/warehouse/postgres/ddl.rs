@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::target::{Target, TargetColumn};
-use super::types::{PgType, created, taken, widened};
+use super::types::{PgType, created, narrowed, taken, widened};
 use crate::context::COMMENT;
 use crate::error::{Error, Result};
 use crate::sink::Change;
@@ -116,7 +116,11 @@ impl Meeting {
         // A domain stays one.
         let wider = widened(&column.data_type.kind, field.data_type()).filter(|_| column.data_type.is_plain());
         let staged = wider.as_ref().and_then(|wider| taken(&wider.kind, field.data_type()));
-        let Some((wider, staged)) = wider.zip(staged) else { return Err(refused(name, column, field)) };
+        let Some((wider, staged)) = wider.zip(staged) else {
+            let staged = narrowed(&column.data_type.kind, field.data_type()).ok_or_else(|| refused(name, column, field))?;
+            self.columns.push(of(column.data_type.clone(), staged));
+            return Ok(());
+        };
         self.alterations.push(alter_type(name, &column.name, &wider.name));
         let (from, to) = (column.data_type.name.clone(), wider.name.clone());
         self.changes.push(Change::WidenColumn { name: column.name.clone(), from, to });
@@ -393,6 +397,30 @@ mod tests {
         required.is_required = true;
         let error = meet(&name(), Some(&target(vec![required])), &query(&[("a", DataType::Int8)]), &[]).unwrap_err().to_string();
         assert!(error.contains("ALTER COLUMN \"must\" DROP NOT NULL"), "{error}");
+    }
+
+    #[test]
+    fn a_domain_stays_what_it_is_and_numbers_of_more_digits_are_looked_at() {
+        let domain = |kind, query: DataType| {
+            let mut there = column("n", kind);
+            there.data_type.name = "price".into();
+            meet(&name(), Some(&target(vec![there])), &self::query(&[("n", query)]), &[])
+        };
+        for (kind, query, staged) in [
+            (Kind::Numeric(Some((6, 2))), DataType::Decimal128(38, 4), DataType::Decimal128(38, 4)),
+            (Kind::Numeric(Some((6, 2))), DataType::Int64, DataType::Decimal128(21, 2)),
+            (Kind::Numeric(Some((6, 2))), DataType::Decimal128(38, 0), DataType::Decimal256(40, 2)),
+            (Kind::SmallInt, DataType::Int32, DataType::Int64),
+            (Kind::Integer, DataType::Int64, DataType::Int64),
+        ] {
+            let meeting = domain(kind, query.clone()).unwrap();
+            assert!(meeting.changes.is_empty() && meeting.alterations.is_empty(), "{query}");
+            assert_eq!(meeting.columns[0].staged, staged, "{query}");
+        }
+        for query in [DataType::Float64, DataType::Decimal128(4, 0)] {
+            let error = domain(Kind::SmallInt, query).unwrap_err().to_string();
+            assert!(error.contains("cast it in the query"), "{error}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A batch is encoded row by row into one buffer; nothing is allocated for a value. What PostgreSQL would refuse is refused here, where
 //! the row and the value are known. The forms of values are those of the types' `recv` functions in PostgreSQL's source.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -12,7 +13,7 @@ use arrow::array::{
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
+    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, i256,
 };
 use arrow::json::writer::{EncoderOptions, NullableEncoder, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -25,6 +26,7 @@ use super::digits;
 use super::types::Kind;
 use crate::error::{Error, Result};
 use crate::warehouse::gate::{Cut, Misfit};
+use crate::warehouse::room::Room;
 
 /// What a stream of rows begins with: the signature, no flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -173,7 +175,11 @@ enum Form<'a> {
     BigInt(&'a Int64Array),
     Real(&'a Float32Array),
     Double(&'a Float64Array),
-    Numeric(&'a Decimal128Array, u8),
+    /// With the digits behind the point, and what the column has room for if some value may have none.
+    Numeric(&'a Decimal128Array, u8, Option<Narrow>),
+    /// Of whole numbers that may be larger.
+    NarrowSmallInt(&'a Int64Array),
+    NarrowInteger(&'a Int64Array),
     /// With the most characters, and whether some value may hold a NUL.
     Text(&'a StringArray, Option<usize>, bool),
     Bytea(&'a BinaryArray),
@@ -183,12 +189,35 @@ enum Form<'a> {
     Uuid(&'a StringArray),
     /// Any number, as its digits.
     Digits(&'a StringArray),
-    Wide(&'a Decimal256Array),
+    Wide(&'a Decimal256Array, u8, Option<Narrow>),
     Oid(&'a Int64Array),
     List(Items<'a>),
     /// Text that should be JSON; `true` where `jsonb` has its version before it.
     JsonText(&'a StringArray, bool),
     Nested(NullableEncoder<'a>, bool),
+}
+
+/// A column that is narrower than what is staged for it.
+struct Narrow {
+    room: Room,
+    /// What the column is called.
+    name: String,
+}
+
+impl Narrow {
+    /// Where numbers of `digits`, of which `scale` are behind the point, may be more than the column holds.
+    fn of(column: &Column, digits: u8, scale: u8) -> Option<Self> {
+        let room = column.data_type.kind.room()?;
+        let is_narrow = matches!(room, Room::Digits(before, behind) if digits.saturating_sub(scale) > before || scale > behind);
+        is_narrow.then(|| Self { room, name: column.data_type.name.clone() })
+    }
+
+    fn check(&self, number: i256, scale: u8, shown: impl Fn() -> String) -> Result<(), String> {
+        match self.room.mistake(number, scale, &self.name) {
+            Some(mistake) => Err(format!("is {}, which {mistake}", shown())),
+            None => Ok(()),
+        }
+    }
 }
 
 impl<'a> Values<'a> {
@@ -200,10 +229,16 @@ impl<'a> Values<'a> {
             (Kind::BigInt, DataType::Int64) => Form::BigInt(array.as_primitive::<Int64Type>()),
             (Kind::Real, DataType::Float32) => Form::Real(array.as_primitive::<Float32Type>()),
             (Kind::Double, DataType::Float64) => Form::Double(array.as_primitive::<Float64Type>()),
-            (Kind::Numeric(_), DataType::Decimal128(_, scale)) => {
-                Form::Numeric(array.as_primitive::<Decimal128Type>(), u8::try_from(*scale).unwrap_or(0))
+            (Kind::SmallInt, DataType::Int64) => Form::NarrowSmallInt(array.as_primitive::<Int64Type>()),
+            (Kind::Integer, DataType::Int64) => Form::NarrowInteger(array.as_primitive::<Int64Type>()),
+            (Kind::Numeric(_), DataType::Decimal128(digits, scale)) => {
+                let scale = u8::try_from(*scale).unwrap_or(0);
+                Form::Numeric(array.as_primitive::<Decimal128Type>(), scale, Narrow::of(column, *digits, scale))
             }
-            (Kind::Numeric(_), DataType::Decimal256(..)) => Form::Wide(array.as_primitive::<Decimal256Type>()),
+            (Kind::Numeric(_), DataType::Decimal256(digits, scale)) => {
+                let scale = u8::try_from(*scale).unwrap_or(0);
+                Form::Wide(array.as_primitive::<Decimal256Type>(), scale, Narrow::of(column, *digits, scale))
+            }
             (Kind::Numeric(_), DataType::Utf8) => Form::Digits(array.as_string::<i32>()),
             (Kind::Oid, DataType::Int64) => Form::Oid(array.as_primitive::<Int64Type>()),
             (kind @ (Kind::Text(_) | Kind::Other), DataType::Utf8) => {
@@ -243,9 +278,8 @@ impl<'a> Values<'a> {
             | Form::BigInt(_)
             | Form::Real(_)
             | Form::Double(_)
-            | Form::Numeric(..)
-            | Form::Wide(_)
             | Form::Time(_) => true,
+            Form::Numeric(_, _, narrow) | Form::Wide(_, _, narrow) => narrow.is_none(),
             Form::Text(texts, limit, has_nul) => limit.is_none() && !has_nul && texts.values().len() < 1 << 30,
             Form::Bytea(values) => values.values().len() < 1 << 30,
             Form::List(items) => items.fit_all(),
@@ -254,6 +288,8 @@ impl<'a> Values<'a> {
             | Form::Uuid(_)
             | Form::Digits(_)
             | Form::Oid(_)
+            | Form::NarrowSmallInt(_)
+            | Form::NarrowInteger(_)
             | Form::JsonText(..)
             | Form::Nested(..) => false,
         };
@@ -294,7 +330,19 @@ impl<'a> Values<'a> {
             Form::BigInt(values) => fixed::<8, 12>(out, values.value(row).to_be_bytes()),
             Form::Real(values) => fixed::<4, 8>(out, values.value(row).to_be_bytes()),
             Form::Double(values) => fixed::<8, 12>(out, values.value(row).to_be_bytes()),
-            Form::Numeric(values, scale) => decimal::write(out, values.value(row), *scale),
+            Form::NarrowSmallInt(values) => {
+                fixed::<2, 6>(out, narrow(values.value(row), i16::MIN, i16::MAX)?.to_be_bytes());
+            }
+            Form::NarrowInteger(values) => {
+                fixed::<4, 8>(out, narrow(values.value(row), i32::MIN, i32::MAX)?.to_be_bytes());
+            }
+            Form::Numeric(values, scale, narrow) => {
+                let value = values.value(row);
+                if let Some(narrow) = narrow {
+                    narrow.check(i256::from_i128(value), *scale, || values.value_as_string(row))?;
+                }
+                decimal::write(out, value, *scale);
+            }
             Form::Text(values, limit, has_nul) => {
                 let text = values.value(row);
                 if let Some(reason) = text_mistake(text, *limit, *has_nul) {
@@ -308,7 +356,13 @@ impl<'a> Values<'a> {
             Form::Timestamp(values) => fixed::<8, 12>(out, timestamp(values.value(row))?.to_be_bytes()),
             Form::Uuid(values) => fixed::<16, 20>(out, uuid(values.value(row))?),
             Form::Digits(values) => return digits::write(out, values.value(row)),
-            Form::Wide(values) => return digits::write(out, &values.value_as_string(row)),
+            Form::Wide(values, scale, narrow) => {
+                let shown = values.value_as_string(row);
+                if let Some(narrow) = narrow {
+                    narrow.check(values.value(row), *scale, || shown.clone())?;
+                }
+                return digits::write(out, &shown);
+            }
             Form::Oid(values) => {
                 let value = values.value(row);
                 let oid = u32::try_from(value).map_err(|_| format!("is {value}, and an oid is from 0 to {}", u32::MAX))?;
@@ -332,6 +386,11 @@ impl<'a> Values<'a> {
         }
         Ok(())
     }
+}
+
+/// A whole number as a column of `least` to `most` has it.
+fn narrow<T: TryFrom<i64> + Display>(value: i64, least: T, most: T) -> Result<T, String> {
+    T::try_from(value).map_err(|_| format!("is {value}, which is not between {least} and {most}"))
 }
 
 /// `ALL` is 4 more than `SIZE`: the length and the value in one piece.

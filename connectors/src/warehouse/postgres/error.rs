@@ -36,6 +36,20 @@ pub(super) fn error(error: tokio_postgres::Error) -> Error {
     }
 }
 
+/// The same of rows that replace others by `key`: a unique constraint that they violate is another one than the key's.
+pub(super) fn replacing_error(cause: tokio_postgres::Error, key: &[String]) -> Error {
+    match cause.as_db_error().filter(|said| *said.code() == SqlState::UNIQUE_VIOLATION) {
+        Some(said) => Error::data(format!(
+            "{}; the constraint '{}' is not that of the key ({}), by which REPLACE INTO tells rows apart: another row than the one that is \
+             replaced has the value. Leave one of the two out in the query, make the columns of the constraint the key, or drop it",
+            message(said),
+            said.constraint().unwrap_or_default(),
+            key.join(", ")
+        )),
+        None => error(cause),
+    }
+}
+
 fn message(said: &DbError) -> String {
     let mut message = format!("{} (SQLSTATE {})", said.message(), said.code().code());
     for (what, more) in [("", said.detail()), ("hint: ", said.hint()), ("at ", said.where_())] {

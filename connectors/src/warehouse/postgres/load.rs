@@ -19,7 +19,7 @@ use tokio_postgres::{Client, Transaction};
 
 use super::ddl::{Column, Meeting, add_key, create, list, meet, qualified, replacing};
 use super::encode::{Encoder, cast_to};
-use super::error::error;
+use super::error::{error, replacing_error};
 use super::ledger::{Ledger, begin, lock};
 use super::target::Target;
 use super::texts::{self, Texts};
@@ -65,6 +65,8 @@ pub(super) struct Taken {
     rows: u64,
     /// What is still to be done with them.
     rest: Vec<String>,
+    /// The key of those that replace others.
+    key: Vec<String>,
 }
 
 impl Load<'_> {
@@ -181,7 +183,7 @@ impl Load<'_> {
                 (table, Vec::new())
             }
         };
-        Ok(Taken { rows: self.copy(transaction, &into, columns, rows).await?, rest })
+        Ok(Taken { rows: self.copy(transaction, &into, columns, rows).await?, rest, key: self.key.to_vec() })
     }
 
     /// Empties the table and gives it `columns`, which are then called as the table calls them; what is of the same name and type stays, and with
@@ -248,7 +250,7 @@ impl Taken {
     /// As [`Load::run`].
     pub(super) async fn settle(&mut self, transaction: &Transaction<'_>) -> Result<()> {
         for statement in self.rest.drain(..) {
-            transaction.batch_execute(&statement).await.map_err(error)?;
+            transaction.batch_execute(&statement).await.map_err(|cause| replacing_error(cause, &self.key))?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use arrow::datatypes::{DECIMAL256_MAX_PRECISION, DataType, Field, Fields, TimeUn
 
 use crate::error::Result;
 use crate::stored::{MAX_DIGITS, Target};
+use crate::warehouse::room::Room;
 
 /// How values of a column are sent: the types that binary COPY has a form for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,12 @@ impl Kind {
             Self::Array(item, _) => item.is_comparable(),
             _ => true,
         }
+    }
+
+    /// What a column of `numeric` holds, where that is not any.
+    pub(super) fn room(&self) -> Option<Room> {
+        let Self::Numeric(Some((digits, scale))) = self else { return None };
+        Some(Room::Digits(u8::try_from(digits - scale).ok()?, u8::try_from(*scale).ok()?))
     }
 
     /// Whether the values of a column keep their meaning when it becomes one of `wanted`: a person may be told to change it.
@@ -178,6 +185,9 @@ pub(super) fn created(column: &str, data_type: &DataType) -> Result<(PgType, Dat
         own: |data_type| match data_type {
             DataType::Int8 => Some(DataType::Int16),
             DataType::Time32(_) | DataType::Time64(_) => Some(DataType::Time64(TimeUnit::Microsecond)),
+            DataType::Decimal256(precision, scale @ 0..) if *precision > MAX_DIGITS => {
+                Some(DataType::Decimal256(*precision, *scale))
+            }
             nested if nested.is_nested() => Some(plain_nested(nested)),
             _ => None,
         },
@@ -190,7 +200,9 @@ pub(super) fn created(column: &str, data_type: &DataType) -> Result<(PgType, Dat
         DataType::Int64 => Kind::BigInt,
         DataType::Float32 => Kind::Real,
         DataType::Float64 => Kind::Double,
-        DataType::Decimal128(precision, scale) => Kind::Numeric(Some(((*precision).into(), (*scale).into()))),
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            Kind::Numeric(Some(((*precision).into(), (*scale).into())))
+        }
         DataType::Binary => Kind::Bytea,
         DataType::Date32 => Kind::Date,
         DataType::Time64(_) => Kind::Time,
@@ -239,6 +251,17 @@ pub(super) fn taken(kind: &Kind, query: &DataType) -> Option<DataType> {
         _ => false,
     };
     staged.filter(|_| fits)
+}
+
+/// What is staged for a column that is there and cannot become wider, if it may turn out not to take every value of a query's: exact numbers of
+/// more digits than it has room for, which are looked at one by one.
+pub(super) fn narrowed(kind: &Kind, query: &DataType) -> Option<DataType> {
+    let is_whole = digits(query).is_some_and(|(_, scale)| scale == 0) && query.is_integer() && *query != DataType::UInt64;
+    match kind {
+        Kind::SmallInt | Kind::Integer => is_whole.then_some(DataType::Int64),
+        Kind::Numeric(_) if kind.room().is_some() => digits(query).and_then(|_| natural(kind, query)),
+        _ => None,
+    }
 }
 
 /// The type that a column could be altered to, so that it takes a query's values beside its own and loses none of them.
@@ -370,6 +393,20 @@ mod tests {
             ("point", -1, Kind::Other),
         ] {
             assert_eq!(PgType::of_catalog(name, modifier, "").kind, kind, "{name} {modifier}");
+        }
+    }
+
+    #[test]
+    fn decimals_of_any_width_become_numeric() {
+        for (query, name, staged) in [
+            (DataType::Decimal128(12, 2), "numeric(12,2)", DataType::Decimal128(12, 2)),
+            (DataType::Decimal256(12, 2), "numeric(12,2)", DataType::Decimal128(12, 2)),
+            (DataType::Decimal256(50, 10), "numeric(50,10)", DataType::Decimal256(50, 10)),
+            (DataType::Decimal256(76, 0), "numeric(76,0)", DataType::Decimal256(76, 0)),
+        ] {
+            let (made, given) = created("n", &query).unwrap();
+            assert_eq!((made.name.as_str(), &given), (name, &staged), "{query}");
+            assert_eq!(taken(&made.kind, &query), Some(staged), "{query}: the next epoch finds the table");
         }
     }
 

@@ -110,7 +110,7 @@ pub(crate) fn load_columns(
     for (name, field) in column_names(table, batch)?.into_iter().zip(batch.fields()) {
         let there = existing.unwrap_or_default().iter().find(|column| column.name.eq_ignore_ascii_case(&name));
         if let Some(there) = there
-            && there.column_type.accepts(field.data_type()).is_none()
+            && there.column_type.takes(field.data_type()).is_none()
         {
             return Err(Error::config_at(
                 field.name(),

@@ -13,13 +13,27 @@ use crate::warehouse::redshift::types::{ColumnType, staged};
 /// Columns of the widest table ("CREATE TABLE", limits).
 const MAX_COLUMNS: usize = 1_600;
 
+/// What becomes of exact numbers that may have more digits than their column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wider {
+    /// Each is looked at when it is staged.
+    Checked,
+    /// They are refused: what is staged says how a table is made.
+    Refused,
+}
+
 /// The columns to stage, by the query's names and in the table's order, and what writing them changes.
 ///
 /// A column of the table that the query does not have keeps its default, or is NULL. One that the table does not have is added.
 ///
 /// # Errors
 /// [`Error::Config`] at the column when that would lose something, with the statements that change the table.
-pub(crate) fn meet(table: &Relation, existing: Option<&[TableColumn]>, query: &Schema) -> Result<(SchemaRef, Vec<Change>)> {
+pub(crate) fn meet(
+    table: &Relation,
+    existing: Option<&[TableColumn]>,
+    query: &Schema,
+    wider: Wider,
+) -> Result<(SchemaRef, Vec<Change>)> {
     let names = column_names(table, query)?;
     if names.len() > MAX_COLUMNS {
         return Err(Error::config(format!(
@@ -33,7 +47,7 @@ pub(crate) fn meet(table: &Relation, existing: Option<&[TableColumn]>, query: &S
     for column in existing.unwrap_or_default() {
         let given = names.iter().position(|name| name.eq_ignore_ascii_case(&column.name));
         match given {
-            Some(index) => fields.push(for_column(table, column, query.field(index))?),
+            Some(index) => fields.push(for_column(table, column, query.field(index), wider)?),
             None if column.nullable || column.has_default => {}
             None => return Err(left_out(table, column)),
         }
@@ -54,9 +68,10 @@ pub(crate) fn meet(table: &Relation, existing: Option<&[TableColumn]>, query: &S
     Ok((Arc::new(Schema::new(fields)), changes))
 }
 
-fn for_column(table: &Relation, column: &TableColumn, given: &Field) -> Result<Field> {
+fn for_column(table: &Relation, column: &TableColumn, given: &Field, wider: Wider) -> Result<Field> {
     let accepted = match given.data_type() {
         DataType::Null => Some(column.column_type.of_null()),
+        data_type if wider == Wider::Checked => column.column_type.takes(data_type),
         data_type => column.column_type.accepts(data_type),
     };
     let data_type = accepted.ok_or_else(|| refused(table, column, given))?;
@@ -113,6 +128,10 @@ mod tests {
         TableColumn { name: name.into(), column_type, nullable: true, has_default: false }
     }
 
+    fn meet(table: &Relation, existing: Option<&[TableColumn]>, query: &Schema) -> Result<(SchemaRef, Vec<Change>)> {
+        super::meet(table, existing, query, Wider::Checked)
+    }
+
     fn schema(fields: &[(&str, DataType)]) -> Schema {
         Schema::new(fields.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)).collect::<Vec<_>>())
     }
@@ -163,6 +182,15 @@ mod tests {
         assert_eq!(error.subject(), Some("id"));
         id.has_default = true;
         assert!(meet(&table(), Some(&[id]), &schema(&[("x", DataType::Int64)])).is_ok());
+    }
+
+    #[test]
+    fn numbers_of_more_digits_are_looked_at_where_there_is_a_table_and_refused_where_one_is_to_be_made() {
+        let existing = [there("n", ColumnType::Decimal(6, 2))];
+        let query = schema(&[("n", DataType::Decimal128(38, 4))]);
+        assert_eq!(*meet(&table(), Some(&existing), &query).unwrap().0, query);
+        let error = super::meet(&table(), Some(&existing), &query, Wider::Refused).unwrap_err();
+        assert!(error.to_string().contains("as in CAST(n AS DECIMAL(6,2))"), "{error}");
     }
 
     #[test]

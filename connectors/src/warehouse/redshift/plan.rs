@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::error::{Error, Result};
 use crate::sink::{Change, SinkPlan, WriteMode};
 use crate::warehouse::redshift::catalog::TableColumn;
-use crate::warehouse::redshift::drift::meet;
+use crate::warehouse::redshift::drift::{Wider, meet};
 use crate::warehouse::redshift::names::{Relation, columns as column_names, folded};
 use crate::warehouse::redshift::options::{Deletes, TableOptions};
 use crate::warehouse::redshift::types::ColumnType;
@@ -42,10 +42,10 @@ impl Declared {
         let is_replaced = self.is_replaced(mode) && existing.is_some();
         let (schema, mut changes) = match (existing.filter(|_| !is_replaced), &self.columns) {
             (None, Some(declared)) => {
-                let (declared, created) = meet(&self.name, None, declared)?;
-                (meet(&self.name, Some(&as_columns(&self.name, &declared)?), query)?.0, created)
+                let (declared, created) = meet(&self.name, None, declared, Wider::Refused)?;
+                (meet(&self.name, Some(&as_columns(&self.name, &declared)?), query, Wider::Refused)?.0, created)
             }
-            (existing, _) => meet(&self.name, existing, query)?,
+            (existing, _) => meet(&self.name, existing, query, Wider::Checked)?,
         };
         if is_replaced {
             changes.clear();

@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 
 use crate::error::Result;
 use crate::stored::Target;
+use crate::warehouse::room::Room;
 
 /// The bytes of the widest VARCHAR ("Character types", `r_Character_types`).
 pub(crate) const MAX_VARCHAR: u32 = 65_535;
@@ -167,6 +168,34 @@ impl ColumnType {
             Self::Super => staged("", given).ok().filter(DataType::is_nested),
             Self::Other(_) => None,
         }
+    }
+
+    /// The same where values may turn out not to fit, which are looked at one by one: exact numbers of more digits than this one has
+    /// [`Self::room`] for are staged as they are.
+    pub(crate) fn takes(&self, given: &DataType) -> Option<DataType> {
+        self.accepts(given).or_else(|| {
+            let staged = staged("", given).ok()?;
+            let is_whole = matches!(staged, DataType::Int16 | DataType::Int32 | DataType::Int64);
+            let is_taken = match self {
+                Self::SmallInt | Self::Integer => is_whole,
+                Self::Decimal(..) => is_whole || matches!(staged, DataType::Decimal128(..)),
+                _ => false,
+            };
+            is_taken.then_some(staged)
+        })
+    }
+
+    /// What a column of exact numbers holds.
+    pub(crate) fn room(&self) -> Option<Room> {
+        Some(match self {
+            Self::SmallInt => Room::Whole(i16::MIN.into(), i16::MAX.into()),
+            Self::Integer => Room::Whole(i32::MIN.into(), i32::MAX.into()),
+            Self::Decimal(digits, scale) => {
+                let behind = u8::try_from(*scale).unwrap_or_default();
+                Room::Digits(digits.saturating_sub(behind), behind)
+            }
+            _ => return None,
+        })
     }
 
     /// The type to stage where the query has nothing but NULL.
@@ -333,6 +362,32 @@ mod tests {
             (Other("geometry".into()), DataType::Binary, None),
         ] {
             assert_eq!(column.accepts(&given), expected, "{column} of {given}");
+        }
+    }
+
+    #[test]
+    fn exact_numbers_of_more_digits_are_taken_to_be_looked_at_and_floats_are_not() {
+        use ColumnType::*;
+        for (column, given, expected) in [
+            (SmallInt, DataType::Int64, Some(DataType::Int64)),
+            (SmallInt, DataType::UInt16, Some(DataType::Int32)),
+            (Integer, DataType::UInt32, Some(DataType::Int64)),
+            (Integer, DataType::Int32, Some(DataType::Int32)),
+            (Integer, DataType::UInt64, None),
+            (Integer, DataType::Decimal128(5, 0), None),
+            (Integer, DataType::Float64, None),
+            (Decimal(6, 2), DataType::Decimal128(38, 4), Some(DataType::Decimal128(38, 4))),
+            (Decimal(6, 2), DataType::Decimal128(5, 2), Some(DataType::Decimal128(6, 2))),
+            (Decimal(6, 2), DataType::Decimal256(50, 4), None),
+            (Decimal(6, 2), DataType::Int64, Some(DataType::Int64)),
+            (Decimal(6, 2), DataType::UInt64, Some(DataType::Decimal128(20, 0))),
+            (Decimal(6, 2), DataType::Float64, None),
+            (Varchar(16), DataType::Int64, None),
+        ] {
+            let taken = column.takes(&given);
+            assert_eq!(taken, expected, "{column} of {given}");
+            // What is staged is taken when it is loaded.
+            assert!(taken.is_none_or(|staged| column.takes(&staged) == Some(staged)), "{column} of {given}");
         }
     }
 

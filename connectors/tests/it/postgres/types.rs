@@ -158,6 +158,9 @@ async fn values_without_a_counterpart_fail_are_put_aside_or_become_null() {
         for part in ["public.t, column 'd': 'infinity' is no DATE", "'on_error' 'quarantine'"] {
             assert!(text.contains(part), "{part}: {text}");
         }
+        let which =
+            if cursor.is_empty() { "in row 1 of those that were read" } else { "in row 1 of those that were read (id = 1)" };
+        assert!(text.contains(which), "{text}");
         let options = with(&[("on_error", "quarantine"), ("max_bad_ratio", "1")]);
         let aside = read(&shop.source("t", &options).await, None, HUGE).await.unwrap();
         assert_eq!(aside.ids(), [4]);
@@ -184,7 +187,9 @@ async fn declared_columns_are_cast_and_what_cannot_be_is_named() {
     assert_eq!((rows.texts("n"), rows.texts("s"), rows.texts("id")), pair(["12.50", "3.00"], ["7", ""], ["1", "2"]));
     assert_eq!((rows.bad.len(), rows.bad[0].reason.as_str()), (1, "'x' is no INT"));
     let text = error(&shop.bench.open(&spec(&[])).await.unwrap()).await;
-    assert!(text.contains("column 's': 'x' is no INT"), "{text}");
+    assert!(text.contains("column 's': 'x' is no INT, in row 2 of those that were read"), "{text}");
+    let text = error(&shop.bench.open(&spec(&[("cursor", "id")])).await.unwrap()).await;
+    assert!(text.contains("column 's': 'x' is no INT, in row 2 of those that were read (id = 2)"), "{text}");
     let unknown = shop.spec("t", columns(&[("idd", DataType::Int64)]), &[]);
     let text = shop.bench.open(&unknown).await.unwrap_err().to_string();
     assert!(text.contains("'idd' is declared, but public.t has none of that name; did you mean 'id'?"), "{text}");

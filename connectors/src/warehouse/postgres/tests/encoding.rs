@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array, Int64Array,
-    ListArray, RecordBatch, StringArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray, UInt32Array,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, Float32Array, Float64Array, Int8Array,
+    Int64Array, ListArray, RecordBatch, StringArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray, UInt32Array,
     UInt64Array,
 };
-use arrow::datatypes::{DataType, Field, Int64Type};
+use arrow::datatypes::{DataType, Field, Int64Type, i256};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -164,6 +164,54 @@ async fn columns_that_a_person_made_take_what_fits_them() {
         assert!(error.contains(part) && error.contains("row 1 of the epoch (id = a0eebc99"), "{error}");
     }
     assert_eq!(bench.sql("SELECT count(*), max(short) FROM made"), "1|abc");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decimal_of_more_than_38_digits_makes_its_column() {
+    let Some(bench) = Bench::start() else { return };
+    let value = i256::from_i128(10_i128.pow(37)).wrapping_mul(i256::from_i128(10_i128.pow(12)));
+    let values = Decimal256Array::from(vec![Some(value), None]).with_precision_and_scale(50, 10).unwrap();
+    let batch = || rows(vec![("n", Arc::new(values.clone()) as ArrayRef)]);
+    for epoch in 1..=2 {
+        bench.write(&spec("widest", ""), epoch, WriteMode::Append, &batch()).await.unwrap();
+    }
+    let number = format!("1{}.{}", "0".repeat(39), "0".repeat(10));
+    assert_eq!(
+        bench.sql("SELECT n, pg_typeof(n), count(*) FROM widest WHERE n IS NOT NULL GROUP BY 1"),
+        format!("{number}|numeric|2")
+    );
+    assert_eq!(
+        bench.sql("SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'widest'::regclass AND attnum > 0"),
+        "numeric(50,10)"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_of_more_digits_than_a_domain_has_are_looked_at_one_by_one() {
+    let Some(bench) = Bench::start() else { return };
+    bench.sql(
+        "CREATE DOMAIN price AS numeric(6,2); CREATE DOMAIN few AS smallint; CREATE TABLE priced (id bigint, price price, few few)",
+    );
+    let numbers = |price: i128, few: i64| {
+        let prices = Decimal128Array::from(vec![0, price]).with_precision_and_scale(38, 4).unwrap();
+        rows(vec![
+            ("id", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef),
+            ("price", Arc::new(prices)),
+            ("few", Arc::new(Int64Array::from(vec![0, few]))),
+        ])
+    };
+    let table = spec("priced", "");
+    bench.write(&table, 1, WriteMode::Append, &numbers(-99_999_900, -32_768)).await.unwrap();
+    assert_eq!(bench.sql("SELECT * FROM priced ORDER BY id"), "1|0.00|0\n2|-9999.99|-32768");
+    for (price, few, part) in [
+        (100_000_000, 1, "column 'price' is 10000.0000, which has more than 4 digits before the point"),
+        (12_345, 1, "column 'price' is 1.2345, which has more than 2 digits behind the point"),
+        (1, 40_000, "column 'price' is 0.0001"),
+        (100, 40_000, "column 'few' is 40000, which is not between -32768 and 32767"),
+    ] {
+        let error = bench.write(&table, 2, WriteMode::Append, &numbers(price, few)).await.unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains("row 2 of the epoch (id = 2, "), "{part}: {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -42,6 +42,25 @@ async fn upserts_are_what_a_map_would_do_with_and_without_an_index() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_another_row_has_in_a_unique_column_beside_the_key_names_that_constraint() {
+    let Some(bench) = Bench::start() else { return };
+    bench.sql("CREATE TABLE people (id bigint PRIMARY KEY, v text CONSTRAINT one_v UNIQUE); INSERT INTO people VALUES (1, 'a')");
+    bench.sql("CREATE TABLE loose (id bigint, v text CONSTRAINT loose_v UNIQUE); INSERT INTO loose VALUES (1, 'a')");
+    for (table, constraint) in [("people", "one_v"), ("loose", "loose_v")] {
+        let table = spec(table, "id");
+        let error = bench.write(&table, 1, WriteMode::Upsert, &pairs(&[(2, "a")])).await.unwrap_err();
+        assert!(matches!(error, crate::Error::Data { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&format!("the constraint '{constraint}' is not that of the key (id)")), "{text}");
+        assert!(!text.contains("REPLACE INTO replaces"), "{text}");
+        // Of the row itself it is no other's.
+        bench.write(&table, 1, WriteMode::Upsert, &pairs(&[(1, "a"), (2, "b")])).await.unwrap();
+    }
+    let added = bench.write(&spec("people", ""), 2, WriteMode::Append, &pairs(&[(2, "c")])).await.unwrap_err().to_string();
+    assert!(added.contains("people_pkey") && added.contains("REPLACE INTO replaces those whose key is there"), "{added}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_is_replaced_keeps_nothing_of_the_old_one_and_others_refer_to_it_still() {
     let Some(bench) = Bench::start() else { return };
     bench.sql(

@@ -78,12 +78,15 @@ impl<'a> Checker<'a> {
     pub(crate) fn examine(&mut self, given: &RecordBatch) -> Result<(Vec<ArrayRef>, Vec<Misfit>)> {
         let (mut columns, mut misfits) = (Vec::with_capacity(self.columns.len()), Vec::new());
         for index in 0..self.columns.len() {
-            let values = self.cast(index, given)?;
+            let (values, narrow) = self.cast(index, given)?;
             let mut note_with = |rows: Vec<usize>, what: &dyn Fn(usize) -> String, cut: &dyn Fn(usize) -> Option<Cut>| {
                 let reason = |row| format!("'{}' {}", shown(given.column(index), row), what(row));
                 misfits.extend(rows.into_iter().map(|row| Misfit { row, column: index, reason: reason(row), cut: cut(row) }));
             };
             let column = &self.columns[index];
+            for (row, why) in narrow {
+                note_with(vec![row], &|_| why.clone(), &|_| None);
+            }
             match misfits_of(column, &values) {
                 (rows, Reason::Said(what)) => note_with(rows, &|_| what.to_owned(), &|_| None),
                 (rows, Reason::Text) if self.too_long == TooLong::Truncate && column.form == Form::Plain => drop(rows),
@@ -98,11 +101,13 @@ impl<'a> Checker<'a> {
             let mut note = |rows, what: &dyn Fn(usize) -> String| note_with(rows, what, &|_| None);
             let values = self.truncated(index, values);
             if column.required {
-                note(nulls(&values), &|_| "is NULL, and the column is NOT NULL; give it a value, as in coalesce(..)".to_owned());
+                note(nulls(given.column(index)), &|_| {
+                    "is NULL, and the column is NOT NULL; give it a value, as in coalesce(..)".to_owned()
+                });
             }
             if self.key.contains(&index) {
                 let name = &column.name;
-                note(nulls(&values), &|_| {
+                note(nulls(given.column(index)), &|_| {
                     format!(
                         "is part of the key and NULL, which equals nothing; leave such rows out with WHERE {name} IS NOT NULL"
                     )
@@ -123,13 +128,20 @@ impl<'a> Checker<'a> {
         Ok((columns, misfits))
     }
 
-    fn cast(&self, index: usize, rows: &RecordBatch) -> Result<ArrayRef> {
+    /// The values in the type of the files, and those that are numbers of more digits than the column has, with the reason: these are NULL, or
+    /// rounded.
+    fn cast(&self, index: usize, rows: &RecordBatch) -> Result<(ArrayRef, Vec<(usize, String)>)> {
         let (given, wanted) = (rows.column(index), &self.columns[index].file_type);
         if given.data_type() == wanted {
-            return Ok(Arc::clone(given));
+            return Ok((Arc::clone(given), Vec::new()));
         }
-        let options = CastOptions { safe: false, ..CastOptions::default() };
-        cast_with_options(given, wanted, &options).map_err(|error| {
+        let target = &self.columns[index].target;
+        let narrow = match target.room().filter(|_| target.accepts(given.data_type()).is_none()) {
+            Some(room) => room.mistakes(given.as_ref(), target)?,
+            None => Vec::new(),
+        };
+        let options = CastOptions { safe: !narrow.is_empty(), ..CastOptions::default() };
+        cast_with_options(given, wanted, &options).map(|values| (values, narrow)).map_err(|error| {
             let (name, target) = (&self.columns[index].name, &self.columns[index].target);
             Error::data(format!("table '{}': column '{name}' is {target}, and a value does not fit: {error}", self.table))
         })
@@ -244,10 +256,15 @@ fn misfit(text: &str, target: &ColumnType) -> String {
     if text.len() <= limit {
         return format!("has letters beyond ASCII, which {target} does not store; make the column a VARCHAR");
     }
+    // CHAR holds letters of one byte; those of others have up to four.
+    let (holder, letters) = match target {
+        ColumnType::Char(_) => (target.to_string(), limit),
+        _ => ("the widest VARCHAR".to_owned(), limit / 4),
+    };
     format!(
-        "has {} bytes, and {} holds {limit}; shorten it in the query, as in left(.., {limit}), or set 'too_long' 'truncate'",
-        text.len(),
-        if matches!(target, ColumnType::Char(_)) { target.to_string() } else { "the widest VARCHAR".to_owned() }
+        "has {} bytes, and {holder} holds {limit}; set 'too_long' 'truncate', or shorten it in the query, as in left(.., {letters}), which \
+         always fits",
+        text.len()
     )
 }
 

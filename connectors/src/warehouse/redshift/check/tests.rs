@@ -41,8 +41,8 @@ fn text_that_no_varchar_holds_names_table_column_row_key_and_value() {
     assert_eq!(
         message,
         format!(
-            "table 's.t', column 'v', row 2 of the epoch (k = 42): '{}...' has 80000 bytes, and the widest VARCHAR holds 65535; shorten \
-             it in the query, as in left(.., 65535), or set 'too_long' 'truncate'",
+            "table 's.t', column 'v', row 2 of the epoch (k = 42): '{}...' has 80000 bytes, and the widest VARCHAR holds 65535; set \
+             'too_long' 'truncate', or shorten it in the query, as in left(.., 16383), which always fits",
             "ä".repeat(40)
         )
     );
@@ -65,7 +65,11 @@ fn nul_is_refused_or_left_out() {
 
 #[test]
 fn char_holds_ascii_of_its_width() {
-    assert!(refusal(texts(&["abcd"]), Some(ColumnType::Char(3))).contains("has 4 bytes, and CHAR(3) holds 3"));
+    assert!(
+        refusal(texts(&["abcd"]), Some(ColumnType::Char(3)))
+            .contains("has 4 bytes, and CHAR(3) holds 3; set 'too_long' 'truncate', or")
+    );
+    assert!(refusal(texts(&["abcd"]), Some(ColumnType::Char(3))).contains("left(.., 3)"));
     assert!(refusal(texts(&["ä"]), Some(ColumnType::Char(3))).contains("letters beyond ASCII"));
 }
 
@@ -76,8 +80,39 @@ fn decimals_are_rounded_to_nothing_and_overflow_is_named() {
     let (values, _) = check(Arc::new(wide.clone()), Some(ColumnType::Decimal(18, 0)), TooLong::Fail).unwrap();
     assert_eq!(values.data_type(), &DataType::Decimal128(18, 0));
     // And DECIMAL(4,0) does not.
-    let error = check(Arc::new(wide), Some(ColumnType::Decimal(4, 0)), TooLong::Fail).unwrap_err();
-    assert!(error.to_string().contains("has column 'v' as DECIMAL(4,0)"), "{error}");
+    assert_eq!(
+        refusal(Arc::new(wide), Some(ColumnType::Decimal(4, 0))),
+        "table 's.t', column 'v', row 1 of the epoch (k = 41): '123456' has more than 4 digits before the point, and the column is DECIMAL(4,0)"
+    );
+    let fine = |values: Vec<Option<i128>>| {
+        Arc::new(arrow::array::Decimal128Array::from(values).with_precision_and_scale(38, 4).unwrap())
+    };
+    let narrow = || Some(ColumnType::Decimal(6, 2));
+    let (values, _) = check(fine(vec![Some(12_500), None, Some(-99_999_900)]), narrow(), TooLong::Fail).unwrap();
+    let values: Vec<_> = values.as_primitive::<arrow::datatypes::Decimal128Type>().iter().collect();
+    assert_eq!(values, [Some(125), None, Some(-999_999)]);
+    // A digit that would be rounded away.
+    let lost = refusal(fine(vec![Some(12_500), Some(12_345)]), narrow());
+    assert!(lost.contains("row 2 of the epoch (k = 42): '1.2345' has more than 2 digits behind the point"), "{lost}");
+    let whole: ArrayRef = Arc::new(Int64Array::from(vec![Some(32_767), Some(32_768)]));
+    let large = refusal(whole, Some(ColumnType::SmallInt));
+    assert!(
+        large.contains("row 2 of the epoch (k = 42): '32768' is not between -32768 and 32767, and the column is SMALLINT"),
+        "{large}"
+    );
+}
+
+#[test]
+fn a_number_that_does_not_fit_is_one_misfit_also_where_there_may_be_no_null() {
+    let table = Relation::parse("s.t").unwrap();
+    let schema = Schema::new(vec![Field::new("v", DataType::Int64, true)]);
+    let there = [TableColumn { name: "v".into(), column_type: ColumnType::SmallInt, nullable: false, has_default: false }];
+    let columns = load_columns(&table, &schema, Some(&there), None).unwrap();
+    let mut checker = Checker::new(table.to_string(), &columns, &["v".to_owned()], TooLong::Fail);
+    let values: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(1 << 40), None]));
+    let (_, misfits) = checker.examine(&RecordBatch::try_new(Arc::new(schema), vec![values]).unwrap()).unwrap();
+    let rows: Vec<_> = misfits.iter().map(|misfit| (misfit.row, misfit.reason.contains("is not between"))).collect();
+    assert_eq!(rows, [(1, true), (2, false), (2, false)], "{misfits:?}");
 }
 
 #[test]

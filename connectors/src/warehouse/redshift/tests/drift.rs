@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array};
+use arrow::array::{ArrayRef, Decimal128Array, Float64Array};
 
 use crate::error::Error;
 use crate::sink::{Change, WriteMode};
@@ -10,6 +10,7 @@ use crate::warehouse::redshift::tests::cluster::{Cluster, holds, load, numbers, 
 
 over_each_way!(
     columns_that_drift_are_added_widened_or_refused,
+    numbers_of_more_digits_than_the_column_has_are_looked_at_one_by_one,
     column_that_cannot_be_widened_names_the_statements_to_run,
     value_that_fits_nowhere_fails_before_anything_is_made,
     schema_that_is_not_there_is_made_by_who_may
@@ -35,6 +36,25 @@ async fn columns_that_drift_are_added_widened_or_refused(cluster: Cluster) {
         error.to_string().contains("ALTER TABLE \"public\".\"drifting\" ADD COLUMN \"id__new\" DOUBLE PRECISION;"),
         "{error}"
     );
+}
+
+async fn numbers_of_more_digits_than_the_column_has_are_looked_at_one_by_one(cluster: Cluster) {
+    cluster.sql("CREATE TABLE narrow (id BIGINT, price DECIMAL(6,2), few SMALLINT)").await;
+    let table = cluster.table("narrow", &[]);
+    let of = |price: i128, few: i64| {
+        let prices = Decimal128Array::from(vec![0, price]).with_precision_and_scale(38, 4).unwrap();
+        rows(vec![("id", numbers(&[1, 2])), ("price", Arc::new(prices) as ArrayRef), ("few", numbers(&[0, few]))])
+    };
+    load(&cluster, &table, 1, WriteMode::Append, &of(-99_999_900, -32_768)).await.unwrap();
+    holds(&cluster, "narrow", "id, price, few", &["1|0.00|0", "2|-9999.99|-32768"]).await;
+    for (price, few, part) in [
+        (100_000_000, 1, "column 'price', row 2 of the epoch (id = 2): '10000.0000' has more than 4 digits before the point"),
+        (12_345, 1, "column 'price', row 2 of the epoch (id = 2): '1.2345' has more than 2 digits behind the point"),
+        (100, 40_000, "column 'few', row 2 of the epoch (id = 2): '40000' is not between -32768 and 32767"),
+    ] {
+        let error = load(&cluster, &table, 2, WriteMode::Append, &of(price, few)).await.unwrap_err().to_string();
+        assert!(error.contains(part), "{part}: {error}");
+    }
 }
 
 async fn column_that_cannot_be_widened_names_the_statements_to_run(cluster: Cluster) {
