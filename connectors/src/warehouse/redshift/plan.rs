@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
-use crate::sink::{Change, SinkPlan, WriteMode};
+use crate::sink::{Change, SinkPlan, WriteMode, incomparable_key};
 use crate::warehouse::redshift::catalog::TableColumn;
 use crate::warehouse::redshift::drift::meet;
 use crate::warehouse::redshift::names::{Relation, columns as column_names, folded};
@@ -61,6 +61,7 @@ impl Declared {
         Ok(SinkPlan {
             key: if is_upsert { self.key(&schema)? } else { Vec::new() },
             order_by: self.order_by.iter().map(|name| self.column(&schema, "order_by", name)).collect::<Result<_>>()?,
+            in_order: false,
             partition_by: Vec::new(),
             schema,
             changes,
@@ -80,12 +81,7 @@ impl Declared {
             let name = self.column(schema, "key", wanted)?;
             let data_type = schema.field_with_name(&name)?.data_type();
             if !is_comparable(data_type) {
-                let message = format!(
-                    "key column '{name}' of table '{}' is {data_type}, which is not compared for equality safely; cast it, as in \
-                     CAST({name} AS VARCHAR), or choose another key",
-                    self.table
-                );
-                return Err(Error::config_at(name, message));
+                return Err(incomparable_key(&self.table, &name, data_type));
             }
             key.push(name);
         }
