@@ -330,6 +330,15 @@ pub trait Sink: Send + Sync + Debug {
     /// Any; the table is then as it was, or holds the whole batch.
     async fn commit(&self, batch: &Batch) -> Result<Receipt>;
 
+    /// Removes what tries to commit a batch left outside of the table, as files that it was to be loaded from: nobody will try again.
+    ///
+    /// # Errors
+    /// When that cannot be removed.
+    async fn abandon(&self, batch: &BatchId) -> Result<()> {
+        let _ = batch;
+        Ok(())
+    }
+
     /// Makes an overwriting batch visible in place of some files of the table, unless it is already: the other files stay. `files` are
     /// paths from the table's root. Only a table whose log names its files can do so.
     ///

@@ -1,5 +1,6 @@
-//! What makes a table, or its columns, fit a batch. Each statement stands alone: a column of text cannot be widened inside a
-//! transaction, and every other is repeatable ("ALTER TABLE", `r_ALTER_TABLE`).
+//! What makes a table, or its columns, fit a batch. A table is made in one transaction with its grants and comments; of the changes to one
+//! that is there each statement stands alone: a column of text cannot be widened inside a transaction, and every other is repeatable ("ALTER
+//! TABLE", `r_ALTER_TABLE`).
 
 use crate::warehouse::redshift::columns::LoadColumn;
 use crate::warehouse::redshift::names::{Relation, folded, quoted, quoted_list};

@@ -33,13 +33,42 @@ impl Fit<'_> {
             self.make_schema(session).await?;
         }
         let changes = changes(self.waiting.table, self.columns, self.longest, self.exists, self.options);
-        if !self.exists || changes.is_empty() {
-            return self.apply(session, changes).await;
+        if !self.exists {
+            return self.make_table(session, changes).await;
+        }
+        if changes.is_empty() {
+            return Ok(());
         }
         // Whoever comes after an ALTER that waits, waits for it.
         session.run(&set_timeout(Some(self.waiting.alter_limit()))).await.when("altering")?;
         self.apply(session, changes).await?;
         session.run(&set_timeout(self.waiting.config.statement_timeout)).await.when("altering").map(drop)
+    }
+
+    /// In one transaction: a table without its grants and comments would be taken for one that was made, and never get them.
+    async fn make_table(&self, session: &Session, changes: Vec<Ddl>) -> Result<(), Problem> {
+        session.run("BEGIN").await.when("making")?;
+        for change in changes {
+            if let Err(fault) = self.waiting.run(session, &change.statement).await {
+                session.roll_back().await;
+                // Whoever was faster made all of it.
+                let is_made = fault.kind == Kind::Exists;
+                return if is_made { Ok(()) } else { Err(self.not_made(&change, self.waiting.explained(fault).await)) };
+            }
+        }
+        session.run("COMMIT").await.when("making").map(drop)
+    }
+
+    fn not_made(&self, change: &Ddl, fault: Fault) -> Problem {
+        if fault.passes() || !change.statement.starts_with("GRANT ") {
+            return Problem::Database(fault, "making");
+        }
+        let message = format!(
+            "table '{}' was not made, because {} failed: {fault}; make who is named there and run again, or correct 'grants' in its OPTIONS and \
+             run with --discard-epoch",
+            self.waiting.table, change.statement
+        );
+        Problem::Ours(Error::config_at("grants", message))
     }
 
     async fn apply(&self, session: &Session, changes: Vec<Ddl>) -> Result<(), Problem> {

@@ -272,6 +272,12 @@ impl Sink for RedshiftSink {
         audited.map(Some).map_err(|problem| problem.into_error(self.name()))
     }
 
+    async fn abandon(&self, batch: &BatchId) -> Result<()> {
+        let area = self.area(batch);
+        area.clear_before(batch).await?;
+        area.clear(batch).await
+    }
+
     async fn commit(&self, batch: &Batch) -> Result<Receipt> {
         let mut uploaded = None;
         let mut attempt = 0;

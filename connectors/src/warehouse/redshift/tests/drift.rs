@@ -12,7 +12,8 @@ over_each_way!(
     columns_that_drift_are_added_widened_or_refused,
     column_that_cannot_be_widened_names_the_statements_to_run,
     value_that_fits_nowhere_fails_before_anything_is_made,
-    schema_that_is_not_there_is_made_by_who_may
+    schema_that_is_not_there_is_made_by_who_may,
+    table_whose_grant_is_refused_is_not_made_and_gets_it_when_it_is_corrected
 );
 
 async fn columns_that_drift_are_added_widened_or_refused(cluster: Cluster) {
@@ -68,4 +69,22 @@ async fn schema_that_is_not_there_is_made_by_who_may(mut cluster: Cluster) {
     let error = load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "a")])).await.unwrap_err();
     assert!(matches!(error, Error::Auth { .. }), "{error}");
     assert!(error.to_string().contains("run CREATE SCHEMA \"nowhere\" AUTHORIZATION \"limited\""), "{error}");
+}
+
+async fn table_whose_grant_is_refused_is_not_made_and_gets_it_when_it_is_corrected(cluster: Cluster) {
+    cluster.sql("CREATE USER eve PASSWORD 'Eve12345'").await;
+    let of = |grants: &'static str| cluster.table("granted", &[("grants", grants)]);
+    for _again in 0..2 {
+        let error = load(&cluster, &of("user:nobody"), 1, WriteMode::Append, &pairs(&[(1, "a")])).await.unwrap_err();
+        assert_eq!(error.subject(), Some("grants"));
+        let text = error.to_string();
+        assert!(
+            text.contains("GRANT SELECT ON \"public\".\"granted\" TO \"nobody\" failed")
+                && text.contains("\"nobody\" does not exist"),
+            "{text}"
+        );
+        assert_eq!(cluster.sql("SELECT table_name FROM svv_columns WHERE table_name = 'granted'").await, Vec::<String>::new());
+    }
+    load(&cluster, &of("user:eve"), 1, WriteMode::Append, &pairs(&[(1, "a")])).await.unwrap();
+    assert_eq!(cluster.sql("SELECT has_table_privilege('eve', 'public.granted', 'select')").await, ["t"]);
 }
