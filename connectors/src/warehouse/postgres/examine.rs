@@ -1,5 +1,6 @@
 //! Whether a PostgreSQL database can be the warehouse.
 
+use super::ledger::Ledger;
 use crate::context::Context;
 use crate::error::Result;
 use crate::finding::Finding;
@@ -23,8 +24,9 @@ pub(crate) async fn examine(config: &ConnectionConfig, wanted: &Wanted, context:
     for part in [server(&client, config).await, transactions(&client).await, clock(&client, context).await] {
         findings.extend(part.unwrap_or_else(|error| vec![Finding::problem(CHECK, error.to_string(), NOT_ANSWERED)]));
     }
+    let ledgers: Vec<_> = wanted.schemas.iter().flat_map(|schema| Ledger::tables_in(schema)).collect();
     findings.extend(
-        rights::examine(&client, wanted)
+        rights::examine(&client, wanted, &ledgers)
             .await
             .unwrap_or_else(|error| vec![Finding::problem("rights", error.to_string(), NOT_ANSWERED)]),
     );
