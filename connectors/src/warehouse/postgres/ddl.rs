@@ -246,7 +246,8 @@ pub(super) fn declared(name: &TableName, columns: &Schema) -> Result<Target> {
     Ok(Target { oid: 0, columns })
 }
 
-fn alter_type(name: &TableName, column: &str, to: &str) -> String {
+/// The statement that gives a column another type.
+pub(super) fn alter_type(name: &TableName, column: &str, to: &str) -> String {
     format!("ALTER TABLE {} ALTER COLUMN {} TYPE {to}", qualified(name), quoted(column))
 }
 

@@ -24,6 +24,7 @@ use super::ledger::{Ledger, begin, lock};
 use super::target::Target;
 use super::texts::{self, Texts};
 use super::upsert::{STAGE, create_stage, merge};
+use super::views;
 use crate::context::COMMENT;
 use crate::error::{Error, Result};
 use crate::faults::{AFTER_TABLE_COMMIT, BEFORE_TABLE_COMMIT, FILES_COPIED, point};
@@ -131,11 +132,20 @@ impl Load<'_> {
         lock(&transaction, &qualified(self.name)).await?;
         let target = Target::find(&transaction, self.name).await?;
         transaction.batch_execute(ALTER_PATIENCE).await.map_err(error)?;
-        if target.is_some() {
-            for statement in self.meeting(target.as_ref())?.alterations {
+        if let Some(target) = &target {
+            let meeting = self.meeting(Some(target))?;
+            views::check(&transaction, self.name, target, &meeting.changes).await?;
+            for statement in meeting.alterations {
                 let altered = transaction.batch_execute(&statement).await;
-                altered
-                    .map_err(|cause| error(cause).context(format!("{statement}; run it yourself when nobody reads the table")))?;
+                altered.map_err(|cause| {
+                    let is_used = cause.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED);
+                    let advice = if is_used {
+                        "drop what uses the column, run it, and make that again"
+                    } else {
+                        "run it yourself when nobody reads the table"
+                    };
+                    error(cause).context(format!("{statement}; {advice}"))
+                })?;
             }
         }
         transaction.commit().await.map_err(error)

@@ -14,6 +14,7 @@ use super::ledger::Ledger;
 use super::load::Load;
 use super::preload::{Order, PostgresPreload};
 use super::target::Target;
+use super::views;
 use crate::clock::Clock;
 use crate::context::{Context, TableComments, TableSpec};
 use crate::error::{Error, Result};
@@ -129,6 +130,9 @@ impl Sink for PostgresSink {
         let meeting = meet(&self.name, target.as_ref(), query, &key)?;
         let schema = meeting.schema();
         check_key(&self.table, &schema, &key)?;
+        if let Some(target) = &target {
+            views::check(client.driver(), &self.name, target, &meeting.changes).await?;
+        }
         Ok(SinkPlan {
             in_order: has_loose_key(&meeting.columns, &key),
             schema,

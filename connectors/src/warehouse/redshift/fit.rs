@@ -9,6 +9,7 @@ use crate::warehouse::redshift::names::{literal, quoted};
 use crate::warehouse::redshift::options::TableOptions;
 use crate::warehouse::redshift::problem::{Problem, While};
 use crate::warehouse::redshift::session::Session;
+use crate::warehouse::redshift::views;
 use crate::warehouse::redshift::waiting::Waiting;
 
 /// A table that is to have the columns of a batch.
@@ -77,15 +78,23 @@ impl Fit<'_> {
                 && fault.kind != Kind::Exists
                 && !fault.message.contains("target column size should be different")
             {
-                return Err(self.problem(change, self.waiting.explained(fault).await));
+                return Err(self.problem(session, change, self.waiting.explained(fault).await).await);
             }
         }
         Ok(())
     }
 
-    fn problem(&self, change: Ddl, fault: Fault) -> Problem {
+    async fn problem(&self, session: &Session, change: Ddl, fault: Fault) -> Problem {
         let Some((column, by_hand)) = change.widens.filter(|_| !fault.passes()) else {
             return Problem::Database(fault, "altering");
+        };
+        let views = views::of_column(session, self.waiting.table, &column).await.unwrap_or_default();
+        // Where a view is what is in the way, the statement itself works behind it.
+        let is_views = fault.message.to_ascii_lowercase().contains("view");
+        let by_hand = match (views.is_empty(), is_views) {
+            (true, _) => by_hand,
+            (false, true) => format!("in this order: {}", views::around(&change.statement, &views)),
+            (false, false) => format!("in this order: {}", views::around(&by_hand, &views)),
         };
         let longest = self.columns.iter().zip(self.longest).find(|(it, _)| it.name == column).map_or(0, |(_, longest)| *longest);
         let message = format!(

@@ -11,6 +11,7 @@ use crate::warehouse::redshift::tests::cluster::{Cluster, holds, load, numbers, 
 over_each_way!(
     columns_that_drift_are_added_widened_or_refused,
     column_that_cannot_be_widened_names_the_statements_to_run,
+    column_that_a_view_is_bound_to_names_the_view_and_the_statements_in_order,
     value_that_fits_nowhere_fails_before_anything_is_made,
     schema_that_is_not_there_is_made_by_who_may,
     table_whose_grant_is_refused_is_not_made_and_gets_it_when_it_is_corrected
@@ -46,6 +47,26 @@ async fn column_that_cannot_be_widened_names_the_statements_to_run(cluster: Clus
     assert!(text.starts_with("column 'v' of table 'public.fixed' is too narrow for a value of 8 bytes"), "{text}");
     assert!(text.contains("ALTER TABLE \"public\".\"fixed\" ADD COLUMN \"v__new\" VARCHAR(16); UPDATE"), "{text}");
     holds(&cluster, "fixed", "id", &[]).await;
+}
+
+async fn column_that_a_view_is_bound_to_names_the_view_and_the_statements_in_order(cluster: Cluster) {
+    let table = cluster.table("seen", &[]);
+    load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "short")])).await.unwrap();
+    cluster.sql("CREATE VIEW seeing AS SELECT id, v FROM seen").await;
+    cluster.sql("CREATE VIEW above AS SELECT v FROM seeing").await;
+    cluster.sql("CREATE VIEW aside AS SELECT id FROM seen").await;
+    let long = "x".repeat(1_000);
+    let error = load(&cluster, &table, 2, WriteMode::Append, &pairs(&[(2, &long)])).await.unwrap_err();
+    assert!(matches!(error, Error::Config { .. }), "{error}");
+    let text = error.to_string();
+    let statements = "DROP VIEW \"public\".\"above\"; DROP VIEW \"public\".\"seeing\"; ALTER TABLE \"public\".\"seen\" ALTER COLUMN \"v\" TYPE";
+    assert!(text.contains(statements) && !text.contains("aside"), "{text}");
+    let statements = text.split("in this order: ").nth(1).and_then(|rest| rest.split(" and GRANT").next()).unwrap();
+    for statement in statements.split_inclusive(';') {
+        cluster.sql(statement).await;
+    }
+    load(&cluster, &table, 2, WriteMode::Append, &pairs(&[(2, &long)])).await.unwrap();
+    holds(&cluster, "above", "LEN(v)", &["5", "1000"]).await;
 }
 
 async fn value_that_fits_nowhere_fails_before_anything_is_made(cluster: Cluster) {
