@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use super::audit::audit;
 use super::ddl::{self, check_name, has_loose_key, meet, resolve};
+use super::examine::{TO_REDSHIFT, redshift_at};
 use super::gate::GateColumns;
 use super::ledger::Ledger;
 use super::load::Load;
@@ -116,6 +117,9 @@ impl Sink for PostgresSink {
             return Err(self.no_key());
         }
         let mut client = Client::connect(&self.config).await?;
+        if client.is_redshift() {
+            return Err(Error::config_at("WAREHOUSE", format!("{}; {TO_REDSHIFT}", redshift_at(&self.config))));
+        }
         let target = Target::find(client.driver(), &self.name).await?;
         let is_new = target.is_none();
         let is_replaced = self.is_replaced(mode);

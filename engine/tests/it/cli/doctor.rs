@@ -154,6 +154,16 @@ fn a_wrong_password_is_named_with_the_setting() {
 }
 
 #[test]
+fn a_redshift_at_the_url_of_a_postgres_is_told_by_doctor_and_by_a_run() {
+    let Some(mut setup) = Setup::start(|_| ()) else { return };
+    setup.bench.set("ENGINE_WAREHOUSE_URL", setup.sim.url());
+    setup.only(1).is("warehouse", "problem", "is a Redshift", "url as redshift://user@host");
+    setup.bench.write("p.sql", INTO_SHOP);
+    let ended = setup.bench.engine(&["check", "p.sql"]);
+    assert!(ended.code == 1 && format!("{}{}", ended.stdout, ended.stderr).contains("url as redshift://user@host"), "{ended:?}");
+}
+
+#[test]
 fn a_bucket_that_is_not_there_is_named_with_the_command_that_makes_it() {
     let Some(mut setup) = Setup::start(|_| ()) else { return };
     setup.bench.set("ENGINE_WAREHOUSE_STAGING", "s3://nowhere/staging");
