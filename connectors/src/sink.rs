@@ -7,7 +7,7 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -95,8 +95,33 @@ pub struct SinkPlan {
     pub key: Vec<String>,
     /// Which of several rows with one key wins within an epoch: the last by these columns, then the last to arrive.
     pub order_by: Vec<String>,
+    /// Whether rows are staged in the order in which they came: the table itself says which of those have one key.
+    pub in_order: bool,
     /// What a first commit would create or alter.
     pub changes: Vec<Change>,
+}
+
+/// Refuses a key that has a float in it: of two that print alike one may be another.
+///
+/// # Errors
+/// [`Error::Config`] at the column.
+pub(crate) fn check_key(table: &str, schema: &Schema, key: &[String]) -> Result<()> {
+    for name in key {
+        let data_type = schema.field_with_name(name)?.data_type();
+        if data_type.is_floating() {
+            return Err(incomparable_key(table, name, data_type));
+        }
+    }
+    Ok(())
+}
+
+/// A column that tells no rows apart.
+pub(crate) fn incomparable_key(table: &str, name: &str, data_type: &DataType) -> Error {
+    let message = format!(
+        "key column '{name}' of table '{table}' is {data_type}, which is not compared for equality safely; cast it, as in CAST({name} AS \
+         VARCHAR), or choose another key"
+    );
+    Error::config_at(name, message)
 }
 
 /// A change to a table that a commit makes.
@@ -313,6 +338,15 @@ pub trait Sink: Send + Sync + Debug {
     /// # Errors
     /// Any; the table is then as it was, or holds the whole batch.
     async fn commit(&self, batch: &Batch) -> Result<Receipt>;
+
+    /// Removes what tries to commit a batch left outside of the table, as files that it was to be loaded from: nobody will try again.
+    ///
+    /// # Errors
+    /// When that cannot be removed.
+    async fn abandon(&self, batch: &BatchId) -> Result<()> {
+        let _ = batch;
+        Ok(())
+    }
 
     /// Makes an overwriting batch visible in place of some files of the table, unless it is already: the other files stay. `files` are
     /// paths from the table's root. Only a table whose log names its files can do so.

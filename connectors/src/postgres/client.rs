@@ -21,11 +21,18 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 /// Names of databases that an error looks through for one that was meant.
 const MOST_DATABASES: usize = 1_000;
 
+/// What a server calls its version when a session begins, and what every Redshift says there ("Amazon Redshift and PostgreSQL",
+/// `c_redshift-and-postgres-sql`).
+const VERSION: &str = "server_version";
+const REDSHIFT: &str = "8.0.2";
+
 /// A connection. Dropping it ends it, and with it whatever the server was doing for it.
 #[derive(Debug)]
 pub struct Client {
     inner: tokio_postgres::Client,
     config: Arc<ConnectionConfig>,
+    /// What the server says that it is.
+    version: Option<String>,
     /// Why the connection ended, which the server says to nobody in particular.
     ended: Arc<OnceLock<tokio_postgres::Error>>,
     /// Moves the bytes.
@@ -57,7 +64,7 @@ impl Client {
                 config.connect_timeout.as_secs()
             )));
         };
-        let (inner, connection) = connected?;
+        let (inner, connection, version) = connected?;
         let ended = Arc::new(OnceLock::new());
         let mut connections = JoinSet::new();
         let end = Arc::clone(&ended);
@@ -67,7 +74,7 @@ impl Client {
                 end.get_or_init(|| error);
             }
         });
-        Ok(Self { inner, config: Arc::new(config.clone()), ended, connection: connections })
+        Ok(Self { inner, config: Arc::new(config.clone()), version, ended, connection: connections })
     }
 
     /// Begins a transaction that reads, in which all statements see the same rows, and values are written as texts in one way.
@@ -140,6 +147,11 @@ impl Client {
         &self.inner
     }
 
+    /// Whether the server is a Redshift.
+    pub(crate) fn is_redshift(&self) -> bool {
+        self.version.as_deref() == Some(REDSHIFT)
+    }
+
     /// Where it is connected to.
     pub fn config(&self) -> &ConnectionConfig {
         &self.config
@@ -149,14 +161,16 @@ impl Client {
 /// What moves the bytes of a connection, until it ends.
 type Moving = Pin<Box<dyn Future<Output = std::result::Result<(), tokio_postgres::Error>> + Send>>;
 
-async fn connected(config: &ConnectionConfig) -> Result<(tokio_postgres::Client, Moving)> {
+async fn connected(config: &ConnectionConfig) -> Result<(tokio_postgres::Client, Moving, Option<String>)> {
     let refused = |error| from_server(error, "connecting", config);
     if config.is_socket() || config.tls == TlsMode::Disable {
         let (client, connection) = settings(config).connect(NoTls).await.map_err(refused)?;
-        return Ok((client, Box::pin(connection)));
+        let version = connection.parameter(VERSION).map(str::to_owned);
+        return Ok((client, Box::pin(connection), version));
     }
     let (client, connection) = settings(config).connect(tls::connector(config)?).await.map_err(refused)?;
-    Ok((client, Box::pin(connection)))
+    let version = connection.parameter(VERSION).map(str::to_owned);
+    Ok((client, Box::pin(connection), version))
 }
 
 fn settings(config: &ConnectionConfig) -> tokio_postgres::Config {

@@ -28,11 +28,11 @@ impl Asked for Client {
     }
 }
 
-/// What is missing of the rights to what is `wanted`, or that nothing is.
+/// What is missing of the rights to what is `wanted` and to `ledgers`, the engine's own tables, or that nothing is.
 ///
 /// # Errors
 /// What the server says.
-pub(super) async fn examine(client: &dyn Asked, wanted: &Wanted) -> Result<Vec<Finding>> {
+pub(super) async fn examine(client: &dyn Asked, wanted: &Wanted, ledgers: &[TableName]) -> Result<Vec<Finding>> {
     let who = Who::ask(client).await?;
     let mut findings = Vec::new();
     findings.extend(who.database(client).await?);
@@ -41,6 +41,12 @@ pub(super) async fn examine(client: &dyn Asked, wanted: &Wanted) -> Result<Vec<F
     }
     for table in &wanted.tables {
         findings.extend(who.table(client, table).await?);
+    }
+    for ledger in ledgers {
+        // One that is not there is made, by who may make tables.
+        if who.owner(client, ledger).await?.is_some() {
+            findings.extend(who.lacking(client, ledger, "in which loads are noted, whoever made it").await?);
+        }
     }
     if findings.is_empty() {
         let things = match wanted.tables.len() {
@@ -110,30 +116,42 @@ impl Who {
     }
 
     async fn table(&self, client: &dyn Asked, table: &TableName) -> Result<Vec<Finding>> {
-        let (schema, name) = (literal(&table.schema), literal(&table.table));
-        let query = format!("SELECT tableowner FROM pg_tables WHERE schemaname = {schema} AND tablename = {name}");
-        let Some(row) = client.rows(&query, "looking for a table").await?.into_iter().next() else { return Ok(Vec::new()) };
-        // Where the schema is closed, nothing in it can be asked about: the schema's finding comes first.
-        if !yes(client, &format!("SELECT has_schema_privilege({schema}, 'usage')")).await? {
-            return Ok(Vec::new());
-        }
-        let owner = row.into_iter().next().flatten().unwrap_or_default();
-        let place = format!("{}.{}", quoted(&table.schema), quoted(&table.table));
-        let may = |right: &str| format!("has_table_privilege({}, '{right}')", literal(&place));
-        let missing = missing(client, &OF_A_TABLE, may).await?;
-        let mut findings = Vec::new();
-        if !missing.is_empty() {
-            let found = format!("user '{}' lacks {} on table {place}", self.user, list(&missing));
-            let fix = format!("GRANT {} ON {place} TO {};", list(&missing), quoted(&self.user));
-            findings.push(Finding::problem(CHECK, found, fix));
-        }
+        let Some(owner) = self.owner(client, table).await? else { return Ok(Vec::new()) };
+        let mut findings: Vec<Finding> = self.lacking(client, table, "which is written").await?.into_iter().collect();
         let is_superuser = "SELECT usesuper FROM pg_user WHERE usename = current_user";
         if owner != self.user && !yes(client, is_superuser).await? {
+            let place = place(table);
             let found = format!("table {place} is owned by '{owner}': user '{}' cannot add or widen its columns", self.user);
             findings.push(Finding::warning(CHECK, found, format!("ALTER TABLE {place} OWNER TO {};", quoted(&self.user))));
         }
         Ok(findings)
     }
+
+    /// The owner of a table; `None` where there is none. Where the schema is closed, nothing in it can be asked about: the schema's finding
+    /// comes first.
+    async fn owner(&self, client: &dyn Asked, table: &TableName) -> Result<Option<String>> {
+        let (schema, name) = (literal(&table.schema), literal(&table.table));
+        let query = format!("SELECT tableowner FROM pg_tables WHERE schemaname = {schema} AND tablename = {name}");
+        let Some(row) = client.rows(&query, "looking for a table").await?.into_iter().next() else { return Ok(None) };
+        let is_open = yes(client, &format!("SELECT has_schema_privilege({schema}, 'usage')")).await?;
+        Ok(is_open.then(|| row.into_iter().next().flatten().unwrap_or_default()))
+    }
+
+    async fn lacking(&self, client: &dyn Asked, table: &TableName, what: &str) -> Result<Option<Finding>> {
+        let place = place(table);
+        let missing =
+            missing(client, &OF_A_TABLE, |right| format!("has_table_privilege({}, '{right}')", literal(&place))).await?;
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        let found = format!("user '{}' lacks {} on table {place}, {what}", self.user, list(&missing));
+        let fix = format!("GRANT {} ON {place} TO {};", list(&missing), quoted(&self.user));
+        Ok(Some(Finding::problem(CHECK, found, fix)))
+    }
+}
+
+fn place(table: &TableName) -> String {
+    format!("{}.{}", quoted(&table.schema), quoted(&table.table))
 }
 
 /// Those of `rights` that the user has not.

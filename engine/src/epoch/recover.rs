@@ -17,6 +17,7 @@ use super::preload::Preloads;
 use super::{Scope, commit, finish, staging_folder};
 use crate::serve::schedule::time_zone;
 use crate::session::Session;
+use crate::sql::Pipeline;
 use crate::state::{Checkpoint, FlowCheckpoint, Progress};
 
 /// What is known of one flow of a pending epoch.
@@ -65,21 +66,14 @@ pub async fn recover(scope: Scope<'_>, progress: &Progress) -> Result<bool> {
         return Ok(false);
     };
     tracing::info!(pipeline = scope.pipeline.name, epoch = checkpoint.epoch, "finishing an epoch that an earlier run left");
-    let session = dated(scope, checkpoint);
+    let session = dated(scope.session, scope.pipeline, checkpoint);
     let scope = Scope { session: &session, ..scope };
     folder.clear(Some(&checkpoint.folder)).await?;
     match decide(&facts(scope, checkpoint, &folder).await?) {
         Decision::Finish => {
             point("recover-decided");
-            finish(scope, checkpoint, Preloads::default()).await.with_context(|| {
-                format!(
-                    "epoch {} is staged and waits to be committed; what is wrong with its rows no new query changes: should it never go in, \
-                     `engine run {} --discard-epoch` drops it and reads them again",
-                    checkpoint.epoch,
-                    scope.pipeline.path.display()
-                )
-            })?;
-            Ok(true)
+            let finished = finish(scope, checkpoint, Preloads::default()).await;
+            finished.map_err(|error| unfinished(error, scope, checkpoint)).map(|()| true)
         }
         Decision::Lost { flow, file } => bail!(
             "epoch {} of pipeline '{}' was recorded but not committed to '{flow}', and its staged file {file} is gone; restore the file, or run with --from-scratch to read the sources again",
@@ -89,10 +83,39 @@ pub async fn recover(scope: Scope<'_>, progress: &Progress) -> Result<bool> {
     }
 }
 
+fn unfinished(error: anyhow::Error, scope: Scope<'_>, checkpoint: &Checkpoint) -> anyhow::Error {
+    let is_of_rows = matches!(error.downcast_ref(), Some(connectors::Error::Data { .. }));
+    let why = if is_of_rows { "; what is wrong with its rows no new query changes" } else { ", which every run tries again" };
+    error.context(format!(
+        "epoch {} is staged and waits to be committed{why}: should it never go in, `engine run {} --discard-epoch` drops it and reads what \
+         it has again",
+        checkpoint.epoch,
+        scope.pipeline.path.display()
+    ))
+}
+
 /// The session with the date of the epoch: what `${run.date}` stands for in a sink's location.
-fn dated(scope: Scope<'_>, checkpoint: &Checkpoint) -> Session {
-    let zone = time_zone(&scope.pipeline.options.time_zone).unwrap_or(Tz::UTC);
-    checkpoint.date.map_or_else(|| scope.session.clone(), |date| scope.session.dated(date, zone))
+fn dated(session: &Session, pipeline: &Pipeline, checkpoint: &Checkpoint) -> Session {
+    let zone = time_zone(&pipeline.options.time_zone).unwrap_or(Tz::UTC);
+    checkpoint.date.map_or_else(|| session.clone(), |date| session.dated(date, zone))
+}
+
+/// Removes what a pending epoch that nobody will commit left where its sinks load from. What cannot be removed is said: to forget an epoch is
+/// also the way out where a sink cannot be reached any more.
+pub async fn abandon(session: &Session, pipeline: &Pipeline, checkpoint: &Checkpoint) {
+    let session = dated(session, pipeline, checkpoint);
+    for flow in checkpoint.flows.iter().filter(|flow| !flow.is_refusal()) {
+        let left = async {
+            Ok::<_, anyhow::Error>(commit::open(&session, &flow.sink).await?.abandon(&checkpoint.batch_id(&flow.flow)).await?)
+        };
+        if let Err(error) = left.await {
+            tracing::warn!(
+                table = flow.sink.name,
+                error = format!("{error:#}"),
+                "what an epoch left that is forgotten was not removed"
+            );
+        }
+    }
 }
 
 /// Drops the pending epoch, so that its rows are read again and meet the query as it is now. Flows whose sinks have it keep it, and go on behind
@@ -105,14 +128,15 @@ pub async fn discard(scope: Scope<'_>, progress: &Progress) -> Result<()> {
         tracing::warn!(pipeline = scope.pipeline.name, "no epoch is pending: there is nothing to discard");
         return Ok(());
     };
-    let session = dated(scope, checkpoint);
+    let session = dated(scope.session, scope.pipeline, checkpoint);
     let scope = Scope { session: &session, ..scope };
     let mut kept = checkpoint.clone();
     kept.flows.clear();
+    let mut dropped = kept.clone();
     for flow in &checkpoint.flows {
-        if flow.is_refusal() || ask(scope, checkpoint, flow).await?.1 {
-            kept.flows.push(flow.clone());
-        }
+        let is_kept = flow.is_refusal() || ask(scope, checkpoint, flow).await?.1;
+        let of = if is_kept { &mut kept } else { &mut dropped };
+        of.flows.push(flow.clone());
     }
     let names = |flows: &[FlowCheckpoint]| flows.iter().map(|flow| flow.flow.clone()).collect::<Vec<_>>().join(", ");
     tracing::warn!(
@@ -121,6 +145,7 @@ pub async fn discard(scope: Scope<'_>, progress: &Progress) -> Result<()> {
         of = names(&checkpoint.flows),
         "the pending epoch is discarded"
     );
+    abandon(scope.session, scope.pipeline, &dropped).await;
     let kept = (!kept.flows.is_empty()).then_some(&kept);
     Ok(scope.store.drop_pending(scope.lease, kept).await?)
 }

@@ -138,7 +138,7 @@ async fn stage_one(
     let (query, mut reads) = reading(scope, flow, tables)?;
     let written = |rows| scope.observer.staging(&flow.id, rows);
     let plain = plan::staged(query, sink, Rows::All)?;
-    let state = session_state(scope, false);
+    let state = session_state(scope, sink.in_order);
     let mut rows = write(scope, state, plain, sink, place.clone(), &mut watches, written).await?;
     if rows.is_none() && is_upsert {
         place.clear(None).await?;

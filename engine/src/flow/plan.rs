@@ -72,7 +72,11 @@ fn last_of_each_key(rows: LogicalPlanBuilder, sink: &SinkPlan, and_without: bool
     if and_without {
         wanted = sink.key.iter().map(|name| column(name).is_null()).fold(wanted, Expr::or);
     }
-    rows.window([row_number().alias(ARRIVAL)])?.window([rank])?.filter(wanted)?.project(columns)?.build()
+    let mut last = rows.window([row_number().alias(ARRIVAL)])?.window([rank])?.filter(wanted)?;
+    if sink.in_order {
+        last = last.sort([Expr::Column(Column::from_name(ARRIVAL)).sort(true, false)])?;
+    }
+    last.project(columns)?.build()
 }
 
 /// `plan` with every scan of a table named in `tables` reading that provider instead.

@@ -111,6 +111,9 @@ pub(crate) async fn held(
 ) -> Result<Outcome> {
     clean_temporary(session, &pipeline.name)?;
     if options.from_scratch {
+        if let Some(pending) = &store.progress(&pipeline.name).await?.pending {
+            recover::abandon(session, pipeline, pending).await;
+        }
         store.forget(lease).await?;
         for table in pipeline.tables.keys() {
             session.source_folder(&pipeline.name, table)?.clear(None).await?;

@@ -380,6 +380,29 @@ fn a_table_of_redshift_that_somebody_dropped_is_not_made_anew() {
     }
 }
 
+#[test]
+fn an_epoch_that_is_forgotten_or_discarded_leaves_nothing_on_s3() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.sql("CREATE USER eve PASSWORD 'Eve12345'");
+    for (table, way_out) in [("lines.one", &["--from-scratch", "--yes"][..]), ("lines.other", &["--discard-epoch"])] {
+        let bench = cluster.bench();
+        bench.write("lines.json", lines(3));
+        let granting = |to: &str| LINES.replace("lines.kept", table).replace(" MORE", &format!(", 'grants' 'user:{to}'"));
+        bench.write("p.sql", granting("nobody"));
+        for _again in 0..2 {
+            let refused = bench.engine(&["run", "p.sql"]);
+            assert!(refused.code == 1 && refused.stderr.contains("TO \"nobody\" failed"), "{refused:?}");
+            assert!(!refused.stderr.contains("wrong with its rows"), "{refused:?}");
+        }
+        assert!(!cluster.objects("staging/lines.").is_empty());
+        bench.write("p.sql", granting("eve"));
+        bench.good(&[&["run", "p.sql"], way_out].concat());
+        assert_eq!(cluster.objects("staging/"), [""; 0], "{way_out:?}");
+        assert_eq!(cluster.sql(&format!("SELECT has_table_privilege('eve', '{table}', 'select')")), ["t"]);
+        assert_eq!(cluster.sql(&format!("SELECT COUNT(*) FROM {table}")), ["3"]);
+    }
+}
+
 #[cfg(feature = "failpoints")]
 #[test]
 fn a_load_by_the_data_api_killed_around_its_commit_is_there_once() {

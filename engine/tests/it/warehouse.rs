@@ -531,3 +531,23 @@ fn a_number_with_more_digits_than_its_column_is_put_aside_and_a_cast_that_fails_
     let bad = bench.good(&["shell", "--format", "csv", "-c", bad]);
     assert!(bad.contains("2,price,") && bad.contains("3,price,") && bad.contains("more than 2 digits behind the point"), "{bad}");
 }
+
+#[test]
+fn of_keys_that_are_one_to_postgres_the_last_row_to_come_is_taken() {
+    let Some(server) = server() else { return };
+    sql(&server, "CREATE TABLE things (id uuid PRIMARY KEY, n BIGINT)");
+    let (upper, lower) = ("A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11");
+    // Both ways of staging: keys that are all different as texts, and some that are not.
+    for (file, ids) in [("plain", vec![lower, upper]), ("repeated", vec![upper, lower, lower, upper])] {
+        let lines: String = (1..).zip(&ids).map(|(n, id)| format!("{id},{n}\n")).collect();
+        let mut bench = Bench::new();
+        bench.set("ENGINE_WAREHOUSE_URL", server.url(DATABASE));
+        bench.write(&format!("{file}.csv"), format!("id,n\n{lines}"));
+        let summary = bench.run(&format!(
+            "CREATE EXTERNAL TABLE rows (id VARCHAR, n BIGINT) STORED AS CSV LOCATION '{file}.csv';
+             CREATE EXTERNAL TABLE things STORED AS WAREHOUSE LOCATION 'public.things' OPTIONS ('key' 'id');
+             REPLACE INTO things SELECT * FROM rows;"
+        ));
+        assert_eq!(sql(&server, "SELECT id, n FROM things"), format!("{lower}|{}", ids.len()), "{file}: {summary}");
+    }
+}

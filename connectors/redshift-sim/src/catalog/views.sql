@@ -26,9 +26,17 @@ CREATE FUNCTION redshift_sim.is_distribution_key(relation oid, name name) RETURN
     SELECT EXISTS (SELECT 1 FROM redshift_sim.tables t WHERE t.relation = $1 AND t.distribution = name::text)
 $$;
 
+-- An IDENTITY as Redshift shows it, the default of its column: "identity"(144199, 0, '1,1'::text).
+CREATE FUNCTION redshift_sim.identity_of(relation oid, column_number smallint, kind "char") RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT (CASE kind WHEN 'a' THEN '"identity"' ELSE '"default_identity"' END) || '(' || relation::text || ', ' || (column_number - 1)::text
+        || ', ' || quote_literal(s.seqstart::text || ',' || s.seqincrement::text) || '::text)'
+    FROM pg_sequence s JOIN pg_depend d ON d.objid = s.seqrelid
+    WHERE d.refobjid = relation AND d.refobjsubid = column_number AND d.deptype = 'i'
+$$;
+
 CREATE VIEW pg_catalog.svv_columns AS
 SELECT current_database()::varchar AS table_catalog, redshift_sim.logical(n.nspname) AS table_schema, redshift_sim.logical(c.relname) AS table_name,
-    redshift_sim.logical(a.attname) AS column_name, a.attnum::integer AS ordinal_position, pg_get_expr(d.adbin, d.adrelid)::varchar AS column_default,
+    redshift_sim.logical(a.attname) AS column_name, a.attnum::integer AS ordinal_position, (CASE WHEN a.attidentity <> '' THEN redshift_sim.identity_of(c.oid, a.attnum, a.attidentity) ELSE pg_get_expr(d.adbin, d.adrelid) END)::varchar AS column_default,
     (CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END)::varchar AS is_nullable, redshift_sim.type_name(a.atttypid) AS data_type,
     CASE WHEN a.atttypid IN (1042, 1043) AND a.atttypmod > 4 THEN a.atttypmod - 4 WHEN a.atttypid IN (25, 1043) THEN 65535 END AS character_maximum_length,
     CASE a.atttypid WHEN 21 THEN 16 WHEN 23 THEN 32 WHEN 20 THEN 64 WHEN 700 THEN 24 WHEN 701 THEN 53

@@ -8,7 +8,7 @@ use super::expression::rewrite;
 use super::plan::{Plan, Run};
 use super::token::Token;
 use super::types::column_type;
-use crate::rules::{LATE_BINDING_VIEWS_FOLLOW_NAMES, NO_CHECK_CONSTRAINTS, NO_INDEXES};
+use crate::rules::{KEYS_NAME_COLUMNS, LATE_BINDING_VIEWS_FOLLOW_NAMES, NO_CHECK_CONSTRAINTS, NO_INDEXES};
 use crate::sql_error::{SqlError, SqlResult};
 
 pub(super) fn create(tokens: &[Token<'_>]) -> SqlResult<Plan> {
@@ -168,6 +168,11 @@ fn columns(inner: &[Token<'_>], attributes: &mut Attributes) -> SqlResult<String
             let (name, definition) = column(cursor, attributes)?;
             written.push((name, definition));
         }
+    }
+    let is_like = written.iter().any(|(name, _)| name.is_empty());
+    let is_column = |key: &String| is_like || written.iter().any(|(name, _)| name == key);
+    if let Some(key) = attributes.distribution.iter().chain(&attributes.sort).find(|key| !is_column(key)) {
+        return Err(SqlError::refused(&KEYS_NAME_COLUMNS, format!("column \"{key}\" named in key does not exist")));
     }
     // A column of a primary key is not null, though the key is not enforced.
     let definitions = written.into_iter().map(|(name, definition)| {

@@ -2,8 +2,9 @@
 
 use super::cursor::{check_name, quote, split};
 use super::reserved::is_never_bare;
+use super::settings::current;
 use super::token::{Kind, Token};
-use super::types::cast_type;
+use super::types::{cast_type, refused_cast};
 use crate::rules::{NO_JSON_OPERATORS, NO_POSTGRES_ONLY_CLAUSES, RESERVED_WORDS_ARE_QUOTED, Rule};
 use crate::sql_error::{SqlError, SqlResult};
 
@@ -26,6 +27,10 @@ const CLAUSES: &[(&[&str], &str)] = &[
     (&["array", "["], ""),
     (&["with", "ordinality"], ""),
 ];
+
+/// Functions on XML, which PostgreSQL's grammar has.
+const XML: &[&str] =
+    &["xmlagg", "xmlconcat", "xmlelement", "xmlexists", "xmlforest", "xmlparse", "xmlpi", "xmlroot", "xmlserialize"];
 
 /// The text for PostgreSQL.
 pub(super) fn rewrite(tokens: &[Token<'_>]) -> SqlResult<String> {
@@ -89,11 +94,13 @@ impl Writer<'_, '_> {
             "sysdate" if !called && !qualified && !before.is_some_and(|before| before.is("as")) => text.push_str("sysdate()"),
             "nvl" if called => text.push_str("coalesce"),
             "version" if called && self.take(position, &["(", ")"]).is_some() => {
-                if text.ends_with("pg_catalog.") {
-                    text.truncate(text.len() - "pg_catalog.".len());
-                }
+                unqualify(text);
                 text.push_str(&format!("'{VERSION}'::text"));
                 return Ok(self.take(position, &["(", ")"]).unwrap_or(position + 1));
+            }
+            "current_setting" if called => return self.setting(position, text),
+            xml if XML.contains(&xml) && called => {
+                return Err(SqlError::refused(&NO_JSON_OPERATORS, format!("function {xml}() does not exist")));
             }
             "listagg" if called => return self.listagg(position, text),
             part if DATE_PART_FIRST.contains(&part) && called => return Ok(self.date_part(position, text)),
@@ -124,6 +131,9 @@ impl Writer<'_, '_> {
     fn cast(&self, position: usize, text: &mut String) -> SqlResult<usize> {
         let token = self.tokens[position];
         let replacement = cast_type(&token)?;
+        if self.after(position).is_some_and(|after| after.is("[")) {
+            return Err(refused_cast(&format!("{}[]", token.text)));
+        }
         text.push_str(replacement.unwrap_or(token.text));
         let binary = replacement == Some("bytea");
         if let Some(end) = self.take(position, &["(", "max", ")"]) {
@@ -141,6 +151,21 @@ impl Writer<'_, '_> {
             return Ok(end);
         }
         Ok(position + 1)
+    }
+
+    /// `current_setting('name')`: of the settings that Redshift has.
+    fn setting(&self, position: usize, text: &mut String) -> SqlResult<usize> {
+        let name = self.parenthesized(position + 1).and_then(|(inner, end)| {
+            let mut inner = inner.iter().filter(|token| token.kind != Kind::Space);
+            let name = inner.next().filter(|token| token.kind == Kind::Text)?;
+            inner.next().is_none().then(|| (name.text.trim_matches('\'').to_ascii_lowercase(), end))
+        });
+        let Some((name, end)) = name else {
+            return Err(SqlError::unknown("current_setting of anything but the name of a setting"));
+        };
+        unqualify(text);
+        text.push_str(&current(&name)?);
+        Ok(end)
     }
 
     /// `dateadd(day, ...)`: the bare name becomes a string.
@@ -212,6 +237,13 @@ impl Writer<'_, '_> {
             let at = self.significant(at)?;
             self.tokens[at].is(word).then_some(at + 1)
         })
+    }
+}
+
+/// Takes back the schema of a function that another expression stands for.
+fn unqualify(text: &mut String) {
+    if text.ends_with("pg_catalog.") {
+        text.truncate(text.len() - "pg_catalog.".len());
     }
 }
 

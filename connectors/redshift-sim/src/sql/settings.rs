@@ -125,6 +125,17 @@ pub(super) fn reset(mut cursor: Cursor<'_>) -> SqlResult<Plan> {
     known.map(|name| Plan::Run(Run::new(format!("RESET {name}")))).ok_or_else(|| unknown(&name))
 }
 
+/// The expression for PostgreSQL of the value of a setting.
+pub(super) fn current(name: &str) -> SqlResult<String> {
+    Ok(match (own(name), name) {
+        (Some(own), _) => format!("pg_catalog.current_setting('{own}')"),
+        (None, "server_version") => "'8.0.2'::text".to_owned(),
+        (None, "server_encoding") => "'UTF8'::text".to_owned(),
+        (None, known) if SHARED.contains(&known) => format!("pg_catalog.current_setting('{known}')"),
+        _ => return Err(unknown(name)),
+    })
+}
+
 pub(super) fn show(mut cursor: Cursor<'_>) -> SqlResult<Plan> {
     let first = cursor.name()?;
     let name = match first.as_str() {
@@ -135,12 +146,7 @@ pub(super) fn show(mut cursor: Cursor<'_>) -> SqlResult<Plan> {
     if !cursor.at_end() {
         return Err(SqlError::unknown(format!("SHOW {}", name.to_uppercase())));
     }
-    let sql = match (own(&name), name.as_str()) {
-        (Some(own), _) => format!("SELECT pg_catalog.current_setting('{own}')::text AS {name}"),
-        (None, "server_version") => "SELECT '8.0.2'::text AS server_version".to_owned(),
-        (None, "server_encoding") => "SELECT 'UTF8'::text AS server_encoding".to_owned(),
-        (None, known) if SHARED.contains(&known) => format!("SHOW {name}"),
-        _ => return Err(unknown(&name)),
-    };
+    let is_plain = SHARED.contains(&name.as_str()) && !["server_version", "server_encoding"].contains(&name.as_str());
+    let sql = if is_plain { format!("SHOW {name}") } else { format!("SELECT {}::text AS {name}", current(&name)?) };
     Ok(Plan::Run(Run::new(sql)))
 }

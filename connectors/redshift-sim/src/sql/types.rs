@@ -165,8 +165,7 @@ fn moment(cursor: &mut Cursor<'_>, word: &str) -> SqlResult<String> {
 pub(super) fn cast_type(token: &Token<'_>) -> SqlResult<Option<&'static str>> {
     let Some(word) = token.name() else { return Ok(None) };
     if REFUSED.contains(&word.as_str()) {
-        let message = format!("type \"{word}\" does not exist");
-        return Err(SqlError { code: "42704", ..SqlError::refused(&TYPES_OF_POSTGRES_ARE_REFUSED, message) });
+        return Err(refused_cast(&word));
     }
     Ok(match word.as_str() {
         "super" => Some("jsonb"),
@@ -174,4 +173,10 @@ pub(super) fn cast_type(token: &Token<'_>) -> SqlResult<Option<&'static str>> {
         "nvarchar" => Some("varchar"),
         _ => None,
     })
+}
+
+/// The error that there is no such type to cast to.
+pub(super) fn refused_cast(name: &str) -> SqlError {
+    let message = format!("type \"{name}\" does not exist");
+    SqlError { code: "42704", ..SqlError::refused(&TYPES_OF_POSTGRES_ARE_REFUSED, message) }
 }

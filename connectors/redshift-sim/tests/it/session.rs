@@ -14,6 +14,11 @@ async fn version_is_8_0_2() {
     let version = session.value("SELECT version()").await;
     assert!(version.starts_with("PostgreSQL 8.0.2") && version.contains("Redshift"), "{version}");
     assert_eq!(session.value("SHOW server_version").await, "8.0.2");
+    for setting in ["current_setting('server_version')", "pg_catalog.current_setting('SERVER_VERSION')"] {
+        assert_eq!(session.value(&format!("SELECT {setting}")).await, "8.0.2", "{setting}");
+    }
+    assert_eq!(session.value("SELECT current_setting('query_group')").await, "default");
+    assert_eq!(session.refused("SELECT current_setting('server_version_num')").await.code, "42704");
     assert_eq!(session.client.query_one("select pg_catalog.version()", &[]).await.unwrap().get::<_, String>(0), version);
 }
 

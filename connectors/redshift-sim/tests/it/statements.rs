@@ -123,9 +123,17 @@ async fn no_savepoints() {
 async fn no_json_operators() {
     let (_warehouse, session) = with_table().await;
     session.run("CREATE TABLE d (s SUPER)").await;
-    for expression in
-        ["s -> 'a'", "s ->> 'a'", "s @> s", "jsonb_typeof(s)", "string_agg('a', 'b')", "gen_random_uuid()", "pg_sleep(1)"]
-    {
+    for expression in [
+        "s -> 'a'",
+        "s ->> 'a'",
+        "s @> s",
+        "jsonb_typeof(s)",
+        "string_agg('a', 'b')",
+        "gen_random_uuid()",
+        "pg_sleep(1)",
+        "XMLPARSE(DOCUMENT '<a/>')",
+        "xmlelement(name a)",
+    ] {
         let refusal = session.refused(&format!("SELECT {expression} FROM d")).await;
         assert_eq!(refusal.code, "42883", "{expression}: {refusal:?}");
         refusal.by(rules::NO_JSON_OPERATORS);

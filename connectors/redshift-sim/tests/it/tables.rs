@@ -43,6 +43,16 @@ async fn table_attributes_are_accepted() {
 }
 
 #[tokio::test]
+async fn keys_name_columns() {
+    let warehouse = Warehouse::start().await;
+    let session = warehouse.connect().await;
+    for key in ["DISTKEY (nope)", "SORTKEY (a, nope)", "DISTSTYLE KEY DISTKEY (a) COMPOUND SORTKEY (nope)"] {
+        session.refused(&format!("CREATE TABLE keyed (a INT, b INT) {key}")).await.by(rules::KEYS_NAME_COLUMNS);
+    }
+    session.run("CREATE TABLE keyed (a INT, b INT) DISTKEY (\"A\") SORTKEY (b, a)").await;
+}
+
+#[tokio::test]
 async fn identity_is_not_set() {
     let warehouse = Warehouse::start().await;
     let session = warehouse.connect().await;

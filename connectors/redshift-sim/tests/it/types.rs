@@ -122,7 +122,11 @@ async fn types_of_postgres_are_refused() {
         assert!(refusal.message.starts_with("Column \"a\" has unsupported type"), "{refusal:?}");
         refusal.by(rules::TYPES_OF_POSTGRES_ARE_REFUSED);
     }
-    session.refused("SELECT '{}'::json").await.by(rules::TYPES_OF_POSTGRES_ARE_REFUSED);
+    for value in ["'{}'::json", "'{1,2}'::int[]", "CAST('{1,2}' AS int[])", "'<a/>'::xml"] {
+        let refusal = session.refused(&format!("SELECT {value}")).await;
+        assert_eq!(refusal.code, "42704", "{value}: {refusal:?}");
+        refusal.by(rules::TYPES_OF_POSTGRES_ARE_REFUSED);
+    }
     assert_eq!(session.refused("CREATE TABLE other (a NOSUCHTYPE)").await.code, "42704");
 }
 

@@ -28,7 +28,7 @@ use crate::lake::schema::{canonical, find, meet, resolve};
 use crate::options::Options;
 use crate::parquet_object::ObjectReader;
 use crate::registry::Connector;
-use crate::sink::{Audit, Batch, BatchId, Receipt, Sink, SinkPlan, WriteMode};
+use crate::sink::{Audit, Batch, BatchId, Receipt, Sink, SinkPlan, WriteMode, check_key};
 use crate::staging::FileForm;
 use crate::staging::StagingSizes;
 use crate::stores::Location;
@@ -305,10 +305,13 @@ impl Sink for DeltaSink {
             }
             (None, None) => meet(&self.table, None, query)?,
         };
+        let key = if mode == WriteMode::Upsert { resolve(&self.table, "key", &schema, &self.key)? } else { Vec::new() };
+        check_key(&self.table, &schema, &key)?;
         Ok(SinkPlan {
             partition_by: resolve(&self.table, "partition", &schema, &self.partition_by)?,
-            key: if mode == WriteMode::Upsert { resolve(&self.table, "key", &schema, &self.key)? } else { Vec::new() },
+            key,
             order_by: resolve(&self.table, "order_by", &schema, &self.order_by)?,
+            in_order: false,
             schema: canonical(&schema)?,
             changes,
         })

@@ -156,6 +156,7 @@ impl Sink for ParquetSink {
             partition_by: resolve(&self.table, "partition", &schema, &self.partition_by)?,
             key: Vec::new(),
             order_by: Vec::new(),
+            in_order: false,
             schema: canonical(&schema)?,
             changes,
         })

@@ -26,12 +26,15 @@ pub(super) struct Column {
     pub(super) required: Option<&'static str>,
     /// What it is said to be, if it is new.
     pub(super) comment: Option<String>,
+    /// Whether the database may hold values equal that differ as they are staged.
+    pub(super) is_loose: bool,
 }
 
 impl Column {
     /// One of which nothing else is known.
     pub(super) fn new(name: &str, data_type: PgType, staged: DataType) -> Self {
-        Self { name: name.to_owned(), data_type, staged, required: None, comment: None }
+        let is_loose = data_type.kind.is_loose(&staged);
+        Self { name: name.to_owned(), data_type, staged, required: None, comment: None, is_loose }
     }
 }
 
@@ -108,7 +111,10 @@ impl Meeting {
             return Err(Error::config_at(field.name(), message));
         }
         let required = column.is_required.then_some(NOT_NULL);
-        let of = |data_type: PgType, staged| Column { required, ..Column::new(&column.name, data_type, staged) };
+        let of = |data_type: PgType, staged| {
+            let new = Column::new(&column.name, data_type, staged);
+            Column { required, is_loose: column.is_loose || new.is_loose, ..new }
+        };
         if let Some(staged) = taken(&column.data_type.kind, field.data_type()) {
             self.columns.push(of(column.data_type.clone(), staged));
             return Ok(());
@@ -238,12 +244,14 @@ pub(super) fn declared(name: &TableName, columns: &Schema) -> Result<Target> {
         has_default: false,
         is_generated: false,
         is_identity: false,
+        is_loose: false,
     };
     let columns = meeting.columns.into_iter().zip(columns.fields()).map(column).collect();
     Ok(Target { oid: 0, columns })
 }
 
-fn alter_type(name: &TableName, column: &str, to: &str) -> String {
+/// The statement that gives a column another type.
+pub(super) fn alter_type(name: &TableName, column: &str, to: &str) -> String {
     format!("ALTER TABLE {} ALTER COLUMN {} TYPE {to}", qualified(name), quoted(column))
 }
 
@@ -266,6 +274,11 @@ pub(super) fn resolve(name: &TableName, role: &str, columns: &[Column], wanted: 
         })
     };
     wanted.iter().map(one).collect()
+}
+
+/// Whether the database has to say which rows have one key.
+pub(super) fn has_loose_key(columns: &[Column], key: &[String]) -> bool {
+    columns.iter().any(|column| column.is_loose && key.contains(&column.name))
 }
 
 /// The column of a table that a name of a query means.
@@ -333,6 +346,7 @@ mod tests {
             has_default: false,
             is_generated: false,
             is_identity: false,
+            is_loose: false,
         }
     }
 

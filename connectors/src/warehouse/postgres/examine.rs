@@ -1,5 +1,6 @@
 //! Whether a PostgreSQL database can be the warehouse.
 
+use super::ledger::Ledger;
 use crate::context::Context;
 use crate::error::Result;
 use crate::finding::Finding;
@@ -19,17 +20,30 @@ pub(crate) async fn examine(config: &ConnectionConfig, wanted: &Wanted, context:
         Ok(client) => client,
         Err(error) => return vec![unreachable(&error, PASSWORD)],
     };
+    if client.is_redshift() {
+        return vec![Finding::problem(CHECK, redshift_at(config), TO_REDSHIFT)];
+    }
     let mut findings = Vec::new();
     for part in [server(&client, config).await, transactions(&client).await, clock(&client, context).await] {
         findings.extend(part.unwrap_or_else(|error| vec![Finding::problem(CHECK, error.to_string(), NOT_ANSWERED)]));
     }
+    let ledgers: Vec<_> = wanted.schemas.iter().flat_map(|schema| Ledger::tables_in(schema)).collect();
     findings.extend(
-        rights::examine(&client, wanted)
+        rights::examine(&client, wanted, &ledgers)
             .await
             .unwrap_or_else(|error| vec![Finding::problem("rights", error.to_string(), NOT_ANSWERED)]),
     );
     findings
 }
+
+/// What is found where the URL of a PostgreSQL leads to a Redshift.
+pub(super) fn redshift_at(config: &ConnectionConfig) -> String {
+    format!("{} is a Redshift, which is not loaded as a PostgreSQL is", config.shown())
+}
+
+/// What to do about it.
+pub(super) const TO_REDSHIFT: &str =
+    "write [warehouse] url as redshift://user@host:port/database, and set staging and iam_role beside it, which COPY needs";
 
 const NOT_ANSWERED: &str = "see what the server says; `engine doctor` asks nothing that a user may not ask";
 

@@ -40,6 +40,11 @@ impl Ledger {
         [LOADS, TARGETS].contains(&name.table.as_str())
     }
 
+    /// The tables that it is, for all targets in a schema.
+    pub(super) fn tables_in(schema: &str) -> [TableName; 2] {
+        [LOADS, TARGETS].map(|table| TableName { schema: schema.to_owned(), table: table.to_owned() })
+    }
+
     /// Makes the schema, the ledger and the target's line in it, where they are not there. In transactions of their own, so that no load
     /// waits for another's first.
     ///

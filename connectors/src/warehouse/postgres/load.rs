@@ -17,13 +17,14 @@ use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 
-use super::ddl::{Column, Meeting, add_key, create, list, meet, qualified, replacing};
+use super::ddl::{Column, Meeting, add_key, create, has_loose_key, list, meet, qualified, replacing, resolve};
 use super::encode::{Encoder, cast_to};
 use super::error::{error, replacing_error};
 use super::ledger::{Ledger, begin, lock};
 use super::target::Target;
 use super::texts::{self, Texts};
 use super::upsert::{STAGE, create_stage, merge};
+use super::views;
 use crate::context::COMMENT;
 use crate::error::{Error, Result};
 use crate::faults::{AFTER_TABLE_COMMIT, BEFORE_TABLE_COMMIT, FILES_COPIED, point};
@@ -54,6 +55,8 @@ pub(super) struct Load<'a> {
     pub(super) schema: &'a SchemaRef,
     /// The key of an upsert.
     pub(super) key: &'a [String],
+    /// Which of several rows that the database holds equal by the key is taken: the last by these columns, then the last to come.
+    pub(super) order_by: &'a [String],
     pub(super) mode: WriteMode,
     /// The table gets the columns of the rows in place of its own.
     pub(super) is_replaced: bool,
@@ -131,11 +134,20 @@ impl Load<'_> {
         lock(&transaction, &qualified(self.name)).await?;
         let target = Target::find(&transaction, self.name).await?;
         transaction.batch_execute(ALTER_PATIENCE).await.map_err(error)?;
-        if target.is_some() {
-            for statement in self.meeting(target.as_ref())?.alterations {
+        if let Some(target) = &target {
+            let meeting = self.meeting(Some(target))?;
+            views::check(&transaction, self.name, target, &meeting.changes).await?;
+            for statement in meeting.alterations {
                 let altered = transaction.batch_execute(&statement).await;
-                altered
-                    .map_err(|cause| error(cause).context(format!("{statement}; run it yourself when nobody reads the table")))?;
+                altered.map_err(|cause| {
+                    let is_used = cause.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED);
+                    let advice = if is_used {
+                        "drop what uses the column, run it, and make that again"
+                    } else {
+                        "run it yourself when nobody reads the table"
+                    };
+                    error(cause).context(format!("{statement}; {advice}"))
+                })?;
             }
         }
         transaction.commit().await.map_err(error)
@@ -150,7 +162,7 @@ impl Load<'_> {
         transaction: &Transaction<'_>,
         rows: impl Stream<Item = Result<RecordBatch>>,
     ) -> Result<Taken> {
-        let target = Target::find(transaction, self.name).await?;
+        let mut target = Target::find(transaction, self.name).await?;
         let mut meeting = self.meeting(target.as_ref().filter(|_| !self.is_replaced))?;
         if !meeting.alterations.is_empty() {
             return Err(Error::transient(format!("columns of {} were changed by somebody else meanwhile", qualified(self.name))));
@@ -163,18 +175,24 @@ impl Load<'_> {
         if is_upsert && self.key.is_empty() {
             return Err(Error::internal("an upsert without a key"));
         }
-        let (into, rest) = match &target {
-            None => {
-                transaction
-                    .batch_execute(&create(self.name, columns, self.schema.metadata().get(COMMENT)))
-                    .await
-                    .map_err(error)?;
-                (table, if is_upsert { vec![add_key(self.name, self.key)] } else { Vec::new() })
+        let mut rest = Vec::new();
+        if target.is_none() {
+            let create = create(self.name, columns, self.schema.metadata().get(COMMENT));
+            transaction.batch_execute(&create).await.map_err(error)?;
+            if is_upsert && has_loose_key(columns, self.key) {
+                transaction.batch_execute(&add_key(self.name, self.key)).await.map_err(error)?;
+                target = Target::find(transaction, self.name).await?;
+            } else if is_upsert {
+                rest.push(add_key(self.name, self.key));
             }
+        }
+        let (into, rest) = match &target {
+            None => (table, rest),
             Some(target) if is_upsert => {
                 transaction.batch_execute(&create_stage(self.name, columns)).await.map_err(error)?;
                 let is_unique = target.is_unique_by(transaction, self.key).await?;
-                (STAGE.to_owned(), merge(self.name, target, columns, self.key, is_unique))
+                let order_by = resolve(self.name, "order_by", columns, self.order_by)?;
+                (STAGE.to_owned(), merge(self.name, target, columns, self.key, &order_by, is_unique))
             }
             Some(_) => {
                 if self.mode == WriteMode::Overwrite {

@@ -26,6 +26,7 @@ mod tests;
 mod texts;
 mod types;
 mod upsert;
+mod views;
 
 pub(crate) use examine::{examine, unverified};
 pub(crate) use sink::PostgresSink;

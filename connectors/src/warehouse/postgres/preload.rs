@@ -165,6 +165,7 @@ impl Order {
             ledger: &self.ledger,
             schema: &self.plan.schema,
             key: &self.plan.key,
+            order_by: &self.plan.order_by,
             mode: self.mode,
             is_replaced: false,
         };

@@ -8,19 +8,21 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
 use super::audit::audit;
-use super::ddl::{self, check_name, meet, resolve};
+use super::ddl::{self, check_name, has_loose_key, meet, resolve};
+use super::examine::{TO_REDSHIFT, redshift_at};
 use super::gate::GateColumns;
 use super::ledger::Ledger;
 use super::load::Load;
 use super::preload::{Order, PostgresPreload};
 use super::target::Target;
+use super::views;
 use crate::clock::Clock;
 use crate::context::{Context, TableComments, TableSpec};
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::postgres::{Client, ConnectionConfig};
 use crate::registry::Connector;
-use crate::sink::{Audit, Batch, BatchId, Change, Gate, Preload, Receipt, Sink, SinkPlan, WriteMode};
+use crate::sink::{Audit, Batch, BatchId, Change, Gate, Preload, Receipt, Sink, SinkPlan, WriteMode, check_key};
 use crate::stores::Location;
 use crate::warehouse::gate::{ColumnGate, Handling};
 use crate::warehouse::{TableName, Warehouse};
@@ -87,7 +89,8 @@ impl PostgresSink {
         let mut client = Client::connect(&self.config).await?;
         let (name, ledger) = (&self.name, &self.ledger);
         let is_replaced = self.is_replaced(batch.mode);
-        let load = Load { name, ledger, schema: &batch.schema, key: &batch.key, mode: batch.mode, is_replaced };
+        let (schema, key, order_by, mode) = (&batch.schema, &batch.key, &self.order_by, batch.mode);
+        let load = Load { name, ledger, schema, key, order_by, mode, is_replaced };
         let loaded = load.run(client.driver(), &self.lake, batch).await;
         loaded.map_err(|error| error.context(format!("table '{}' in {}", self.table, self.config.shown())))
     }
@@ -114,6 +117,9 @@ impl Sink for PostgresSink {
             return Err(self.no_key());
         }
         let mut client = Client::connect(&self.config).await?;
+        if client.is_redshift() {
+            return Err(Error::config_at("WAREHOUSE", format!("{}; {TO_REDSHIFT}", redshift_at(&self.config))));
+        }
         let target = Target::find(client.driver(), &self.name).await?;
         let is_new = target.is_none();
         let is_replaced = self.is_replaced(mode);
@@ -126,8 +132,14 @@ impl Sink for PostgresSink {
         let columns = meet(&self.name, target.as_ref(), query, &[])?.columns;
         let key = resolve(&self.name, "key", &columns, wanted)?;
         let meeting = meet(&self.name, target.as_ref(), query, &key)?;
+        let schema = meeting.schema();
+        check_key(&self.table, &schema, &key)?;
+        if let Some(target) = &target {
+            views::check(client.driver(), &self.name, target, &meeting.changes).await?;
+        }
         Ok(SinkPlan {
-            schema: meeting.schema(),
+            in_order: has_loose_key(&meeting.columns, &key),
+            schema,
             partition_by: Vec::new(),
             order_by: resolve(&self.name, "order_by", &columns, &self.order_by)?,
             key,

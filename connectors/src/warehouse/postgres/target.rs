@@ -50,7 +50,9 @@ SELECT a.attname::text,
     a.attgenerated <> '',
     a.attidentity <> '',
     item.name,
-    whole.element
+    whole.element,
+    whole.name IN ('citext', 'bpchar') OR EXISTS (
+        SELECT FROM pg_catalog.pg_collation c WHERE c.oid = a.attcollation AND NOT c.collisdeterministic)
 FROM pg_catalog.pg_attribute a
 JOIN known whole ON whole.oid = a.atttypid
 LEFT JOIN known item ON item.oid = whole.element
@@ -89,6 +91,8 @@ pub(super) struct TargetColumn {
     pub(super) is_generated: bool,
     /// Is numbered by the database.
     pub(super) is_identity: bool,
+    /// Is a text of which different ones may be equal: in any case, with blanks behind, or as a collation has it.
+    pub(super) is_loose: bool,
 }
 
 impl Target {
@@ -127,6 +131,7 @@ impl Target {
                 has_default: row.get(5),
                 is_generated: row.get(6),
                 is_identity: row.get(7),
+                is_loose: row.get(10),
             });
         }
         Ok(Some(target))

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     fn there(name: &str, column_type: ColumnType) -> TableColumn {
-        TableColumn { name: name.into(), column_type, nullable: true, has_default: false }
+        TableColumn { name: name.into(), column_type, nullable: true, has_default: false, is_identity: false }
     }
 
     #[test]

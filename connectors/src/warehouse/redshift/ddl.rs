@@ -1,5 +1,6 @@
-//! What makes a table, or its columns, fit a batch. Each statement stands alone: a column of text cannot be widened inside a
-//! transaction, and every other is repeatable ("ALTER TABLE", `r_ALTER_TABLE`).
+//! What makes a table, or its columns, fit a batch. A table is made in one transaction with its grants and comments; of the changes to one
+//! that is there each statement stands alone: a column of text cannot be widened inside a transaction, and every other is repeatable ("ALTER
+//! TABLE", `r_ALTER_TABLE`).
 
 use crate::warehouse::redshift::columns::LoadColumn;
 use crate::warehouse::redshift::names::{Relation, folded, quoted, quoted_list};
@@ -171,13 +172,25 @@ mod tests {
         };
         let on_id = "COMMENT ON COLUMN \"public\".\"posts\".\"id\" IS 'it''s/the id'";
         assert_eq!(of(None), ["COMMENT ON TABLE \"public\".\"posts\" IS 'posts'", on_id]);
-        let user = TableColumn { name: "user".into(), column_type: ColumnType::Varchar(20), nullable: true, has_default: false };
+        let user = TableColumn {
+            name: "user".into(),
+            column_type: ColumnType::Varchar(20),
+            nullable: true,
+            has_default: false,
+            is_identity: false,
+        };
         assert_eq!(of(Some(&[user])), [on_id]);
     }
 
     #[test]
     fn columns_are_added_and_widened_one_a_statement() {
-        let there = |name: &str, column_type| TableColumn { name: name.into(), column_type, nullable: true, has_default: false };
+        let there = |name: &str, column_type| TableColumn {
+            name: name.into(),
+            column_type,
+            nullable: true,
+            has_default: false,
+            is_identity: false,
+        };
         let narrow = [there("user", ColumnType::Varchar(20))];
         assert_eq!(
             statements(Some(&narrow), &[0, 21, 0], &[]),

@@ -69,6 +69,13 @@ pub(crate) fn meet(
 }
 
 fn for_column(table: &Relation, column: &TableColumn, given: &Field, wider: Wider) -> Result<Field> {
+    if column.is_identity {
+        let message = format!(
+            "table '{table}' numbers its rows in column '{}' (IDENTITY), and COPY gives it no values of others; leave it out of the query",
+            column.name
+        );
+        return Err(Error::config_at(given.name(), message));
+    }
     let accepted = match given.data_type() {
         DataType::Null => Some(column.column_type.of_null()),
         data_type if wider == Wider::Checked => column.column_type.takes(data_type),
@@ -125,7 +132,7 @@ mod tests {
     }
 
     fn there(name: &str, column_type: ColumnType) -> TableColumn {
-        TableColumn { name: name.into(), column_type, nullable: true, has_default: false }
+        TableColumn { name: name.into(), column_type, nullable: true, has_default: false, is_identity: false }
     }
 
     fn meet(table: &Relation, existing: Option<&[TableColumn]>, query: &Schema) -> Result<(SchemaRef, Vec<Change>)> {
@@ -181,7 +188,11 @@ mod tests {
         let error = meet(&table(), Some(&[id.clone()]), &schema(&[("x", DataType::Int64)])).unwrap_err();
         assert_eq!(error.subject(), Some("id"));
         id.has_default = true;
-        assert!(meet(&table(), Some(&[id]), &schema(&[("x", DataType::Int64)])).is_ok());
+        id.is_identity = true;
+        assert!(meet(&table(), Some(&[id.clone()]), &schema(&[("x", DataType::Int64)])).is_ok());
+        let error = meet(&table(), Some(&[id]), &schema(&[("Id", DataType::Int64)])).unwrap_err();
+        assert_eq!(error.subject(), Some("Id"));
+        assert!(error.to_string().contains("numbers its rows in column 'id' (IDENTITY)"), "{error}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::warehouse::redshift::names::{literal, quoted};
 use crate::warehouse::redshift::options::TableOptions;
 use crate::warehouse::redshift::problem::{Problem, While};
 use crate::warehouse::redshift::session::Session;
+use crate::warehouse::redshift::views;
 use crate::warehouse::redshift::waiting::Waiting;
 
 /// A table that is to have the columns of a batch.
@@ -33,13 +34,42 @@ impl Fit<'_> {
             self.make_schema(session).await?;
         }
         let changes = changes(self.waiting.table, self.columns, self.longest, self.exists, self.options);
-        if !self.exists || changes.is_empty() {
-            return self.apply(session, changes).await;
+        if !self.exists {
+            return self.make_table(session, changes).await;
+        }
+        if changes.is_empty() {
+            return Ok(());
         }
         // Whoever comes after an ALTER that waits, waits for it.
         session.run(&set_timeout(Some(self.waiting.alter_limit()))).await.when("altering")?;
         self.apply(session, changes).await?;
         session.run(&set_timeout(self.waiting.config.statement_timeout)).await.when("altering").map(drop)
+    }
+
+    /// In one transaction: a table without its grants and comments would be taken for one that was made, and never get them.
+    async fn make_table(&self, session: &Session, changes: Vec<Ddl>) -> Result<(), Problem> {
+        session.run("BEGIN").await.when("making")?;
+        for change in changes {
+            if let Err(fault) = self.waiting.run(session, &change.statement).await {
+                session.roll_back().await;
+                // Whoever was faster made all of it.
+                let is_made = fault.kind == Kind::Exists;
+                return if is_made { Ok(()) } else { Err(self.not_made(&change, self.waiting.explained(fault).await)) };
+            }
+        }
+        session.run("COMMIT").await.when("making").map(drop)
+    }
+
+    fn not_made(&self, change: &Ddl, fault: Fault) -> Problem {
+        if fault.passes() || !change.statement.starts_with("GRANT ") {
+            return Problem::Database(fault, "making");
+        }
+        let message = format!(
+            "table '{}' was not made, because {} failed: {fault}; make who is named there and run again, or correct 'grants' in its OPTIONS and \
+             run with --discard-epoch",
+            self.waiting.table, change.statement
+        );
+        Problem::Ours(Error::config_at("grants", message))
     }
 
     async fn apply(&self, session: &Session, changes: Vec<Ddl>) -> Result<(), Problem> {
@@ -48,15 +78,23 @@ impl Fit<'_> {
                 && fault.kind != Kind::Exists
                 && !fault.message.contains("target column size should be different")
             {
-                return Err(self.problem(change, self.waiting.explained(fault).await));
+                return Err(self.problem(session, change, self.waiting.explained(fault).await).await);
             }
         }
         Ok(())
     }
 
-    fn problem(&self, change: Ddl, fault: Fault) -> Problem {
+    async fn problem(&self, session: &Session, change: Ddl, fault: Fault) -> Problem {
         let Some((column, by_hand)) = change.widens.filter(|_| !fault.passes()) else {
             return Problem::Database(fault, "altering");
+        };
+        let views = views::of_column(session, self.waiting.table, &column).await.unwrap_or_default();
+        // Where a view is what is in the way, the statement itself works behind it.
+        let is_views = fault.message.to_ascii_lowercase().contains("view");
+        let by_hand = match (views.is_empty(), is_views) {
+            (true, _) => by_hand,
+            (false, true) => format!("in this order: {}", views::around(&change.statement, &views)),
+            (false, false) => format!("in this order: {}", views::around(&by_hand, &views)),
         };
         let longest = self.columns.iter().zip(self.longest).find(|(it, _)| it.name == column).map_or(0, |(_, longest)| *longest);
         let message = format!(

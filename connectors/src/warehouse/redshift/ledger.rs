@@ -32,7 +32,13 @@ pub(crate) struct Entry<'a> {
 
 impl Ledger {
     pub(crate) fn new(table: &Relation) -> Self {
-        Self { state: table.beside("_engine_state__", "").quoted(), loads: table.beside("_engine_loads__", "").quoted() }
+        let [state, loads] = Self::tables_of(table).map(|table| table.quoted());
+        Self { state, loads }
+    }
+
+    /// The tables that it is.
+    pub(crate) fn tables_of(table: &Relation) -> [Relation; 2] {
+        [table.beside("_engine_state__", ""), table.beside("_engine_loads__", "")]
     }
 
     /// The last epoch that the batch's writer has committed; `None` when it is not known here.

@@ -44,6 +44,7 @@ mod tests;
 mod transport;
 mod types;
 mod upload;
+mod views;
 mod waiting;
 
 pub(super) use examine::examine;

@@ -3,11 +3,12 @@
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
-use crate::sink::{Change, SinkPlan, WriteMode};
+use crate::options::nearest;
+use crate::sink::{Change, SinkPlan, WriteMode, incomparable_key};
 use crate::warehouse::redshift::catalog::TableColumn;
 use crate::warehouse::redshift::drift::{Wider, meet};
 use crate::warehouse::redshift::names::{Relation, columns as column_names, folded};
-use crate::warehouse::redshift::options::{Deletes, TableOptions};
+use crate::warehouse::redshift::options::{Deletes, Distribution, Overwrite, TableOptions};
 use crate::warehouse::redshift::types::ColumnType;
 
 /// A table that is written, as the pipeline declares it.
@@ -50,6 +51,8 @@ impl Declared {
         if is_replaced {
             changes.clear();
         }
+        self.check_layout(existing, &schema, mode)?;
+        self.check_identity(existing, mode)?;
         if let Some(marker) = self.marker(mode) {
             let marker = folded(marker);
             changes.retain(|change| !matches!(change, Change::AddColumn { name, .. } if *name == marker));
@@ -61,6 +64,7 @@ impl Declared {
         Ok(SinkPlan {
             key: if is_upsert { self.key(&schema)? } else { Vec::new() },
             order_by: self.order_by.iter().map(|name| self.column(&schema, "order_by", name)).collect::<Result<_>>()?,
+            in_order: false,
             partition_by: Vec::new(),
             schema,
             changes,
@@ -80,16 +84,53 @@ impl Declared {
             let name = self.column(schema, "key", wanted)?;
             let data_type = schema.field_with_name(&name)?.data_type();
             if !is_comparable(data_type) {
-                let message = format!(
-                    "key column '{name}' of table '{}' is {data_type}, which is not compared for equality safely; cast it, as in \
-                     CAST({name} AS VARCHAR), or choose another key",
-                    self.table
-                );
-                return Err(Error::config_at(name, message));
+                return Err(incomparable_key(&self.table, &name, data_type));
             }
             key.push(name);
         }
         Ok(key)
+    }
+
+    /// Refuses keys of distribution and sorting that are no columns of the table.
+    fn check_layout(&self, existing: Option<&[TableColumn]>, schema: &Schema, mode: WriteMode) -> Result<()> {
+        let marker = self.marker(mode).map(folded);
+        let given = schema.fields().iter().map(|field| folded(field.name())).filter(|name| Some(name) != marker.as_ref());
+        let known: Vec<String> = given.chain(existing.unwrap_or_default().iter().map(|column| column.name.clone())).collect();
+        let dist = match &self.options.distribution {
+            Distribution::Key(column) => Some(("dist", column)),
+            _ => None,
+        };
+        for (option, wanted) in dist.into_iter().chain(self.options.sort.iter().map(|column| ("sort", column))) {
+            if known.contains(&folded(wanted)) {
+                continue;
+            }
+            let meant = match nearest(wanted, known.iter().map(String::as_str)) {
+                Some(name) => format!("did you mean '{name}'?"),
+                None => format!("there are: {}", known.join(", ")),
+            };
+            let message =
+                format!("option '{option}' of table '{}' names '{wanted}', which is no column of it; {meant}", self.table);
+            return Err(Error::config_at(wanted, message));
+        }
+        Ok(())
+    }
+
+    /// Neither way of replacing the table keeps the numbers: "ALTER TABLE APPEND" takes no IDENTITY (`r_ALTER_TABLE_APPEND`), and a table made LIKE
+    /// another has none.
+    fn check_identity(&self, existing: Option<&[TableColumn]>, mode: WriteMode) -> Result<()> {
+        let way = match self.options.overwrite {
+            Overwrite::Atomic => return Ok(()),
+            Overwrite::Swap => "swap",
+            Overwrite::Fast => "fast",
+        };
+        let is_kept = mode == WriteMode::Overwrite && !self.is_replaced(mode);
+        let numbered = existing.unwrap_or_default().iter().find(|column| is_kept && column.is_identity);
+        let Some(numbered) = numbered else { return Ok(()) };
+        let message = format!(
+            "'overwrite' '{way}' does not keep the IDENTITY of column '{}' of table '{}'; use 'overwrite' 'atomic'",
+            numbered.name, self.table
+        );
+        Err(Error::config_at("overwrite", message))
     }
 
     fn check_deleted(&self, schema: &Schema) -> Result<()> {
@@ -133,6 +174,7 @@ fn as_columns(table: &Relation, declared: &Schema) -> Result<Vec<TableColumn>> {
         column_type: ColumnType::for_staged(field.data_type()),
         nullable: true,
         has_default: false,
+        is_identity: false,
     };
     Ok(column_names(table, declared)?.into_iter().zip(declared.fields()).map(column).collect())
 }
@@ -178,12 +220,37 @@ mod tests {
     }
 
     #[test]
+    fn what_rows_are_spread_and_sorted_by_is_a_column() {
+        for (option, given, part) in [
+            (
+                "dist",
+                "nope",
+                "option 'dist' of table 'posts' names 'nope', which is no column of it; there are: id, score, _deleted",
+            ),
+            (
+                "sort",
+                "Id, scroe",
+                "option 'sort' of table 'posts' names 'scroe', which is no column of it; did you mean 'score'?",
+            ),
+        ] {
+            let error = declared(&["id"], &[(option, given)]).plan(None, &query(), WriteMode::Append).unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        let named = declared(&["id"], &[("dist", "ID"), ("sort", "score, id")]);
+        assert!(named.plan(None, &query(), WriteMode::Append).is_ok());
+        // One that is not kept is no column.
+        let marker = declared(&["id"], &[("dist", "_deleted"), ("deleted", "_deleted")]);
+        assert_eq!(marker.plan(None, &query(), WriteMode::Upsert).unwrap_err().subject(), Some("_deleted"));
+    }
+
+    #[test]
     fn column_that_marks_hard_deletes_is_not_added() {
         let there = ["id", "score"].map(|name| TableColumn {
             name: name.into(),
             column_type: if name == "id" { ColumnType::BigInt } else { ColumnType::Double },
             nullable: true,
             has_default: false,
+            is_identity: false,
         });
         let changes = |given: &[(&str, &str)]| {
             declared(&["id"], given).plan(Some(&there), &query(), WriteMode::Upsert).unwrap().changes.len()

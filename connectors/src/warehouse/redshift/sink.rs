@@ -123,7 +123,8 @@ impl RedshiftSink {
         if !is_for(uploaded.as_ref(), &columns) {
             return Err(Problem::Database(Fault::new("40001", "its columns changed meanwhile"), "loading"));
         }
-        let loaded = self.load(&session, batch, &columns, &upload).await;
+        let kept = existing.as_deref().filter(|_| !self.declared.is_replaced(batch.mode));
+        let loaded = self.load(&session, batch, &columns, &upload, fills_required(kept, &columns)).await;
         if let Err(Problem::Database(fault, _)) = &loaded
             && fault.message.to_ascii_lowercase().contains("nosuchkey")
         {
@@ -132,7 +133,14 @@ impl RedshiftSink {
         loaded
     }
 
-    async fn load(&self, session: &Session, batch: &Batch, columns: &[LoadColumn], upload: &Upload) -> Result<(), Problem> {
+    async fn load(
+        &self,
+        session: &Session,
+        batch: &Batch,
+        columns: &[LoadColumn],
+        upload: &Upload,
+        fills_required: bool,
+    ) -> Result<(), Problem> {
         let last_epoch = self.ledger.prepare(session, &batch.id).await.when("making the ledger of")?;
         if holds(Some(last_epoch), &batch.id) {
             return Ok(());
@@ -154,6 +162,7 @@ impl RedshiftSink {
             iam_role: &self.config.iam_role,
             kept: &kept,
             counting: session.counting(),
+            fills_required,
         };
         let entry = Entry { id: &batch.id, mode: batch.mode, rows: upload.rows, bytes: upload.bytes, manifest };
         let loading = Loading { session, waiting: self.waiting(), ledger: &self.ledger, entry: &entry, last_epoch };
@@ -272,6 +281,12 @@ impl Sink for RedshiftSink {
         audited.map(Some).map_err(|problem| problem.into_error(self.name()))
     }
 
+    async fn abandon(&self, batch: &BatchId) -> Result<()> {
+        let area = self.area(batch);
+        area.clear_before(batch).await?;
+        area.clear(batch).await
+    }
+
     async fn commit(&self, batch: &Batch) -> Result<Receipt> {
         let mut uploaded = None;
         let mut attempt = 0;
@@ -298,6 +313,12 @@ async fn slices(session: &Session) -> u64 {
     // Serverless has no such table, or an empty one.
     let slices = session.number("SELECT COUNT(*) FROM stv_slices").await.ok().flatten();
     slices.and_then(|slices| u64::try_from(slices).ok()).filter(|slices| *slices > 0).unwrap_or(DEFAULT_SLICES)
+}
+
+/// Whether columns that the table takes no NULL for are left to it, as one that it numbers.
+fn fills_required(existing: Option<&[TableColumn]>, columns: &[LoadColumn]) -> bool {
+    let is_loaded = |there: &TableColumn| columns.iter().any(|column| column.name == there.name);
+    existing.unwrap_or_default().iter().any(|there| !there.nullable && !is_loaded(there))
 }
 
 fn file_types(columns: &[LoadColumn]) -> Vec<DataType> {

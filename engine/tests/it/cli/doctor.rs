@@ -154,6 +154,16 @@ fn a_wrong_password_is_named_with_the_setting() {
 }
 
 #[test]
+fn a_redshift_at_the_url_of_a_postgres_is_told_by_doctor_and_by_a_run() {
+    let Some(mut setup) = Setup::start(|_| ()) else { return };
+    setup.bench.set("ENGINE_WAREHOUSE_URL", setup.sim.url());
+    setup.only(1).is("warehouse", "problem", "is a Redshift", "url as redshift://user@host");
+    setup.bench.write("p.sql", INTO_SHOP);
+    let ended = setup.bench.engine(&["check", "p.sql"]);
+    assert!(ended.code == 1 && format!("{}{}", ended.stdout, ended.stderr).contains("url as redshift://user@host"), "{ended:?}");
+}
+
+#[test]
 fn a_bucket_that_is_not_there_is_named_with_the_command_that_makes_it() {
     let Some(mut setup) = Setup::start(|_| ()) else { return };
     setup.bench.set("ENGINE_WAREHOUSE_STAGING", "s3://nowhere/staging");
@@ -223,6 +233,58 @@ fn missing_rights_are_named_with_statements_that_give_them() {
     setup.sql(&table.fix);
     let left = setup.wrong(&["p.sql"], 0);
     assert!(matches!(left.as_slice(), [owner] if owner.found.contains("owned by")), "{left:#?}");
+}
+
+const INTO_SHOP: &str = "CREATE EXTERNAL TABLE posts STORED AS REDDIT LOCATION 'r/rust/new';
+CREATE EXTERNAL TABLE w STORED AS WAREHOUSE LOCATION 'shop.posts';
+INSERT INTO w SELECT id, title, score FROM posts;
+";
+
+/// Who may load a table, and lacks rights to the two tables of its ledger, which somebody else made, is given them.
+fn given_the_ledger(bench: &Bench, sql: impl Fn(&str)) {
+    let found = wrong(bench, &["p.sql"], 1);
+    let problems: Vec<&Wrong> = found.iter().filter(|wrong| wrong.level == "problem").collect();
+    assert_eq!(problems.len(), 2, "{found:#?}");
+    for problem in problems {
+        problem.is(
+            "rights",
+            "problem",
+            "in which loads are noted",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON \"shop\".\"_engine_",
+        );
+        sql(&problem.fix);
+    }
+    assert!(wrong(bench, &["p.sql"], 0).iter().all(|wrong| wrong.found.contains("is owned by")));
+    bench.good(&["run", "p.sql", "--from-scratch", "--yes"]);
+}
+
+#[test]
+fn rights_to_the_ledger_of_a_table_that_somebody_else_loaded_are_asked_for() {
+    let Some(mut setup) = Setup::start(|_| ()) else { return };
+    setup.bench.write("p.sql", INTO_SHOP);
+    setup.bench.good(&["run", "p.sql"]);
+    setup.sql("CREATE USER loader PASSWORD 'Loader123'");
+    setup.sql("GRANT USAGE, CREATE ON SCHEMA shop TO loader");
+    setup.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON shop.posts TO loader");
+    setup.bench.set("ENGINE_WAREHOUSE_URL", setup.sim.url().replace("postgres://awsuser:redshift-sim@", "redshift://loader@"));
+    setup.bench.set("ENGINE_WAREHOUSE_PASSWORD", "Loader123");
+    given_the_ledger(&setup.bench, |statement| drop(setup.sql(statement)));
+    assert_eq!(setup.sql("SELECT COUNT(DISTINCT writer) FROM shop.\"_engine_loads__posts\""), ["2"]);
+}
+
+#[test]
+fn rights_to_the_ledger_in_postgres_are_asked_for() {
+    let Some(server) = Postgres::start_or_skip() else { return };
+    server.create_database("shop").unwrap();
+    let mut bench = Bench::new();
+    bench.set("ENGINE_WAREHOUSE_URL", server.url("shop")).write("p.sql", INTO_SHOP);
+    bench.good(&["run", "p.sql"]);
+    let sql = |statement: &str| server.sql("shop", statement).unwrap();
+    sql("CREATE ROLE low LOGIN PASSWORD 'Lowly123'; GRANT USAGE, CREATE ON SCHEMA shop TO low");
+    sql("GRANT SELECT, INSERT, UPDATE, DELETE ON shop.posts TO low");
+    bench.set("ENGINE_WAREHOUSE_URL", with_user(&server.url("shop"), "low")).set("ENGINE_WAREHOUSE_PASSWORD", "Lowly123");
+    given_the_ledger(&bench, |statement| drop(sql(statement)));
+    assert_eq!(sql("SELECT count(DISTINCT writer) FROM shop._engine_loads"), "2");
 }
 
 #[test]

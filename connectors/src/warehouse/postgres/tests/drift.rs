@@ -47,13 +47,33 @@ async fn a_column_that_a_view_needs_is_not_widened_and_the_error_names_the_state
     let table = spec("seen", "");
     bench.write(&table, 1, WriteMode::Append, &rows(vec![("id", ints(vec![1]))])).await.unwrap();
     bench.sql("CREATE VIEW seeing AS SELECT id FROM seen");
+    bench.sql("CREATE VIEW \"Above\" AS SELECT id FROM seeing");
     let wider = rows(vec![("id", Arc::new(Int64Array::from(vec![2])) as ArrayRef)]);
-    let error = bench.write(&table, 2, WriteMode::Append, &wider).await.unwrap_err().to_string();
-    assert!(
-        error.contains("ALTER TABLE \"public\".\"seen\" ALTER COLUMN \"id\" TYPE bigint") && error.contains("view"),
-        "{error}"
-    );
+    // Nothing is promised, so that nothing is staged either.
+    let refused = bench.plan(&table, &wider, WriteMode::Append).await.unwrap_err();
+    assert_eq!(refused.subject(), Some("id"));
+    let error = refused.to_string();
+    assert!(error.contains("while views show it: \"public\".\"seeing\", \"public\".\"Above\"; run, in this order: "), "{error}");
     assert_eq!(bench.sql("SELECT id FROM seeing"), "1");
+    let statements = error.split("in this order: ").nth(1).and_then(|rest| rest.split(" and GRANT").next()).unwrap();
+    bench.sql(statements);
+    bench.write(&table, 2, WriteMode::Append, &wider).await.unwrap();
+    assert_eq!(bench.sql("SELECT id FROM \"Above\" ORDER BY id"), "1\n2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_came_after_the_plan_is_named_by_the_load() {
+    let Some(bench) = Bench::start() else { return };
+    let table = spec("late", "");
+    bench.write(&table, 1, WriteMode::Append, &rows(vec![("id", ints(vec![1]))])).await.unwrap();
+    let wider = rows(vec![("id", Arc::new(Int64Array::from(vec![2])) as ArrayRef)]);
+    let batch = bench.batch(&table, 2, WriteMode::Append, &wider).await.unwrap();
+    bench.sql("CREATE VIEW later AS SELECT id FROM late");
+    let error = bench.commit(&table, &batch).await.unwrap_err();
+    assert!(!error.retry() && error.to_string().contains("DROP VIEW \"public\".\"later\"; ALTER TABLE"), "{error}");
+    bench.sql("DROP VIEW later");
+    bench.commit(&table, &batch).await.unwrap();
+    assert_eq!(bench.sql("SELECT id FROM late ORDER BY id"), "1\n2");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

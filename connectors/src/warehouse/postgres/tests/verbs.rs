@@ -103,6 +103,64 @@ async fn a_key_that_is_null_is_refused_with_its_row_and_changes_nothing() {
     assert!(error.to_string().contains("OPTIONS ('key' 'id')"), "{error}");
 }
 
+fn keyed(values: &[(&str, &str)]) -> RecordBatch {
+    rows(vec![
+        ("id", Arc::new(values.iter().map(|value| Some(value.0)).collect::<StringArray>()) as ArrayRef),
+        ("v", Arc::new(values.iter().map(|value| Some(value.1)).collect::<StringArray>())),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_rows_whose_keys_are_one_to_the_database_the_last_is_taken() {
+    let Some(bench) = Bench::start() else { return };
+    let (upper, lower) = ("A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11");
+    let other = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12";
+    let cases = [
+        ("char(3)", ["b ", "b", "a"], "b|2\na|3".to_owned()),
+        ("uuid", [upper, lower, other], format!("{lower}|2\n{other}|3")),
+        ("inet", ["10.0.0.1", "10.0.0.1/32", "10.0.0.2"], "10.0.0.1/32|2\n10.0.0.2/32|3".to_owned()),
+        ("numeric", ["1.0", "1.00", "2"], "1.00|2\n2|3".to_owned()),
+    ];
+    for (index, (key_type, [one, again, other], expected)) in cases.iter().enumerate() {
+        for unique in ["PRIMARY KEY", ""] {
+            let name = format!("loose_{index}_{}", unique.len());
+            bench.sql(&format!("CREATE TABLE {name} (id {key_type} {unique}, v text)"));
+            let table = spec(&name, "id");
+            let batch = keyed(&[(one, "1"), (again, "2"), (other, "3")]);
+            assert!(bench.plan(&table, &batch, WriteMode::Upsert).await.unwrap().in_order, "{key_type}");
+            bench.write(&table, 1, WriteMode::Upsert, &batch).await.unwrap();
+            assert_eq!(bench.sql(&format!("SELECT id::text, v FROM {name} ORDER BY v")), *expected, "{key_type} {unique}");
+            bench.write(&table, 2, WriteMode::Upsert, &keyed(&[(again, "5"), (one, "4")])).await.unwrap();
+            assert_eq!(bench.sql(&format!("SELECT v FROM {name} ORDER BY v")), "3\n4", "{key_type} {unique}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_rows_whose_keys_are_one_in_any_case_the_last_by_order_is_taken_with_its_key() {
+    let Some(bench) = Bench::start() else { return };
+    if bench.sql("SELECT count(*) FROM pg_available_extensions WHERE name = 'citext'") == "0" {
+        eprintln!("skipped: the server has no citext");
+        return;
+    }
+    bench.sql("CREATE EXTENSION citext; CREATE TABLE named (id citext PRIMARY KEY, v text)");
+    let mut table = spec("named", "id");
+    table.options.push(("order_by".into(), "V".into()));
+    bench.write(&table, 1, WriteMode::Upsert, &keyed(&[("a", "9"), ("A", "1"), ("b", "2")])).await.unwrap();
+    assert_eq!(bench.sql("SELECT id, v FROM named ORDER BY id"), "a|9\nb|2");
+    bench.write(&table, 2, WriteMode::Upsert, &keyed(&[("B", "2")])).await.unwrap();
+    assert_eq!(bench.sql("SELECT id, v FROM named ORDER BY id"), "a|9\nB|2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_a_float_is_refused_as_everywhere() {
+    let Some(bench) = Bench::start() else { return };
+    let floats = rows(vec![("id", Arc::new(arrow::array::Float64Array::from(vec![0.0, -0.0])) as ArrayRef)]);
+    let error = bench.plan(&spec("floats", "id"), &floats, WriteMode::Upsert).await.unwrap_err();
+    assert_eq!(error.subject(), Some("id"));
+    assert!(error.to_string().contains("is Float64, which is not compared for equality safely; cast it"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn several_writers_at_once_all_get_in_once() {
     let Some(bench) = Bench::start() else { return };

@@ -11,7 +11,13 @@ fn check(values: ArrayRef, target: Option<ColumnType>, too_long: TooLong) -> Res
     let table = Relation::parse("s.t").unwrap();
     let keys: ArrayRef = Arc::new((0..values.len()).map(|row| 41 + row as i64).collect::<Int64Array>());
     let schema = Schema::new(vec![Field::new("k", DataType::Int64, true), Field::new("v", values.data_type().clone(), true)]);
-    let there = target.map(|column_type| TableColumn { name: "v".into(), column_type, nullable: true, has_default: false });
+    let there = target.map(|column_type| TableColumn {
+        name: "v".into(),
+        column_type,
+        nullable: true,
+        has_default: false,
+        is_identity: false,
+    });
     let there: Vec<TableColumn> = there.into_iter().collect();
     let columns = load_columns(&table, &schema, Some(&there), None)?;
     let mut checker = Checker::new(table.to_string(), &columns, &["k".to_owned()], too_long);

@@ -13,7 +13,8 @@ use crate::warehouse::examine::{CHECK, Wanted, unreachable, unusable};
 use crate::warehouse::name::TableName;
 use crate::warehouse::redshift::config::RedshiftConfig;
 use crate::warehouse::redshift::fault::Kind;
-use crate::warehouse::redshift::names::folded;
+use crate::warehouse::redshift::ledger::Ledger;
+use crate::warehouse::redshift::names::{Relation, folded};
 use crate::warehouse::redshift::session::Session;
 use crate::warehouse::redshift::transport::Transport;
 use crate::warehouse::rights;
@@ -36,7 +37,8 @@ pub(crate) async fn examine(url: &str, wanted: &Wanted, context: &Context) -> Ve
         Ok(cluster) => cluster,
     };
     let mut findings = session::examine(&cluster, &config, context).await;
-    let rights = rights::examine(&cluster, &in_redshift(wanted)).await;
+    let wanted = in_redshift(wanted);
+    let rights = rights::examine(&cluster, &wanted, &ledgers(&wanted)).await;
     let not_answered = |error: crate::Error| vec![Finding::problem("rights", error.to_string(), "see what the cluster says")];
     findings.extend(rights.unwrap_or_else(not_answered));
     findings.extend(staging);
@@ -62,6 +64,13 @@ async fn reached(config: &RedshiftConfig) -> Result<Session, Finding> {
             Err(Finding::problem(CHECK, format!("{}: {fault}", config.transport.shown()), fix))
         }
     }
+}
+
+/// The tables that the ledgers of the tables are.
+fn ledgers(wanted: &Wanted) -> Vec<TableName> {
+    let relations = wanted.tables.iter().map(|name| Relation { schema: name.schema.clone(), table: name.table.clone() });
+    let ledgers = relations.flat_map(|relation| Ledger::tables_of(&relation));
+    ledgers.map(|ledger| TableName { schema: ledger.schema, table: ledger.table }).collect()
 }
 
 /// Names as Redshift keeps them.

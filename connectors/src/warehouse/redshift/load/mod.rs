@@ -60,6 +60,8 @@ pub(crate) struct Load<'a> {
     /// The statements that give others the rights to the table that they have, for a table that takes its name.
     pub(crate) kept: &'a [String],
     pub(crate) counting: Counting,
+    /// The table fills columns by itself that are NOT NULL: a copy of it would want values for them.
+    pub(crate) fills_required: bool,
 }
 
 impl Load<'_> {
@@ -178,17 +180,20 @@ impl Load<'_> {
         }
     }
 
-    /// `LIKE` gives the temporary table the distribution of the other, so that rows of one key are on one node; a table made by
-    /// `AS SELECT` has its own.
+    /// `LIKE` gives the temporary table the distribution of the other, so that rows of one key are on one node, and NOT NULL, but neither
+    /// defaults nor numbers; a table made by `AS SELECT` has a distribution of its own, and no NOT NULL ("CREATE TABLE AS", `r_CTAS_usage_notes`).
     fn stage(&self) -> Vec<Statement> {
         self.stage_like(&self.table.quoted())
     }
 
     fn stage_like(&self, table: &str) -> Vec<Statement> {
-        let mut statements = vec![
-            Statement::Run(format!("DROP TABLE IF EXISTS {STAGE}")),
-            Statement::Run(format!("CREATE TEMP TABLE {STAGE} (LIKE {table})")),
-        ];
+        let create = if self.fills_required {
+            let there = quoted_list(self.columns.iter().filter(|column| column.exists).map(|column| column.name.as_str()));
+            format!("CREATE TEMP TABLE {STAGE} AS SELECT {there} FROM {table} WHERE FALSE")
+        } else {
+            format!("CREATE TEMP TABLE {STAGE} (LIKE {table})")
+        };
+        let mut statements = vec![Statement::Run(format!("DROP TABLE IF EXISTS {STAGE}")), Statement::Run(create)];
         for column in self.columns {
             let is_extra = column.marker && !column.exists;
             let extra = column.copied_type().or_else(|| is_extra.then(|| marker_type(column)));

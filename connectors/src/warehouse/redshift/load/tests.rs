@@ -32,6 +32,7 @@ fn script_of(mode: WriteMode, extra: &[(&str, DataType)], given: &[(&str, &str)]
         iam_role: "arn:aws:iam::1:role/r",
         kept: &["GRANT SELECT ON \"s\".\"t\" TO ROLE r".to_owned()],
         counting,
+        fills_required: false,
     };
     let Statements { prepare, transaction, after } = load.statements();
     let text = |statement| match statement {

@@ -12,8 +12,10 @@ over_each_way!(
     columns_that_drift_are_added_widened_or_refused,
     numbers_of_more_digits_than_the_column_has_are_looked_at_one_by_one,
     column_that_cannot_be_widened_names_the_statements_to_run,
+    column_that_a_view_is_bound_to_names_the_view_and_the_statements_in_order,
     value_that_fits_nowhere_fails_before_anything_is_made,
-    schema_that_is_not_there_is_made_by_who_may
+    schema_that_is_not_there_is_made_by_who_may,
+    table_whose_grant_is_refused_is_not_made_and_gets_it_when_it_is_corrected
 );
 
 async fn columns_that_drift_are_added_widened_or_refused(cluster: Cluster) {
@@ -67,6 +69,26 @@ async fn column_that_cannot_be_widened_names_the_statements_to_run(cluster: Clus
     holds(&cluster, "fixed", "id", &[]).await;
 }
 
+async fn column_that_a_view_is_bound_to_names_the_view_and_the_statements_in_order(cluster: Cluster) {
+    let table = cluster.table("seen", &[]);
+    load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "short")])).await.unwrap();
+    cluster.sql("CREATE VIEW seeing AS SELECT id, v FROM seen").await;
+    cluster.sql("CREATE VIEW above AS SELECT v FROM seeing").await;
+    cluster.sql("CREATE VIEW aside AS SELECT id FROM seen").await;
+    let long = "x".repeat(1_000);
+    let error = load(&cluster, &table, 2, WriteMode::Append, &pairs(&[(2, &long)])).await.unwrap_err();
+    assert!(matches!(error, Error::Config { .. }), "{error}");
+    let text = error.to_string();
+    let statements = "DROP VIEW \"public\".\"above\"; DROP VIEW \"public\".\"seeing\"; ALTER TABLE \"public\".\"seen\" ALTER COLUMN \"v\" TYPE";
+    assert!(text.contains(statements) && !text.contains("aside"), "{text}");
+    let statements = text.split("in this order: ").nth(1).and_then(|rest| rest.split(" and GRANT").next()).unwrap();
+    for statement in statements.split_inclusive(';') {
+        cluster.sql(statement).await;
+    }
+    load(&cluster, &table, 2, WriteMode::Append, &pairs(&[(2, &long)])).await.unwrap();
+    holds(&cluster, "above", "LEN(v)", &["5", "1000"]).await;
+}
+
 async fn value_that_fits_nowhere_fails_before_anything_is_made(cluster: Cluster) {
     let table = cluster.table("strict", &[]);
     let long = "ä".repeat(40_000);
@@ -88,4 +110,22 @@ async fn schema_that_is_not_there_is_made_by_who_may(mut cluster: Cluster) {
     let error = load(&cluster, &table, 1, WriteMode::Append, &pairs(&[(1, "a")])).await.unwrap_err();
     assert!(matches!(error, Error::Auth { .. }), "{error}");
     assert!(error.to_string().contains("run CREATE SCHEMA \"nowhere\" AUTHORIZATION \"limited\""), "{error}");
+}
+
+async fn table_whose_grant_is_refused_is_not_made_and_gets_it_when_it_is_corrected(cluster: Cluster) {
+    cluster.sql("CREATE USER eve PASSWORD 'Eve12345'").await;
+    let of = |grants: &'static str| cluster.table("granted", &[("grants", grants)]);
+    for _again in 0..2 {
+        let error = load(&cluster, &of("user:nobody"), 1, WriteMode::Append, &pairs(&[(1, "a")])).await.unwrap_err();
+        assert_eq!(error.subject(), Some("grants"));
+        let text = error.to_string();
+        assert!(
+            text.contains("GRANT SELECT ON \"public\".\"granted\" TO \"nobody\" failed")
+                && text.contains("\"nobody\" does not exist"),
+            "{text}"
+        );
+        assert_eq!(cluster.sql("SELECT table_name FROM svv_columns WHERE table_name = 'granted'").await, Vec::<String>::new());
+    }
+    load(&cluster, &of("user:eve"), 1, WriteMode::Append, &pairs(&[(1, "a")])).await.unwrap();
+    assert_eq!(cluster.sql("SELECT has_table_privilege('eve', 'public.granted', 'select')").await, ["t"]);
 }

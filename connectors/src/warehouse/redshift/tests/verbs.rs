@@ -8,6 +8,7 @@ use crate::warehouse::redshift::tests::cluster::{Cluster, MODES, holds, load, nu
 over_each_way_and_isolation!(
     redshift_keeps_the_sink_contract,
     upserts_replace_merge_or_leave,
+    tables_with_numbered_and_defaulted_columns_are_loaded_without_them,
     deleted_rows_go_or_are_marked,
     fast_overwrite_replaces_all_and_leaves_nothing_behind,
     view_and_grant_survive_an_overwrite_that_nobody_sees_half_done,
@@ -41,6 +42,26 @@ async fn upserts_replace_merge_or_leave(cluster: Cluster) {
         load(&cluster, &table, 2, WriteMode::Upsert, &pairs(&[(1, "new"), (3, "c")])).await.unwrap();
         holds(&cluster, &name, "id, v, other", &expected).await;
     }
+}
+
+async fn tables_with_numbered_and_defaulted_columns_are_loaded_without_them(cluster: Cluster) {
+    for mode in MODES {
+        let name = format!("numbered_{mode}");
+        let columns = "idn BIGINT IDENTITY(1,1) NOT NULL, id BIGINT, v VARCHAR(10), d VARCHAR(4) DEFAULT 'x' NOT NULL";
+        cluster.sql(&format!("CREATE TABLE {name} ({columns})")).await;
+        let table = cluster.table(&name, &[("key", "id")]);
+        load(&cluster, &table, 1, mode, &pairs(&[(1, "a"), (2, "b")])).await.unwrap();
+        load(&cluster, &table, 2, mode, &pairs(&[(3, "c")])).await.unwrap();
+        let expected: &[&str] = if mode == WriteMode::Overwrite { &["3|c|x"] } else { &["1|a|x", "2|b|x", "3|c|x"] };
+        holds(&cluster, &name, "id, v, d", expected).await;
+        assert_eq!(cluster.sql(&format!("SELECT COUNT(*) - COUNT(DISTINCT idn) FROM {name}")).await, ["0"]);
+        let numbered = rows(vec![("idn", numbers(&[9])), ("id", numbers(&[9]))]);
+        let error = load(&cluster, &table, 3, mode, &numbered).await.unwrap_err();
+        assert_eq!(error.subject(), Some("idn"), "{error}");
+    }
+    let table = cluster.table("numbered_overwrite", &[("overwrite", "swap")]);
+    let error = load(&cluster, &table, 3, WriteMode::Overwrite, &pairs(&[(1, "a")])).await.unwrap_err();
+    assert!(error.to_string().contains("does not keep the IDENTITY of column 'idn'"), "{error}");
 }
 
 async fn deleted_rows_go_or_are_marked(cluster: Cluster) {
