@@ -95,7 +95,7 @@ fn literal(text: &str) -> String {
 /// When there is none of the name, with the nearest.
 async fn in_database(workspace: &Workspace, text: &str, span: &Range<usize>, name: &ObjectName) -> Result<String, Diagnostic> {
     let wrong = |error: DataFusionError| Diagnostic::from_datafusion(text, span, &error);
-    workspace.index.tables().await.map_err(wrong)?;
+    workspace.index.tables().await.map_err(|error| wrong(error.into()))?;
     let mut schemas: Vec<(String, String)> = Vec::new();
     for catalog in workspace.context.catalog_names() {
         let names = workspace.context.catalog(&catalog).map(|catalog| catalog.schema_names()).unwrap_or_default();
