@@ -195,6 +195,7 @@ fn a_table_with_other_columns_is_made_by_itself_and_takes_the_name() {
         iam_role: "default",
         kept: &[],
         counting: Counting::LastCopy,
+        fills_required: false,
     };
     let made = |manifest| {
         load(manifest).statements().prepare.into_iter().skip(2).map(|statement| match statement {
@@ -221,6 +222,7 @@ fn overwrite_by_nothing_empties_the_table() {
         iam_role: "default",
         kept: &[],
         counting: Counting::LastCopy,
+        fills_required: false,
     };
     let Statements { prepare, transaction, after } = load.statements();
     assert_eq!((prepare.len(), after.len()), (0, 0));
