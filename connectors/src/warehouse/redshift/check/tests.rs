@@ -112,7 +112,13 @@ fn decimals_are_rounded_to_nothing_and_overflow_is_named() {
 fn a_number_that_does_not_fit_is_one_misfit_also_where_there_may_be_no_null() {
     let table = Relation::parse("s.t").unwrap();
     let schema = Schema::new(vec![Field::new("v", DataType::Int64, true)]);
-    let there = [TableColumn { name: "v".into(), column_type: ColumnType::SmallInt, nullable: false, has_default: false }];
+    let there = [TableColumn {
+        name: "v".into(),
+        column_type: ColumnType::SmallInt,
+        nullable: false,
+        has_default: false,
+        is_identity: false,
+    }];
     let columns = load_columns(&table, &schema, Some(&there), None).unwrap();
     let mut checker = Checker::new(table.to_string(), &columns, &["v".to_owned()], TooLong::Fail);
     let values: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(1 << 40), None]));
