@@ -132,6 +132,7 @@ fn address(declared: &Declared, session: &Session) -> String {
             name: String::new(),
             connector: kind.clone(),
             location: location.clone(),
+            series: None,
             partition_by: Vec::new(),
             columns: None,
             primary_key: Vec::new(),
