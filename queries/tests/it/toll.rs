@@ -18,6 +18,7 @@ async fn rows_of(lab: &Lab, location: &str) -> usize {
         name: "t".into(),
         connector: "DELTA".into(),
         location: location.into(),
+        series: None,
         partition_by: vec![],
         columns: None,
         primary_key: vec![],
