@@ -131,6 +131,7 @@ async fn load(context: &Context, table: &str, epoch: u64, mode: WriteMode, files
         name: table.to_owned(),
         connector: "WAREHOUSE".to_owned(),
         location: table.to_owned(),
+        series: None,
         partition_by: Vec::new(),
         columns: None,
         primary_key: vec!["id".to_owned()],

@@ -53,6 +53,7 @@ pub(crate) fn spec(format: &str, location: &str, columns: Option<SchemaRef>, opt
         name: "t".into(),
         connector: format.into(),
         location: location.into(),
+        series: None,
         partition_by: vec![],
         columns,
         primary_key: vec![],

@@ -55,6 +55,7 @@ fn table(connector: &dyn Connector) -> TableSpec {
         name: "t".into(),
         connector: connector.name().into(),
         location: "lake://t".into(),
+        series: None,
         partition_by: vec![],
         columns: None,
         primary_key: vec!["id".into()],

@@ -36,6 +36,7 @@ async fn open(config: RedditConfig, clock: &Arc<ManualClock>, location: &str, op
         name: "posts".into(),
         connector: "REDDIT".into(),
         location: location.into(),
+        series: None,
         partition_by: vec![],
         columns: None,
         primary_key: vec![],

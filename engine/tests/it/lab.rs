@@ -309,6 +309,7 @@ fn spec(connector: &str, location: &str) -> TableSpec {
         name: "t".into(),
         connector: connector.into(),
         location: location.into(),
+        series: None,
         partition_by: Vec::new(),
         columns: None,
         primary_key: Vec::new(),

@@ -79,6 +79,7 @@ fn table(location: &str) -> TableSpec {
         name: "t".into(),
         connector: "DELTA".into(),
         location: location.into(),
+        series: None,
         partition_by: Vec::new(),
         columns: None,
         primary_key: Vec::new(),
