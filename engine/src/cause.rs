@@ -1,6 +1,6 @@
 //! What an error says to the person who gets it.
 
-use connectors::secrets::without_secrets;
+use connectors::secrets::without_values;
 
 /// The error and its causes, each said once, and no secret: the errors of our own name their causes themselves.
 pub(crate) fn one_line(error: &anyhow::Error) -> String {
@@ -15,7 +15,7 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
             break;
         }
     }
-    without_secrets(&text)
+    without_values(&text)
 }
 
 /// Whether the error is a bug of ours rather than something the user can repair.

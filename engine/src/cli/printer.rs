@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use connectors::secrets::without_secrets;
+use connectors::secrets::without_values;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
 /// Writes for a person.
@@ -66,7 +66,7 @@ pub(super) struct Aside(pub(super) MultiProgress);
 
 impl Write for Aside {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = without_secrets(&String::from_utf8_lossy(bytes));
+        let text = without_values(&String::from_utf8_lossy(bytes));
         self.0.suspend(|| io::stderr().lock().write_all(text.as_bytes())).map(|()| bytes.len())
     }
 

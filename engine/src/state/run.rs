@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use connectors::secrets::without_secrets;
+use connectors::secrets::without_values;
 use serde::{Deserialize, Serialize};
 
 use super::{Holder, Totals};
@@ -42,7 +42,7 @@ pub struct RunEnding {
 impl RunEnding {
     /// Ended by itself: well, or with `error`, of which secrets are left out.
     pub fn of(error: Option<String>) -> Self {
-        Self { error: error.map(|error| without_secrets(&error)), ..Self::default() }
+        Self { error: error.map(|error| without_values(&error)), ..Self::default() }
     }
 }
 

@@ -219,16 +219,18 @@ fn a_deep_statement_and_a_large_value_do_no_harm() {
         let any =
             |terms: usize| format!("SELECT count(*) FROM generate_series(1, 3) WHERE {}value = 2", "value = 0 OR ".repeat(terms));
         let all = |terms: usize| format!("SELECT count(*) FROM ({}SELECT 1)", "SELECT 2 UNION ALL ".repeat(terms));
-        for sql in [sum(2_000), any(1_000), all(300)] {
-            let status = house.query(&sql).await.status().as_u16();
-            assert!(status == 200 || status == 408, "{status}: {}", &sql[..100]);
-        }
         for sql in [sum(20_000), any(20_000), all(20_000)] {
             let (status, told) = problem(house.query(&sql).await).await;
             assert!(status == 400 && told["detail"].as_str().unwrap().contains("10000 are the most"), "{status}: {told}");
         }
         let (status, told) = problem(house.query("SELECT length(repeat('x', 1000000000))").await).await;
         assert!(status == 400 && told["detail"].as_str().unwrap().contains("would make more than 16 MiB"), "{status}: {told}");
+        // In a build without optimization, these may take longer than they may.
+        for sql in [sum(2_000), any(1_000), all(300)] {
+            let status = house.query(&sql).await.status().as_u16();
+            assert!([200, 408, 503].contains(&status), "{status}: {}", &sql[..100]);
+        }
+        assert_eq!(house.get("/health").await.status(), 200);
         house.close().await;
     });
 }

@@ -188,7 +188,7 @@ async fn declared_columns_are_cast_and_what_cannot_be_is_named() {
     assert_eq!((rows.bad.len(), rows.bad[0].reason.as_str()), (1, "'x' is no INT"));
     let text = error(&shop.bench.open(&spec(&[])).await.unwrap()).await;
     assert!(text.contains("column 's': 'x' is no INT, in row 2 of those that were read"), "{text}");
-    let text = error(&shop.bench.open(&spec(&[("cursor", "id")])).await.unwrap()).await;
+    let text = error(&shop.bench.open(&spec(&[("cursor", "id"), ("key", "id")])).await.unwrap()).await;
     assert!(text.contains("column 's': 'x' is no INT, in row 2 of those that were read (id = 2)"), "{text}");
     let unknown = shop.spec("t", columns(&[("idd", DataType::Int64)]), &[]);
     let text = shop.bench.open(&unknown).await.unwrap_err().to_string();

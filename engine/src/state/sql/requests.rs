@@ -14,8 +14,13 @@ async fn check_here(transaction: Within<'_>) -> Result<()> {
     transfer::moved(transaction).await?.map_or(Ok(()), |to| Err(StateError::moved(&to)))
 }
 
-pub(super) async fn add(transaction: Within<'_>, request: &Request, now: DateTime<Utc>) -> Result<bool> {
+/// [`add`], where the state is.
+pub(super) async fn ask(transaction: Within<'_>, request: &Request, now: DateTime<Utc>) -> Result<bool> {
     check_here(transaction).await?;
+    add(transaction, request, now).await
+}
+
+pub(super) async fn add(transaction: Within<'_>, request: &Request, now: DateTime<Utc>) -> Result<bool> {
     // Nobody lets requests of the pipeline wait again meanwhile.
     transaction.lock(&request.pipeline).await?;
     let add = "INSERT INTO requests (pipeline, request_key, reason, due_at, logical_date, attempt, requested_at)
@@ -132,8 +137,13 @@ pub(super) async fn cursors(transaction: Within<'_>) -> Result<Vec<Cursor>> {
     rows.iter().map(cursor).collect()
 }
 
-pub(super) async fn pause(transaction: Within<'_>, pipeline: &str, pause: Option<&Pause>) -> Result<()> {
+/// [`pause`], where the state is.
+pub(super) async fn hold(transaction: Within<'_>, pipeline: &str, held: Option<&Pause>) -> Result<()> {
     check_here(transaction).await?;
+    pause(transaction, pipeline, held).await
+}
+
+pub(super) async fn pause(transaction: Within<'_>, pipeline: &str, pause: Option<&Pause>) -> Result<()> {
     match pause {
         None => transaction.execute("DELETE FROM pauses WHERE pipeline = $1", values![pipeline]).await?,
         Some(Pause { at, by }) => {
@@ -145,8 +155,13 @@ pub(super) async fn pause(transaction: Within<'_>, pipeline: &str, pause: Option
     Ok(())
 }
 
-pub(super) async fn pauses(transaction: Within<'_>) -> Result<BTreeMap<String, Pause>> {
+/// [`pauses`], where the state is.
+pub(super) async fn held(transaction: Within<'_>) -> Result<BTreeMap<String, Pause>> {
     check_here(transaction).await?;
+    pauses(transaction).await
+}
+
+pub(super) async fn pauses(transaction: Within<'_>) -> Result<BTreeMap<String, Pause>> {
     let rows = transaction.rows("SELECT pipeline, paused_at, paused_by FROM pauses", &[]).await?;
     let pause = |row: &Row| {
         Ok((row.text("pipeline")?.to_owned(), Pause { at: row.time("paused_at")?, by: row.text("paused_by")?.to_owned() }))

@@ -157,7 +157,7 @@ impl StateStore for SqlStore {
     }
 
     async fn request(&self, request: &Request, now: DateTime<Utc>) -> Result<bool> {
-        change!(self, |transaction| requests::add(transaction, request, now))
+        change!(self, |transaction| requests::ask(transaction, request, now))
     }
 
     async fn open_requests(&self, pipeline: Option<&str>) -> Result<Vec<OpenRequest>> {
@@ -190,10 +190,10 @@ impl StateStore for SqlStore {
     }
 
     async fn pause(&self, pipeline: &str, pause: Option<&Pause>) -> Result<()> {
-        change!(self, |transaction| requests::pause(transaction, pipeline, pause))
+        change!(self, |transaction| requests::hold(transaction, pipeline, pause))
     }
 
     async fn pauses(&self) -> Result<BTreeMap<String, Pause>> {
-        read!(self, |transaction| requests::pauses(transaction))
+        read!(self, |transaction| requests::held(transaction))
     }
 }

@@ -103,7 +103,7 @@ fn another_file_of_the_same_name_is_warned_of_and_a_copy_or_a_moved_one_is_not()
         std::fs::create_dir(bench.path(folder)).unwrap();
     }
     let text = format!("{TABLES}INSERT INTO t SELECT id FROM posts;\n");
-    bench.write("a/q.sql", &text).write("b/q.sql", text.replace("lake://t", "lake://other")).write("c/q.sql", &text);
+    bench.write("a/q.sql", &text).write("b/q.sql", format!("SELECT 1;\n{text}")).write("c/q.sql", &text);
     for (file, other) in
         [("a/q.sql", None), ("c/q.sql", None), ("b/q.sql", Some("c/q.sql")), ("b/q.sql", None), ("a/q.sql", Some("b/q.sql"))]
     {

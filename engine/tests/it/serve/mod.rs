@@ -190,7 +190,7 @@ fn each_of_several_failures_is_told_once_however_slow_who_is_told() {
     world.wait("all are told", || webhook.told().len() >= failed());
     std::thread::sleep(Duration::from_secs(4));
     let told: Vec<i64> = webhook.told().iter().map(|notice| notice["run"].as_i64().unwrap()).collect();
-    let runs: Vec<i64> = world.runs("a").iter().map(|run| run["run"].as_i64().unwrap()).collect();
+    let runs: Vec<i64> = world.runs("a").iter().map(|run| run["number"].as_i64().unwrap()).collect();
     assert_eq!(told, runs);
     drop(serving);
 }
