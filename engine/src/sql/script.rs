@@ -101,17 +101,18 @@ const MOST_WORDS: usize = 10_000;
 
 /// Whether a statement is too deep, perhaps.
 fn check_depth(text: &str, span: &Range<usize>) -> std::result::Result<(), Diagnostic> {
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, &text[span.clone()]).tokenize() else { return Ok(()) };
+    let statement = &text[span.clone()];
+    let Ok(tokens) = tokenize(statement) else { return Ok(()) };
     let is_flat = |token: &Token| {
         let is_value = matches!(token, Token::Number(..) | Token::SingleQuotedString(_) | Token::Whitespace(_));
         is_value || matches!(token, Token::Comma | Token::LParen | Token::RParen | Token::EOF)
     };
-    let words = tokens.iter().filter(|token| !is_flat(token)).count();
-    if words <= MOST_WORDS {
-        return Ok(());
-    }
-    let message = format!("the statement has {words} words and operators; {MOST_WORDS} are the most that are understood");
-    Err(Diagnostic::new(message, Some(word_at(text, span.start)))
+    let mut words = tokens.iter().filter(|token| !is_flat(&token.token));
+    let Some(one_too_many) = words.nth(MOST_WORDS) else { return Ok(()) };
+    let at = span.start + start_of(statement, one_too_many.span.start);
+    let all = MOST_WORDS + 1 + words.count();
+    let message = format!("the statement has {all} words and operators; {MOST_WORDS} are the most that are understood");
+    Err(Diagnostic::new(message, Some(word_at(text, at)))
         .help("write x IN (1, 2, ..) for x = 1 OR x = 2 OR .., and join with a table of many values instead of naming each"))
 }
 
