@@ -2,8 +2,8 @@
 # Loading PostgreSQL, beside psql's \copy: benches/postgres.sh [ROWS [ROUNDS]]
 # Makes so many Reddit-like rows of ten columns as CSV, and a server of its own with the settings that PostgreSQL comes with. Each round:
 # \copy into an empty table; the engine appends, upserts into an empty table, and upserts into the full one: the same rows, the same with
-# every tenth changed, and all of them changed. The tables are compared. Prints seconds (of whole processes), each as a share of \copy's rate, and the peak of resident memory as GNU time
-# sees it (Debian package `time`).
+# every tenth changed, and all of them changed. The tables are compared. Prints seconds (of whole processes), each as a share of \copy's rate, and the peak
+# of resident memory as GNU time sees it (Debian package `time`). With PEERS=1, sling and dlt, from PyPI, load the same rows in each round.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rows=${1:-1200000} rounds=${2:-3}
@@ -70,9 +70,29 @@ run() {
         ENGINE_WAREHOUSE_URL="postgres://bench@127.0.0.1:$port/postgres?sslmode=disable" \
         ENGINE_RUN_EPOCH_ROWS=${EPOCH_ROWS:-1200000} ENGINE_RUN_EPOCH_BYTES=${EPOCH_BYTES:-1GB} measure "$engine" run "$work/$1.sql"
 }
-same() { # of the table and the file's own
-    local hash='SELECT count(*), sum(hashtextextended(t::text, 0)) FROM'
+same() { # of the table and the file's own; others have columns of their own, and types
+    local hash='SELECT count(*), sum(hashtextextended(row(id::text, subreddit::text, title::text, author::text, selftext::text, score::bigint,
+        upvote_ratio::double precision, num_comments::bigint, created_at::timestamp, is_self::boolean)::text, 0)) FROM'
     [ "$(psql -c "$hash $1 t")" = "$(psql -c "$hash $2 t")" ] || { echo "$1 and $2 differ" >&2; exit 1; }
+}
+peers=()
+if [ -n "${PEERS:-}" ]; then
+    peers=(sling dlt)
+    venv=${CARGO_TARGET_DIR:-target}/bench-venv
+    [ -d "$venv" ] || python3 -m venv "$venv"
+    "$venv/bin/pip" install -q sling-linux-amd64==1.4.11 'dlt[postgres]==1.31.0' pyarrow
+    venv=$(realpath "$venv")
+    sling=$(find "$venv" -name sling-linux-amd64 -type f)
+    chmod +x "$sling"
+fi
+peer() {
+    local url="postgres://bench:bench@127.0.0.1:$port/postgres?sslmode=disable"
+    psql -c 'SET client_min_messages = error; DROP TABLE IF EXISTS by_'"$1" -c CHECKPOINT
+    case $1 in
+    sling) name=sling HOME=$work BENCH=$url measure "$sling" run --src-stream "file://$work/rows.csv" --tgt-conn BENCH --tgt-object public.by_sling --mode full-refresh ;;
+    dlt) name=dlt DLT_DATA_DIR="$work/.dlt" RUNTIME__DLTHUB_TELEMETRY=false measure "$venv/bin/python" benches/load_dlt.py "$work/rows.csv" "$url" by_dlt ;;
+    esac
+    same "by_$1" copied
 }
 for _ in $(seq "$rounds"); do
     psql -c 'SET client_min_messages = error; DROP TABLE IF EXISTS copied, changed, appended, upserted, _engine_loads, _engine_targets'
@@ -91,11 +111,15 @@ for _ in $(seq "$rounds"); do
     done
     psql -c "\\copy changed FROM '$work/changed.csv' CSV HEADER"
     same upserted changed
+    for tool in "${peers[@]}"; do
+        rm -rf "$work/.dlt" "$work/.sling"
+        peer "$tool"
+    done
 done
 printf '%s rows, %s MB of CSV, %s rounds; the median of each\n' "$rows" "$(($(stat -c %s "$work/rows.csv") / 1000000))" "$rounds"
 printf '%-10s %10s %14s %12s\n' what seconds 'of \copy' 'peak MiB'
 median() { sort -n "$1" | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
-for name in copy append upsert same tenth changed; do
+for name in copy append upsert same tenth changed "${peers[@]}"; do
     awk -v n=$name '$1 == n {print $2}' "$work/results" >"$work/seconds"
     awk -v n=$name '$1 == n {print $3}' "$work/results" >"$work/memory"
     seconds=$(median "$work/seconds")

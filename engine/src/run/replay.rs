@@ -116,7 +116,7 @@ async fn drive(
     let (mut work, registrar) = (None, Registrar::new(session));
     for _ in 0..MOST_REPLANS {
         let scope = Scope { pipeline, session, store, lease: held.lease(), observer, registrar: &registrar, stop };
-        match drain(scope, source, &mut work, &mut summary).await {
+        match Box::pin(drain(scope, source, &mut work, &mut summary)).await {
             Ok(()) => {
                 summary.last_epoch = store.progress(&pipeline.name).await?.next_epoch.saturating_sub(1);
                 return Ok(summary);

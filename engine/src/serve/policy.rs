@@ -78,6 +78,14 @@ impl Policy {
             paused: options.paused,
             has_dates: false,
         };
+        if options.concurrency != 1 {
+            let value = options.concurrency.to_string();
+            let message = format!(
+                "pipeline.concurrency is {value}, expected 1: each run goes on where the one before has ended; [serve] concurrency says how many \
+                 pipelines run at the same time"
+            );
+            mistakes.0.push(Mistake { value, message });
+        }
         if let Some(catchup) = &options.catchup
             && options.schedule.is_none()
         {
@@ -185,9 +193,15 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told() {
-        let errors = policy(&[("schedule", "daily 2"), ("time_zone", "Lagos"), ("timeout", "soon"), ("on_failure", "ftp://x")])
-            .unwrap_err();
-        assert_eq!(errors.len(), 4, "{errors:#?}");
+        let wrong = [
+            ("schedule", "daily 2"),
+            ("time_zone", "Lagos"),
+            ("timeout", "soon"),
+            ("on_failure", "ftp://x"),
+            ("concurrency", "2"),
+        ];
+        let errors = policy(&wrong).unwrap_err();
+        assert_eq!(errors.len(), 5, "{errors:#?}");
         let error = policy(&[("catchup", "2026-01-01")]).unwrap_err();
         assert_eq!(error, ["pipeline.catchup is set, but no pipeline.schedule: there are no times to run"]);
     }

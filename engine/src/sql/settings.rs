@@ -36,6 +36,8 @@ extensions_options! {
         pub on_failure: Option<String>, default = None
         /// Who is told of a run of `engine serve` that ended well.
         pub on_success: Option<String>, default = None
+        /// Runs of it at the same time: 1, since each goes on where the one before has ended.
+        pub concurrency: u64, default = 1
         /// `engine serve` does not run it by itself.
         pub paused: bool, default = false
         /// How often a run tries an epoch again after a fault that may pass, and `engine serve` a run that failed.
