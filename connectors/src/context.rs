@@ -108,6 +108,21 @@ impl TableComments {
 }
 
 impl TableSpec {
+    /// Of columns that are found, without options.
+    pub fn new(name: impl Into<String>, connector: impl Into<String>, location: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            connector: connector.into(),
+            location: location.into(),
+            series: None,
+            partition_by: Vec::new(),
+            columns: None,
+            primary_key: Vec::new(),
+            options: Vec::new(),
+            comments: TableComments::default(),
+        }
+    }
+
     /// Whether what it is depends on the date of a run: `${run.date}` is in its location or options, which are as they were declared.
     pub fn has_run_date(&self) -> bool {
         self.options.iter().map(|(_, value)| value).chain([&self.location]).any(|text| text.contains("${run."))

@@ -12,7 +12,7 @@ use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::Result;
 use datafusion::logical_expr::TableType;
 
-use super::lake::{LakeIndex, PUBLIC, spec};
+use super::lake::{LakeIndex, PUBLIC};
 use crate::flow::source_table::SourceTable;
 use crate::session::Session;
 
@@ -38,12 +38,12 @@ pub(super) async fn open(session: &Session, name: &str, location: &str) -> Resul
     let warehouse = &session.context.warehouse;
     let is_postgres = |url: &&String| url.starts_with("postgres://") || url.starts_with("postgresql://");
     let Some(url) = warehouse.url.as_ref().filter(is_postgres) else {
-        let found = connector("WAREHOUSE")?.table(&spec(name, "WAREHOUSE", location), &session.context).await?;
+        let found = connector("WAREHOUSE")?.table(&TableSpec::new(name, "WAREHOUSE", location), &session.context).await?;
         return Ok(found.map(|found| found.provider));
     };
     let password = warehouse.password.iter().map(|password| ("password".to_owned(), password.clone()));
     let options = std::iter::once(("url".to_owned(), url.clone())).chain(password).collect();
-    let spec = TableSpec { options, ..spec(name, "POSTGRES", location) };
+    let spec = TableSpec { options, ..TableSpec::new(name, "POSTGRES", location) };
     let home = session.source_folder(LOOKED_AT, name)?;
     let source = connector("POSTGRES")?.source(&spec, home, &session.context).await?;
     Ok(Some(Arc::new(SourceTable::new(name.to_owned(), source))))

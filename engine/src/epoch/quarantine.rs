@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use arrow::array::{ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use connectors::context::{Context, TableComments, TableSpec};
+use connectors::context::{Context, TableSpec};
 use connectors::sink::WriteMode;
 use connectors::source::BadRecord;
 use connectors::staging::StagingWriter;
@@ -199,17 +199,7 @@ async fn stage_records(
 pub fn table(pipeline: &str, source: &str) -> TableSpec {
     // What no place of the lake has in its name.
     let place = |name: &str| if matches!(name, "." | "..") { "_".to_owned() } else { name.replace('%', "_") };
-    TableSpec {
-        name: format!("{source}$bad"),
-        connector: "DELTA".to_owned(),
-        location: format!("lake://bad/{}/{}", place(pipeline), place(source)),
-        series: None,
-        partition_by: Vec::new(),
-        columns: None,
-        primary_key: Vec::new(),
-        options: Vec::new(),
-        comments: TableComments::default(),
-    }
+    TableSpec::new(format!("{source}$bad"), "DELTA", format!("lake://bad/{}/{}", place(pipeline), place(source)))
 }
 
 /// The column of the epoch that put a record aside.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use connectors::context::{TableComments, TableSpec};
+use connectors::context::TableSpec;
 use connectors::registry::connector;
 use connectors::secrets::without_secrets;
 use connectors::sink::{BatchId, MOVED_FROM};
@@ -128,17 +128,7 @@ fn known(flow: FlowProgress, wanted: &[Wanted], address: impl Fn(&Declared) -> O
 fn address(declared: &Declared, session: &Session) -> String {
     let Declared { connector: kind, location } = declared;
     let found = || -> connectors::Result<String> {
-        let table = session.resolve(&TableSpec {
-            name: String::new(),
-            connector: kind.clone(),
-            location: location.clone(),
-            series: None,
-            partition_by: Vec::new(),
-            columns: None,
-            primary_key: Vec::new(),
-            options: Vec::new(),
-            comments: TableComments::default(),
-        })?;
+        let table = session.resolve(&TableSpec::new("", kind, location))?;
         let own = connector(kind)?;
         let stands_for = own.stands_for(&table, &session.context)?;
         let kind = stands_for.map_or_else(|| own.name().to_owned(), |other| other.connector);

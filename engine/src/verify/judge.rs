@@ -212,22 +212,12 @@ fn lines(facts: &Facts<'_>, ledger: &Ledger<'_>, differs: impl Fn(&EpochFlow) ->
 
 #[cfg(test)]
 mod tests {
-    use connectors::context::{TableComments, TableSpec};
+    use connectors::context::TableSpec;
 
     use super::*;
 
     fn epoch(number: u64, mode: WriteMode, rows: u64) -> EpochFlow {
-        let sink = TableSpec {
-            name: "t".into(),
-            connector: "DELTA".into(),
-            location: "lake://t".into(),
-            series: None,
-            partition_by: Vec::new(),
-            columns: None,
-            primary_key: Vec::new(),
-            options: Vec::new(),
-            comments: TableComments::default(),
-        };
+        let sink = TableSpec::new("t", "DELTA", "lake://t");
         EpochFlow {
             incarnation: "i".into(),
             epoch: number,

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use connectors::context::{TableComments, TableSpec};
+use connectors::context::TableSpec;
 use connectors::registry::connector;
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -305,15 +305,5 @@ pub(crate) fn texts(batches: &[RecordBatch]) -> Vec<String> {
 }
 
 fn spec(connector: &str, location: &str) -> TableSpec {
-    TableSpec {
-        name: "t".into(),
-        connector: connector.into(),
-        location: location.into(),
-        series: None,
-        partition_by: Vec::new(),
-        columns: None,
-        primary_key: Vec::new(),
-        options: Vec::new(),
-        comments: TableComments::default(),
-    }
+    TableSpec::new("t", connector, location)
 }

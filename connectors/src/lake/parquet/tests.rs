@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use crate::context::{Context, TableComments, TableSpec};
+use crate::context::{Context, TableSpec};
 use crate::lake::Parquet;
 use crate::lake::testing::local_lake;
 use crate::registry::Connector;
@@ -28,17 +28,7 @@ async fn parquet_keeps_the_sink_contract() {
 }
 
 fn table() -> TableSpec {
-    TableSpec {
-        name: "numbers".into(),
-        connector: "PARQUET".into(),
-        location: "lake://numbers".into(),
-        series: None,
-        partition_by: Vec::new(),
-        columns: None,
-        primary_key: Vec::new(),
-        options: Vec::new(),
-        comments: TableComments::default(),
-    }
+    TableSpec::new("numbers", "PARQUET", "lake://numbers")
 }
 
 async fn batch(context: &Context, flow: &str, epoch: u64, mode: WriteMode) -> Batch {

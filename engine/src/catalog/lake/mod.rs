@@ -8,8 +8,6 @@ mod index;
 mod parquet;
 mod provider;
 
-use connectors::context::{TableComments, TableSpec};
-
 pub(crate) use files::{Files, endings, is_folder, looks_like_a_place, nearest_file};
 pub(crate) use index::{FolderKind, LakeIndex, LakeTable, list as list_folder, quoted};
 pub(crate) use provider::{LakeCatalog, LakeSchema, connector_at, open, open_folder};
@@ -19,18 +17,3 @@ pub(crate) const PUBLIC: &str = "public";
 
 /// The catalog of the lake.
 pub(crate) const LAKE: &str = "lake";
-
-/// A table that nothing but its place is known of.
-pub(super) fn spec(name: &str, connector: &str, location: &str) -> TableSpec {
-    TableSpec {
-        name: name.to_owned(),
-        connector: connector.to_owned(),
-        location: location.to_owned(),
-        series: None,
-        partition_by: Vec::new(),
-        columns: None,
-        primary_key: Vec::new(),
-        options: Vec::new(),
-        comments: TableComments::default(),
-    }
-}

@@ -12,9 +12,9 @@ use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::TableType;
 
+use super::PUBLIC;
 use super::files::Files;
 use super::index::{self, FolderKind, LakeIndex, LakeTable};
-use super::{PUBLIC, spec};
 use crate::catalog::registered;
 
 /// What a table of bad records is called after its source.
@@ -177,7 +177,7 @@ pub(crate) async fn open_folder(
         Some(FolderKind::Delta) => "DELTA",
         Some(FolderKind::Parquet) => "PARQUET",
     };
-    let (connector, spec) = (connector(name)?, spec(called, name, location));
+    let (connector, spec) = (connector(name)?, TableSpec::new(called, name, location));
     let found = match moment {
         None => connector.table(&spec, context).await?,
         Some(moment) => connector.table_at(&spec, moment, context).await?,
@@ -191,8 +191,8 @@ pub(crate) async fn connector_at(context: &Context, name: &TableName, called: &s
     let location = format!("lake://{path}");
     let found = index::kind(&index::list(&context.locate(&location)?).await?);
     Ok(match found {
-        Some(FolderKind::Delta) => Some(spec(called, "DELTA", &location)),
-        Some(FolderKind::Parquet | FolderKind::Files) => Some(spec(called, "PARQUET", &location)),
+        Some(FolderKind::Delta) => Some(TableSpec::new(called, "DELTA", location)),
+        Some(FolderKind::Parquet | FolderKind::Files) => Some(TableSpec::new(called, "PARQUET", location)),
         Some(FolderKind::Registered) | None => None,
     })
 }

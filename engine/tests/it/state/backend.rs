@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
-use connectors::context::{TableComments, TableSpec};
+use connectors::context::TableSpec;
 use connectors::sink::WriteMode;
 use connectors::source::Offset;
 use connectors::staging::StagedFile;
@@ -75,17 +75,7 @@ pub(crate) fn fenced<T: std::fmt::Debug>(result: Result<T>) {
 }
 
 fn table(location: &str) -> TableSpec {
-    TableSpec {
-        name: "t".into(),
-        connector: "DELTA".into(),
-        location: location.into(),
-        series: None,
-        partition_by: Vec::new(),
-        columns: None,
-        primary_key: Vec::new(),
-        options: Vec::new(),
-        comments: TableComments::default(),
-    }
+    TableSpec::new("t", "DELTA", location)
 }
 
 /// The next epoch of a pipeline, with `rows` for the table at `location`.
