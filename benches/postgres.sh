@@ -2,7 +2,8 @@
 # Loading PostgreSQL, beside psql's \copy: benches/postgres.sh [ROWS [ROUNDS]]
 # Makes so many Reddit-like rows of ten columns as CSV, and a server of its own with the settings that PostgreSQL comes with. Each round:
 # \copy into an empty table; the engine appends, upserts into an empty table, and upserts into the full one: the same rows, the same with
-# every tenth changed, and all of them changed. The tables are compared. Prints seconds (of whole processes), each as a share of \copy's rate, and the peak
+# every tenth changed, and all of them changed; and, by_hand, psql does what a person would for the last: \copy into a temporary table and
+# INSERT .. ON CONFLICT DO UPDATE from there. The tables are compared. Prints seconds (of whole processes), each as a share of \copy's rate, and the peak
 # of resident memory as GNU time sees it (Debian package `time`). With PEERS=1, sling and dlt, from PyPI, load the same rows in each round.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -75,6 +76,19 @@ same() { # of the table and the file's own; others have columns of their own, an
         upvote_ratio::double precision, num_comments::bigint, created_at::timestamp, is_self::boolean)::text, 0)) FROM'
     [ "$(psql -c "$hash $1 t")" = "$(psql -c "$hash $2 t")" ] || { echo "$1 and $2 differ" >&2; exit 1; }
 }
+by_hand() { # of the full table, with all rows changed
+    psql -c 'SET client_min_messages = error; DROP TABLE IF EXISTS by_hand' -c "CREATE TABLE by_hand $columns"
+    psql -c "\\copy by_hand FROM '$work/rows.csv' CSV HEADER" -c 'ALTER TABLE by_hand ADD PRIMARY KEY (id)' -c CHECKPOINT
+    local set=''
+    for column in subreddit title author selftext score upvote_ratio num_comments created_at is_self; do set+=", $column = excluded.$column"; done
+    cat >"$work/hand.sql" <<SQL
+CREATE TEMPORARY TABLE stage (LIKE by_hand) ON COMMIT DROP;
+\\copy stage FROM '$work/changed.csv' CSV HEADER
+INSERT INTO by_hand SELECT * FROM stage ON CONFLICT (id) DO UPDATE SET ${set:2};
+SQL
+    name=by_hand measure "$programs/psql" -X -q -1 -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$port" -U bench -d postgres -f "$work/hand.sql"
+    same by_hand changed
+}
 peers=()
 if [ -n "${PEERS:-}" ]; then
     peers=(sling dlt)
@@ -111,6 +125,7 @@ for _ in $(seq "$rounds"); do
     done
     psql -c "\\copy changed FROM '$work/changed.csv' CSV HEADER"
     same upserted changed
+    by_hand
     for tool in "${peers[@]}"; do
         rm -rf "$work/.dlt" "$work/.sling"
         peer "$tool"
@@ -119,7 +134,7 @@ done
 printf '%s rows, %s MB of CSV, %s rounds; the median of each\n' "$rows" "$(($(stat -c %s "$work/rows.csv") / 1000000))" "$rounds"
 printf '%-10s %10s %14s %12s\n' what seconds 'of \copy' 'peak MiB'
 median() { sort -n "$1" | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
-for name in copy append upsert same tenth changed "${peers[@]}"; do
+for name in copy append upsert same tenth changed by_hand "${peers[@]}"; do
     awk -v n=$name '$1 == n {print $2}' "$work/results" >"$work/seconds"
     awk -v n=$name '$1 == n {print $3}' "$work/results" >"$work/memory"
     seconds=$(median "$work/seconds")

@@ -33,6 +33,7 @@ pub mod staging;
 mod stored;
 pub mod stores;
 pub mod testing;
+mod upserts;
 pub mod warehouse;
 
 pub use error::{Error, Result};

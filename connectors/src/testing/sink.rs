@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
 
-use crate::context::{Context, TableComments, TableSpec};
+use crate::context::{Context, TableSpec};
 use crate::error::{Error, Result};
 use crate::registry::Connector;
 use crate::sink::{Batch, BatchId, Change, Sink, SinkPlan, WriteMode};
@@ -32,6 +32,9 @@ pub struct SinkCase<'a> {
 
 /// A row of the contract's tables: `id`, `day` (which partitions), `v`.
 type TestRow = (i64, Option<&'static str>, &'static str);
+
+/// And what it says of its deletion.
+type MarkedRow = (i64, Option<&'static str>, &'static str, Option<&'static str>);
 
 /// Writes `batches` as the engine does, into a staging folder of the lake called `folder`.
 ///
@@ -104,6 +107,12 @@ pub async fn sink_contract(case: &SinkCase<'_>) -> Result<()> {
         let fixture = Fixture::new(case, &name("upserted"), partitioned);
         if case.modes.contains(&WriteMode::Upsert) {
             upsert_replaces_by_key(&fixture).await?;
+            for appended in [false, true] {
+                let name = |test: &str| name(&format!("{test}_{}", if appended { "appended" } else { "upserted" }));
+                deleted_rows_go(&Fixture::new(case, &name("hard"), partitioned), appended).await?;
+                deleted_rows_are_marked(&Fixture::new(case, &name("soft"), partitioned), appended).await?;
+                rows_that_are_there_stay(&Fixture::new(case, &name("inserted"), partitioned), appended).await?;
+            }
         } else {
             fixture.refuses(WriteMode::Upsert).await?;
         }
@@ -225,26 +234,103 @@ async fn upsert_replaces_by_key(fixture: &Fixture<'_>) -> Result<()> {
     fixture.holds(&["1|c|last", "2|b|Y", "3|a|Z", "4|-|new"]).await
 }
 
+/// Rows 1 to 3, in a table that has no key yet where they were `appended`.
+async fn first_three(fixture: &Fixture<'_>, appended: bool) -> Result<()> {
+    let mode = if appended { WriteMode::Append } else { WriteMode::Upsert };
+    let first = [(1, Some("a"), "x"), (2, Some("a"), "y"), (3, Some("b"), "z")];
+    if appended || fixture.marker.is_none() {
+        return fixture.sink().await?.commit(&fixture.batch(1, mode, &first).await?).await.map(drop);
+    }
+    let live = first.map(|(id, day, v)| (id, day, v, None));
+    let is_flag = fixture.marker.as_ref().is_some_and(|(_, data_type)| *data_type == DataType::Boolean);
+    let never = (9, Some("c"), "never", Some(if is_flag { "true" } else { "delete" }));
+    fixture.upsert(1, &[&live[..], &[never]].concat()).await
+}
+
+async fn deleted_rows_go(fixture: &Fixture<'_>, appended: bool) -> Result<()> {
+    let fixture = &fixture.with(&[("deleted", "Gone")], Some(("gone", DataType::Boolean)));
+    first_three(fixture, appended).await?;
+    fixture.holds(&["1|a|x", "2|a|y", "3|b|z"]).await?;
+    let plan = fixture.sink().await?.plan(&fixture.columns(), WriteMode::Upsert).await?;
+    same("changes for the column that says what is deleted", &plan.changes, &Vec::new())?;
+    let (gone, live) = (Some("true"), Some("false"));
+    // A deletion need not say where the row is.
+    fixture.upsert(2, &[(1, None, "", gone), (3, Some("a"), "Z", live), (4, None, "new", None), (8, None, "", gone)]).await?;
+    fixture.holds(&["2|a|y", "3|a|Z", "4|-|new"]).await?;
+    fixture.upsert(3, &[(2, None, "", gone), (8, Some("b"), "", gone)]).await?;
+    fixture.holds(&["3|a|Z", "4|-|new"]).await?;
+    fixture.upsert(4, &[(1, Some("b"), "back", live), (4, Some("a"), "changed", None)]).await?;
+    fixture.holds(&["1|b|back", "3|a|Z", "4|a|changed"]).await
+}
+
+async fn deleted_rows_are_marked(fixture: &Fixture<'_>, appended: bool) -> Result<()> {
+    let fixture = &fixture.with(&[("deleted", "Op"), ("deletes", "soft")], Some(("op", DataType::Utf8)));
+    first_three(fixture, appended).await?;
+    let second =
+        [(1, None, "", Some("D")), (3, Some("a"), "Z", Some("u")), (4, None, "new", Some("Do")), (8, None, "", Some("d"))];
+    fixture.upsert(2, &second).await?;
+    let marked = async |rows: &[&str]| {
+        let expected = rows.iter().map(|row| (*row).to_owned()).collect();
+        same("rows with their marks", &fixture.rows(&["id", "day", "v", "op"]).await?, &Some(expected))
+    };
+    marked(&["1|a|x|D", "2|a|y|-", "3|a|Z|u", "4|-|new|Do"]).await?;
+    fixture.upsert(3, &[(1, Some("b"), "back", None), (2, None, "", Some("Delete")), (3, None, "", Some("d"))]).await?;
+    marked(&["1|b|back|-", "2|a|y|Delete", "3|a|Z|d", "4|-|new|Do"]).await
+}
+
+async fn rows_that_are_there_stay(fixture: &Fixture<'_>, appended: bool) -> Result<()> {
+    let fixture = &fixture.with(&[("upsert", "insert")], None);
+    first_three(fixture, appended).await?;
+    fixture.upsert(2, &[(1, Some("b"), "X", None), (4, None, "new", None)]).await?;
+    fixture.holds(&["1|a|x", "2|a|y", "3|b|z", "4|-|new"]).await?;
+    fixture.upsert(3, &[(1, Some("b"), "X", None), (4, None, "NEW", None)]).await?;
+    fixture.upsert(4, &[(5, Some("a"), "v", None), (6, Some("b"), "w", None)]).await?;
+    fixture.holds(&["1|a|x", "2|a|y", "3|b|z", "4|-|new", "5|a|v", "6|b|w"]).await
+}
+
 /// One table of the contract.
 struct Fixture<'a> {
     case: &'a SinkCase<'a>,
     table: TableSpec,
+    /// A column of upserts beside the others.
+    marker: Option<(&'static str, DataType)>,
 }
 
 impl<'a> Fixture<'a> {
     fn new(case: &'a SinkCase<'a>, name: &str, partitioned: bool) -> Self {
+        let location = format!("{}{}{name}", case.location, case.separator);
         let table = TableSpec {
-            name: name.to_owned(),
-            connector: case.connector.name().to_owned(),
-            location: format!("{}{}{name}", case.location, case.separator),
-            series: None,
             partition_by: if partitioned { vec!["day".to_owned()] } else { Vec::new() },
-            columns: None,
             primary_key: vec!["id".to_owned()],
-            options: Vec::new(),
-            comments: TableComments::default(),
+            ..TableSpec::new(name, case.connector.name(), location)
         };
-        Self { case, table }
+        Self { case, table, marker: None }
+    }
+
+    /// The same table with options, and a column of upserts.
+    fn with(&self, options: &[(&str, &str)], marker: Option<(&'static str, DataType)>) -> Self {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { case: self.case, table: TableSpec { options, ..self.table.clone() }, marker }
+    }
+
+    fn columns(&self) -> SchemaRef {
+        let marker = self.marker.iter().map(|(name, data_type)| Arc::new(Field::new(*name, data_type.clone(), true)));
+        Arc::new(Schema::new(columns().fields().iter().cloned().chain(marker).collect::<Vec<_>>()))
+    }
+
+    /// Commits an upsert, twice.
+    async fn upsert(&self, epoch: u64, rows: &[MarkedRow]) -> Result<()> {
+        let sink = self.sink().await?;
+        let plan = sink.plan(&self.columns(), WriteMode::Upsert).await?;
+        let mut columns = columns_of(&rows.iter().map(|(id, day, v, _)| (*id, *day, *v)).collect::<Vec<_>>());
+        if let Some((_, data_type)) = &self.marker {
+            let marks: ArrayRef = Arc::new(rows.iter().map(|row| row.3).collect::<StringArray>());
+            columns.push(arrow::compute::cast(&marks, data_type)?);
+        }
+        let rows = RecordBatch::try_new(self.columns(), columns)?;
+        let batch = self.batch_of(epoch, WriteMode::Upsert, &plan, rows).await?;
+        sink.commit(&batch).await?;
+        sink.commit(&batch).await.map(drop)
     }
 
     async fn sink(&self) -> Result<Arc<dyn Sink>> {

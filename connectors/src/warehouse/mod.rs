@@ -30,7 +30,6 @@ use crate::options::{OptionSpec, Options};
 use crate::registry::{BoundedTable, Connector, Moment, TableFacts};
 use crate::sink::{Sink, WriteMode};
 use config::Target;
-use gate::Handling;
 
 /// The folder of the lake that stands for the warehouse where there is no other.
 pub const LAKE_FOLDER: &str = "warehouse";
@@ -57,7 +56,7 @@ impl Connector for Warehouse {
         true
     }
 
-    /// Those of DELTA, and those that only Redshift has a meaning for: elsewhere they are passed over, unless rows would differ for it.
+    /// Those of DELTA, and those that only Redshift has a meaning for: elsewhere they are passed over, as rows do not differ for it.
     fn options(&self) -> &'static [OptionSpec] {
         &OPTIONS
     }
@@ -96,14 +95,8 @@ impl Connector for Warehouse {
     }
 
     async fn sink(&self, table: &TableSpec, context: &Context) -> Result<Arc<dyn Sink>> {
-        let options = check(table)?;
-        let target = context.warehouse.target()?;
-        match target {
-            Target::Lake => redshift::refuse_elsewhere(&options, "the lake")?,
-            Target::Postgres(_) => redshift::refuse_elsewhere(&options, "PostgreSQL")?,
-            Target::Redshift(_) => {}
-        }
-        match target {
+        check(table)?;
+        match context.warehouse.target()? {
             Target::Lake => Delta.sink(&in_lake(table)?, context).await,
             Target::Postgres(database) => Ok(Arc::new(postgres::PostgresSink::open(table, &database, context)?)),
             Target::Redshift(url) => Ok(Arc::new(redshift::RedshiftSink::open(table, &url, context)?)),
@@ -168,15 +161,15 @@ const ON_ERROR: &[OptionSpec] = &[
 ];
 
 /// What holds for every warehouse, so that a file that one takes the others take too.
-fn check(table: &TableSpec) -> Result<Options> {
+fn check(table: &TableSpec) -> Result<()> {
     let options = Options::parse("WAREHOUSE", Warehouse.options(), &table.options)?;
-    Handling::read(&options)?;
+    redshift::TableOptions::read(&options)?;
     if !table.partition_by.is_empty() {
         let message =
             format!("table '{}': a table of the warehouse is not laid out in folders; leave PARTITIONED BY out", table.name);
         return Err(Error::config_at("PARTITIONED", message));
     }
-    Ok(options)
+    Ok(())
 }
 
 /// The Delta table that stands for one of the warehouse.

@@ -1,6 +1,6 @@
 //! The warehouse that is in the lake.
 
-use crate::context::{TableComments, TableSpec};
+use crate::context::TableSpec;
 use crate::lake::testing::local_lake;
 use crate::registry::Connector;
 use crate::sink::WriteMode;
@@ -24,17 +24,8 @@ async fn the_warehouse_in_the_lake_keeps_the_sink_contract() {
 }
 
 fn spec(location: &str, options: &[(&str, &str)]) -> TableSpec {
-    TableSpec {
-        name: "t".into(),
-        connector: "WAREHOUSE".into(),
-        location: location.into(),
-        series: None,
-        partition_by: Vec::new(),
-        columns: None,
-        primary_key: Vec::new(),
-        options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        comments: TableComments::default(),
-    }
+    let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    TableSpec { options, ..TableSpec::new("t", "WAREHOUSE", location) }
 }
 
 #[tokio::test]
@@ -44,8 +35,8 @@ async fn mistakes_of_a_table_name_what_is_wrong() {
         (spec("a.b", &[("kye", "id")]), "of WAREHOUSE table; did you mean 'key'?", "kye"),
         (spec("lake://a/b", &[]), "expected 'schema.table'", "lake://a/b"),
         (spec("a.\"b/c\"", &[]), "'b/c' is no folder", "a.\"b/c\""),
-        (spec("a.b", &[("deleted", "op")]), "in the lake a row of the key is replaced whole", "deleted"),
-        (spec("a.b", &[("upsert", "insert")]), "option 'upsert' is Redshift's", "upsert"),
+        (spec("a.b", &[("deletes", "soft")]), "needs the column that says which rows are deleted", "deletes"),
+        (spec("a.b", &[("upsert", "update")]), "there are: delete+insert, merge, insert", "upsert"),
         (spec("a.b", &[("overwrite", "bogus")]), "there are: atomic, swap, fast", "overwrite"),
     ] {
         let error = Warehouse.sink(&table, &context).await.unwrap_err();

@@ -212,7 +212,9 @@ fn check(text: &str, span: &Range<usize>) -> Result<(), Diagnostic> {
     if word == "SUMMARIZE" {
         return Ok(());
     }
-    let readable = time_travel::clauses_as_arguments(text, span);
+    let described = statement::described_version(text, span);
+    let (query, span) = described.as_ref().map_or((text, span), |(query, whole)| (query.as_str(), whole));
+    let readable = time_travel::clauses_as_arguments(query, span);
     let parsed = script::parse_statement(&readable, span).map_err(|error| mistake::of_parser(text, span, error))?;
     match ReadsOnly.judge(&parsed) {
         Verdict::Reads => Ok(()),
@@ -393,6 +395,7 @@ mod tests {
             "VALUES (1), (2)",
             "SHOW TABLES",
             "DESCRIBE lake.reddit.posts",
+            "DESCRIBE lake.reddit.posts VERSION AS OF 3;",
             "EXPLAIN ANALYZE SELECT * FROM t",
             "SUMMARIZE t",
             "SELECT * FROM t VERSION AS OF 3",
@@ -440,6 +443,7 @@ mod tests {
             "SELECT * FROM lake.\"..\".posts",
             "EXPLAIN SELECT * FROM 'a/b.parquet'",
             "DESCRIBE 'a/b.parquet'",
+            "DESC '/data/table' VERSION AS OF 3",
         ] {
             let message = judged(text).unwrap_err();
             assert!(message.ends_with("is a path, and no table"), "{text}: {message}");

@@ -38,11 +38,8 @@ pub(super) async fn prepare(workspace: &Workspace, text: &str, span: &Range<usiz
     if text[first.clone()].eq_ignore_ascii_case("SUMMARIZE") {
         return summarize(workspace, text, first.end..span.end).await;
     }
-    if ["DESCRIBE", "DESC"].iter().any(|word| text[first.clone()].eq_ignore_ascii_case(word)) {
-        let subject = subject(text, first.end..span.end);
-        if time_travel::is_earlier_version(text, &subject) {
-            return describe_version(workspace, text, &subject).await;
-        }
+    if let Some((query, whole)) = described_version(text, span) {
+        return describe_version(workspace, text, &query, &whole).await;
     }
     let mut parsed = parse(text, text, span)?;
     match &mut parsed {
@@ -189,9 +186,17 @@ fn subject(text: &str, rest: Range<usize>) -> Range<usize> {
     rest.start + blanks..rest.end
 }
 
-/// `DESCRIBE posts VERSION AS OF 3`: the columns of a query over it.
-async fn describe_version(workspace: &Workspace, text: &str, subject: &Range<usize>) -> Result<Prepared> {
-    let parsed = parse(text, &with_query(text, subject), &(query_start(text, subject)..subject.end))?;
+/// Of `DESCRIBE posts VERSION AS OF 3` the query whose columns it asks for, in a text of the same bytes.
+pub(super) fn described_version(text: &str, span: &Range<usize>) -> Option<(String, Range<usize>)> {
+    let first = script::word_at(text, span.start);
+    ["DESCRIBE", "DESC"].iter().find(|word| text[first.clone()].eq_ignore_ascii_case(word))?;
+    let subject = subject(text, first.end..span.end);
+    let whole = query_start(text, &subject)..subject.end;
+    time_travel::is_earlier_version(text, &subject).then(|| (with_query(text, &subject), whole))
+}
+
+async fn describe_version(workspace: &Workspace, text: &str, query: &str, subject: &Range<usize>) -> Result<Prepared> {
+    let parsed = parse(text, query, subject)?;
     let planned = Box::pin(workspace.context.state().statement_to_plan(parsed)).await;
     match planned.and_then(|plan| describe::columns(workspace, plan.schema().as_arrow())) {
         Ok(frame) => Ok(Prepared::Rows(frame)),

@@ -310,6 +310,17 @@ fn two_engines_that_load_one_table_at_once_both_end_well() {
 }
 
 #[test]
+fn rows_that_a_source_says_are_deleted_go_in_redshift_as_in_the_lake() {
+    let Some(cluster) = Cluster::start() else { return };
+    let bench = cluster.bench();
+    cluster.sql("CREATE TABLE kept (id BIGINT NOT NULL, v VARCHAR(8) NOT NULL)");
+    cluster.sql("CREATE TABLE marked (id BIGINT NOT NULL, v VARCHAR(8) NOT NULL, op VARCHAR(8))");
+    crate::warehouse::changes_are_loaded(&bench);
+    let there = |name: &str, columns: &str| cluster.sql(&format!("SELECT {columns} FROM {name} ORDER BY id")).join("\n");
+    assert_eq!([there("kept", "id, v"), there("marked", "id, v, op"), there("fresh", "id, v")], crate::warehouse::CHANGED);
+}
+
+#[test]
 fn a_plan_says_what_readers_see_of_an_overwrite() {
     let Some(cluster) = Cluster::start() else { return };
     let (lab, _) = cluster.lab();

@@ -183,6 +183,53 @@ fn rows_that_postgres_cannot_hold_are_put_aside_in_the_same_commit() {
     assert_eq!(bad[0]["raw"], r#"{"n":"2","v":"too long","must":"b"}"#);
 }
 
+/// What the tables of [`changes_are_loaded`] have in the end.
+pub(crate) const CHANGED: [&str; 3] = ["2|B\n3|c", "1|a|D\n2|B|U\n3|c|I", "1|a\n2|b\n3|c\n4|d"];
+
+/// Runs a pipeline that reads changes: one table without rows that were deleted, one that marks them, one that takes new keys only. A deletion
+/// has no values but the key.
+pub(crate) fn changes_are_loaded(bench: &Bench) {
+    std::fs::create_dir(bench.path("in")).unwrap();
+    bench.write("in/1.csv", "id,v,op\n1,a,I\n2,b,I\n3,c,I\n");
+    bench.write(
+        "p.sql",
+        "CREATE EXTERNAL TABLE changes (id BIGINT, v VARCHAR, op VARCHAR) STORED AS CSV LOCATION 'in/';
+         CREATE EXTERNAL TABLE kept STORED AS WAREHOUSE LOCATION 'public.kept' OPTIONS ('key' 'id', 'deleted' 'op');
+         CREATE EXTERNAL TABLE marked STORED AS WAREHOUSE LOCATION 'public.marked' OPTIONS ('key' 'id', 'deleted' 'op', 'deletes' 'soft');
+         CREATE EXTERNAL TABLE fresh STORED AS WAREHOUSE LOCATION 'public.fresh' OPTIONS ('key' 'id', 'upsert' 'insert');
+         REPLACE INTO kept SELECT * FROM changes;
+         REPLACE INTO marked SELECT * FROM changes;
+         REPLACE INTO fresh SELECT id, v FROM changes WHERE op IN ('I', 'U');",
+    );
+    bench.good(&["run", "p.sql"]);
+    bench.write("in/2.csv", "id,v,op\n1,,D\n2,B,U\n4,d,I\n4,,D\n5,,delete\n");
+    bench.good(&["run", "p.sql"]);
+    bench.good(&["verify", "p.sql"]);
+    assert!(bench.good(&["run", "p.sql"]).contains("nothing new"));
+}
+
+#[test]
+fn rows_that_a_source_says_are_deleted_go_in_the_lake_as_in_a_database() {
+    let mut bench = Bench::new();
+    changes_are_loaded(&bench);
+    let in_lake = |name: &str, columns: &str| {
+        let select = format!("SELECT concat_ws('|', {columns}) AS r FROM t ORDER BY r");
+        bench.query(&format!("lake://warehouse/public/{name}"), &select)
+    };
+    assert_eq!([in_lake("kept", "id, v"), in_lake("marked", "id, v, op"), in_lake("fresh", "id, v")], CHANGED);
+
+    let Some(server) = server() else { return };
+    bench = Bench::new();
+    bench.set("ENGINE_WAREHOUSE_URL", server.url(DATABASE));
+    for name in ["kept", "marked"] {
+        let mark = if name == "marked" { ", op TEXT" } else { "" };
+        sql(&server, &format!("CREATE TABLE {name} (id BIGINT PRIMARY KEY, v TEXT NOT NULL{mark})"));
+    }
+    changes_are_loaded(&bench);
+    let there = |name: &str| sql(&server, &format!("SELECT * FROM {name} ORDER BY id"));
+    assert_eq!([there("kept"), there("marked"), there("fresh")], CHANGED);
+}
+
 /// Three rows in a file, of which a table may not like the second.
 fn checked(server: &Postgres) -> Bench {
     let mut bench = Bench::new();

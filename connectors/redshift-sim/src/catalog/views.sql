@@ -59,6 +59,17 @@ SELECT current_database()::varchar AS table_catalog, redshift_sim.logical(n.nspn
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'v') AND n.nspname NOT IN ('redshift_sim', 'pg_toast');
 
+-- Nothing is kept on S3: there are no external schemas (r_SVV_EXTERNAL_SCHEMAS, r_SVV_EXTERNAL_TABLES, r_SVV_EXTERNAL_COLUMNS).
+CREATE VIEW pg_catalog.svv_external_schemas AS
+SELECT 0::oid AS esoid, 0::smallint AS eskind, NULL::name AS schemaname, 0 AS esowner, NULL::text AS databasename, NULL::text AS esoptions WHERE false;
+CREATE VIEW pg_catalog.svv_external_tables AS
+SELECT NULL::text AS redshift_database_name, NULL::text AS schemaname, NULL::text AS tablename, NULL::text AS tabletype, NULL::text AS location,
+    NULL::text AS input_format, NULL::text AS output_format, NULL::text AS serialization_lib, NULL::text AS serde_parameters, 0 AS compressed,
+    NULL::text AS parameters WHERE false;
+CREATE VIEW pg_catalog.svv_external_columns AS
+SELECT NULL::text AS redshift_database_name, NULL::text AS schemaname, NULL::text AS tablename, NULL::text AS columnname, NULL::text AS external_type,
+    0 AS columnnum, 0 AS part_key, NULL::text AS is_nullable WHERE false;
+
 CREATE VIEW pg_catalog.pg_table_def AS
 SELECT n.nspname AS schemaname, redshift_sim.logical(c.relname) AS tablename, redshift_sim.logical(a.attname) AS "column",
     redshift_sim.full_type_name(a.atttypid, a.atttypmod) AS type, redshift_sim.encoding_of(c.oid, a.attname) AS encoding,
@@ -123,4 +134,4 @@ FROM redshift_sim.load_history h WHERE h.user_name = current_user::text;
 
 GRANT SELECT ON pg_catalog.svv_columns, pg_catalog.svv_tables, pg_catalog.svv_relation_privileges, pg_catalog.pg_table_def, pg_catalog.stv_slices,
     pg_catalog.stv_db_isolation_level, pg_catalog.svv_transactions, pg_catalog.stl_load_errors,
-    pg_catalog.sys_load_error_detail, pg_catalog.sys_load_history TO PUBLIC;
+    pg_catalog.svv_external_schemas, pg_catalog.svv_external_tables, pg_catalog.svv_external_columns, pg_catalog.sys_load_error_detail, pg_catalog.sys_load_history TO PUBLIC;

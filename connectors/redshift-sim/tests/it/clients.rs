@@ -2,7 +2,7 @@
 //! clients are content with the stand-in, and no more.
 //!
 //! Where an environment cannot be made, because there is no Python or no package index, a test says so and passes, unless `CI` is set.
-//! Those of awswrangler and dlt take minutes to make: they are run when `ENGINE_TEST_PEERS` is set.
+//! Those of awswrangler, dlt, dbt and sling take minutes to make: they are run when `ENGINE_TEST_PEERS` is set.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -79,4 +79,20 @@ async fn dlt_is_content() {
     let session = warehouse.connect().await;
     let loads = "SELECT count(*) FROM sys_load_history WHERE status = 'completed' AND file_format = 'parquet'";
     assert!(session.value(loads).await.parse::<u32>().unwrap() >= 2, "dlt did not load through Parquet on S3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dbt_is_content() {
+    if !large_clients() {
+        return;
+    }
+    run(&["dbt-core==1.11.16", "dbt-redshift==1.11.1"], include_str!("clients/dbt.py")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sling_is_content() {
+    if !large_clients() {
+        return;
+    }
+    run(&["sling-linux-amd64==1.4.11", "redshift_connector==2.2.0"], include_str!("clients/sling.py")).await;
 }

@@ -1,4 +1,4 @@
-//! The exact set of a batch's keys, and the ranges they lie in.
+//! The exact set of a batch's keys, the ranges they lie in, and which of them the batch deletes.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use futures::TryStreamExt;
 
 use crate::error::{Error, Result};
 use crate::lake::delta::reader::{DataFile, KeyReader};
+use crate::upserts::deletions;
 
 /// A free place of the table.
 const FREE: u32 = u32::MAX;
@@ -23,13 +24,17 @@ pub(crate) struct KeySet {
     converter: RowConverter,
     rows: Rows,
     slots: Vec<u32>,
+    /// Per row, what it says of its deletion: nothing at 0, else the text before that place of `texts`. Empty where no column says so.
+    marks: Vec<u8>,
+    texts: Vec<String>,
     /// Per column, the least and greatest value; `None` when not known.
     bounds: Vec<Option<(ScalarValue, ScalarValue)>>,
     reservation: MemoryReservation,
 }
 
 impl KeySet {
-    /// Reads the keys of `files`, which hold `count` rows.
+    /// Reads the keys of `files`, which hold `count` rows, and what `marker` says of each: which rows are deleted. Rows are numbered as they
+    /// come.
     ///
     /// # Errors
     /// [`Error::Data`] for a NULL in a key.
@@ -37,6 +42,7 @@ impl KeySet {
         files: &[DataFile],
         count: u64,
         fields: Vec<Arc<Field>>,
+        marker: Option<&Arc<Field>>,
         pool: &Arc<dyn MemoryPool>,
     ) -> Result<Self> {
         let count = usize::try_from(count).ok().filter(|count| *count < FREE as usize / 2);
@@ -47,6 +53,8 @@ impl KeySet {
         reservation.try_resize(slots * size_of::<u32>())?;
         let mut set = Self {
             rows: converter.empty_rows(0, 0),
+            marks: Vec::new(),
+            texts: Vec::new(),
             bounds: Vec::new(),
             slots: vec![FREE; slots],
             fields,
@@ -54,8 +62,9 @@ impl KeySet {
             reservation,
         };
         let mut first = true;
+        let read: Vec<Arc<Field>> = set.fields.iter().chain(marker).cloned().collect();
         for file in files {
-            let reader = KeyReader::open(file, &set.fields).await?;
+            let reader = KeyReader::open(file, &read).await?;
             for group in 0..reader.row_groups() {
                 set.widen(&reader, group, first);
                 first = false;
@@ -80,18 +89,52 @@ impl KeySet {
         }
     }
 
-    /// Positions of the rows whose key is in the set, counted from `start`.
-    pub(crate) fn find(&self, columns: &[ArrayRef], start: u64, found: &mut Vec<u64>) -> Result<()> {
+    /// Tells `found` the position of each row whose key is in the set, counted from `start`, and the number of the key.
+    pub(crate) fn find(&self, columns: &[ArrayRef], start: u64, mut found: impl FnMut(u64, usize)) -> Result<()> {
         let rows = self.converter.convert_columns(columns)?;
         for (row, position) in rows.iter().zip(start..) {
-            if self.slot(row).is_ok() {
-                found.push(position);
+            if let Ok(index) = self.slot(row) {
+                found(position, index);
             }
         }
         Ok(())
     }
 
+    /// How many keys there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.num_rows()
+    }
+
+    /// What the row of this number says of its deletion: a text that says so; `None` where it is not deleted.
+    pub(crate) fn deletion(&self, index: usize) -> Option<&str> {
+        let mark = self.marks.get(index).copied().filter(|mark| *mark > 0)?;
+        self.texts.get(usize::from(mark) - 1).map(String::as_str)
+    }
+
+    fn mark(&mut self, marker: &ArrayRef) -> Result<()> {
+        for text in &deletions(marker)? {
+            let mark = match text {
+                None => 0,
+                Some(text) => {
+                    let known = self.texts.iter().position(|known| known == text);
+                    let place = known.unwrap_or_else(|| {
+                        self.texts.push(text.to_owned());
+                        self.texts.len() - 1
+                    });
+                    u8::try_from(place + 1)
+                        .map_err(|_| Error::internal("more texts that say that a row is deleted than there are"))?
+                }
+            };
+            self.marks.push(mark);
+        }
+        Ok(())
+    }
+
     fn add(&mut self, columns: &[ArrayRef]) -> Result<()> {
+        let (columns, marker) = columns.split_at(self.fields.len());
+        if let Some(marker) = marker.first() {
+            self.mark(marker)?;
+        }
         for (column, field) in columns.iter().zip(&self.fields) {
             if column.null_count() > 0 {
                 let name = field.name();
@@ -104,18 +147,18 @@ impl KeySet {
         }
         let first = self.rows.num_rows();
         self.converter.append(&mut self.rows, columns)?;
-        self.reservation.try_resize(self.rows.size() + self.slots.len() * size_of::<u32>())?;
+        self.reservation.try_resize(self.rows.size() + self.marks.capacity() + self.slots.len() * size_of::<u32>())?;
         for index in first..self.rows.num_rows() {
             match self.slot(self.rows.row(index)) {
                 Err(slot) => self.slots[slot] = u32::try_from(index).map_err(|_| Error::internal("too many keys"))?,
-                Ok(()) => return Err(Error::internal("a batch to upsert has two rows with one key")),
+                Ok(_) => return Err(Error::internal("a batch to upsert has two rows with one key")),
             }
         }
         Ok(())
     }
 
-    /// `Ok` when the row is in the set, else the free slot where it would go.
-    fn slot(&self, row: Row<'_>) -> Result<(), usize> {
+    /// The number of the row when it is in the set, else the free slot where it would go.
+    fn slot(&self, row: Row<'_>) -> Result<usize, usize> {
         let mut hasher = DefaultHasher::new();
         hasher.write(row.data());
         let mask = self.slots.len() - 1;
@@ -124,7 +167,7 @@ impl KeySet {
         loop {
             match self.slots[slot] {
                 FREE => return Err(slot),
-                index if self.rows.row(index as usize) == row => return Ok(()),
+                index if self.rows.row(index as usize) == row => return Ok(index as usize),
                 _ => slot = (slot + 1) & mask,
             }
         }

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::options::{OptionSpec, Options};
 use crate::registry::{BoundedTable, Connector, Moment, TableFacts};
 use crate::sink::{MOVED_FROM, Sink};
+use crate::upserts::{DELETED, DELETES, UPSERT};
 
 mod audit;
 mod keys;
@@ -52,6 +53,9 @@ const OPTIONS: &[OptionSpec] = &[
         default: "order of arrival",
         help: "of several rows with one key in an epoch the last by these columns wins: 'order_by' 'updated_at'",
     },
+    UPSERT,
+    DELETED,
+    DELETES,
     OptionSpec {
         name: "columns",
         default: "add",

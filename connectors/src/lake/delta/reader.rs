@@ -12,7 +12,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 
 use crate::error::{Error, Result};
@@ -79,13 +79,16 @@ impl KeyReader {
         u64::try_from(self.metadata.metadata().row_group(row_group).num_rows()).unwrap_or(0)
     }
 
-    /// The whole file's rows, all columns, without those that `selection` leaves out.
+    /// The whole file's rows, without those that `selection` leaves out and the column that `left_out` is.
     pub(crate) fn remaining(
         &self,
-        selection: parquet::arrow::arrow_reader::RowSelection,
+        selection: RowSelection,
+        left_out: Option<usize>,
     ) -> Result<ParquetRecordBatchStream<ObjectReader>> {
         let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(self.input.clone(), self.metadata.clone());
-        Ok(builder.with_batch_size(BATCH_ROWS / 4).with_row_selection(selection).build()?)
+        let roots = (0..self.metadata.schema().fields().len()).filter(|root| Some(*root) != left_out);
+        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+        Ok(builder.with_projection(mask).with_batch_size(BATCH_ROWS / 4).with_row_selection(selection).build()?)
     }
 
     /// Columns of the file.

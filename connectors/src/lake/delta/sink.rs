@@ -13,6 +13,7 @@ use deltalake_core::kernel::{Action, Add, EagerSnapshot, Transaction};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::file::metadata::ParquetMetaData;
 
 use crate::clock::Clock;
 use crate::context::{Context, TableComments, TableSpec};
@@ -21,7 +22,7 @@ use crate::faults::{AFTER_TABLE_COMMIT, BEFORE_TABLE_COMMIT, FILES_COPIED, point
 use crate::lake::COMMIT_ATTEMPTS;
 use crate::lake::delta::keys::KeySet;
 use crate::lake::delta::reader::DataFile;
-use crate::lake::delta::upsert::Upsert;
+use crate::lake::delta::upsert::{Sifted, Upsert, Upserted};
 use crate::lake::delta::{self, Delta, audit, log, schema, stats};
 use crate::lake::files::{self, Copied};
 use crate::lake::schema::{canonical, find, meet, resolve};
@@ -29,9 +30,9 @@ use crate::options::Options;
 use crate::parquet_object::ObjectReader;
 use crate::registry::Connector;
 use crate::sink::{Audit, Batch, BatchId, Receipt, Sink, SinkPlan, WriteMode, check_key};
-use crate::staging::FileForm;
-use crate::staging::StagingSizes;
+use crate::staging::{FileForm, StagedFile, StagingSizes};
 use crate::stores::Location;
+use crate::upserts::{self, Deletes, Upserts};
 
 /// A Delta table that is written.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ pub(crate) struct DeltaSink {
     comments: TableComments,
     key: Vec<String>,
     order_by: Vec<String>,
+    upserts: Upserts,
     /// An overwrite gives the table the columns of its rows.
     replaces_columns: bool,
     runtime: Arc<RuntimeEnv>,
@@ -91,6 +93,7 @@ impl DeltaSink {
             comments: table.comments.clone(),
             key: if key.is_empty() { table.primary_key.clone() } else { key },
             order_by: options.list("order_by"),
+            upserts: Upserts::read(&options)?,
             replaces_columns: delta::replaces_columns(&options)?,
             runtime: Arc::clone(&context.runtime),
             sizes: context.sizes,
@@ -110,13 +113,15 @@ impl DeltaSink {
         if self.holds(snapshot.as_ref(), &batch.id).await? {
             return Ok(Attempt::Committed);
         }
-        let mut actions = self.table_actions(snapshot.as_ref(), batch)?;
+        let kept = self.upserts.kept(&batch.schema, batch.mode);
+        let mut actions = self.table_actions(snapshot.as_ref(), batch, &kept)?;
         let columns = match &snapshot {
             Some(snapshot) if !self.is_replaced(batch.mode) => {
-                crate::lake::schema::grown(schema::columns(snapshot)?.as_ref(), &batch.schema)
+                crate::lake::schema::grown(schema::columns(snapshot)?.as_ref(), &kept)
             }
-            _ => Arc::clone(&batch.schema),
+            _ => kept,
         };
+        let mut there = Vec::new();
         if let Some(snapshot) = &snapshot {
             actions.extend(match (batch.mode, replaced) {
                 (WriteMode::Append, _) => Vec::new(),
@@ -124,10 +129,14 @@ impl DeltaSink {
                     snapshot.log_data().iter().map(|file| Action::Remove(file.remove_action(true))).collect()
                 }
                 (WriteMode::Overwrite, Replaced::Some(files)) => self.some_removed(snapshot, batch, files)?,
-                (WriteMode::Upsert, _) => self.upserted(snapshot, batch, &columns, work).await?,
+                (WriteMode::Upsert, _) => {
+                    let upserted = self.upserted(snapshot, batch, &columns, work).await?;
+                    there = upserted.there;
+                    upserted.actions
+                }
             });
         }
-        actions.extend(self.additions(&columns, work).await?);
+        actions.extend(self.additions(batch, &columns, &there, work).await?);
         point(FILES_COPIED);
         point(BEFORE_TABLE_COMMIT);
         let committed = self.append_to_log(snapshot.as_ref(), batch, actions).await;
@@ -144,14 +153,16 @@ impl DeltaSink {
     }
 
     /// What makes the table, or its columns, fit the batch.
-    fn table_actions(&self, snapshot: Option<&EagerSnapshot>, batch: &Batch) -> Result<Vec<Action>> {
-        let Some(snapshot) = snapshot else { return schema::create(&self.comments.on(&batch.schema), &batch.partition_by) };
+    fn table_actions(&self, snapshot: Option<&EagerSnapshot>, batch: &Batch, kept: &SchemaRef) -> Result<Vec<Action>> {
+        let Some(snapshot) = snapshot else { return schema::create(&self.comments.on(kept), &batch.partition_by) };
         self.check(snapshot, batch.mode, &batch.partition_by)?;
         if self.is_replaced(batch.mode) {
-            return Ok(schema::replace(snapshot, &self.comments.on(&batch.schema))?.into_iter().collect());
+            return Ok(schema::replace(snapshot, &self.comments.on(kept))?.into_iter().collect());
         }
-        meet(&self.table, Some(schema::columns(snapshot)?.as_ref()), &batch.schema)?;
-        Ok(schema::grow(snapshot, &self.comments.on(&batch.schema))?.into_iter().collect())
+        let columns = schema::columns(snapshot)?;
+        self.check_merge(&columns, kept, batch.mode)?;
+        meet(&self.table, Some(columns.as_ref()), kept)?;
+        Ok(schema::grow(snapshot, &self.comments.on(kept))?.into_iter().collect())
     }
 
     /// Whether the table gets the columns of the rows.
@@ -177,49 +188,74 @@ impl DeltaSink {
         }
     }
 
-    /// Removes the files that hold a key of the batch, and adds what else they hold.
-    async fn upserted(
-        &self,
-        snapshot: &EagerSnapshot,
-        batch: &Batch,
-        columns: &SchemaRef,
-        work: &mut Work,
-    ) -> Result<Vec<Action>> {
-        let keys = match work.keys.take() {
-            Some(keys) => keys,
-            None => self.keys(batch).await?,
-        };
-        let stem = batch.id.file_stem();
-        let form = FileForm::lasting()?;
-        let upsert =
-            Upsert { log: &self.log, table: &self.table, stem: &stem, keys: &keys, columns, form: &form, sizes: self.sizes };
-        let mut written = Vec::new();
-        let actions = upsert.run(snapshot, &mut written).await;
-        work.written.extend(written);
-        work.keys = Some(keys);
-        actions
+    /// Files are written anew without the rows that are replaced: the columns that a query lacks would go with them.
+    fn check_merge(&self, columns: &Schema, query: &Schema, mode: WriteMode) -> Result<()> {
+        if mode != WriteMode::Upsert || self.upserts.upsert != upserts::Upsert::Merge {
+            return Ok(());
+        }
+        let Some(lacked) = columns.fields().iter().find(|column| find(query, column.name()).is_none()) else { return Ok(()) };
+        let message = format!(
+            "'upsert' 'merge' keeps the values of columns that the query lacks, as '{}', which a table of the lake does not; select all columns of \
+             table '{}', or leave 'upsert' out: they are then NULL in the rows that are replaced",
+            lacked.name(),
+            self.table
+        );
+        Err(Error::config_at("upsert", message))
     }
 
-    async fn keys(&self, batch: &Batch) -> Result<KeySet> {
+    /// Removes the files that hold a key of the batch, and adds what else they hold.
+    async fn upserted(&self, snapshot: &EagerSnapshot, batch: &Batch, columns: &SchemaRef, work: &mut Work) -> Result<Upserted> {
+        let keys = self.keys(batch, &mut work.keys).await?;
+        let stem = batch.id.file_stem();
+        let marked = self.upserts.deleted.as_deref().filter(|_| self.upserts.deletes == Deletes::Soft);
+        let upsert = Upsert {
+            log: &self.log,
+            table: &self.table,
+            stem: &stem,
+            keys,
+            columns,
+            form: &FileForm::lasting()?,
+            sizes: self.sizes,
+            upsert: self.upserts.upsert,
+            mark: marked.and_then(|marked| find(columns, marked)).map(|field| field.name().as_str()),
+        };
+        let mut written = Vec::new();
+        let upserted = upsert.run(snapshot, &mut written).await;
+        work.written.extend(written);
+        upserted
+    }
+
+    /// The keys of the batch, read once.
+    async fn keys<'a>(&self, batch: &Batch, keys: &'a mut Option<KeySet>) -> Result<&'a KeySet> {
         if batch.key.is_empty() {
             return Err(no_key(&self.table));
         }
+        if let Some(keys) = keys {
+            return Ok(keys);
+        }
         let names = resolve(&self.table, "key", &batch.schema, &batch.key)?;
         let fields = names.iter().filter_map(|name| find(&batch.schema, name)).cloned().collect();
-        let mut staged = Vec::with_capacity(batch.files.len());
-        for file in &batch.files {
-            staged.push(DataFile {
-                store: Arc::clone(&self.lake.store),
-                path: files::staged_path(file)?,
-                bytes: file.bytes,
-                partition: file.partition.iter().cloned().collect(),
-            });
-        }
-        KeySet::read(&staged, batch.receipt().rows, fields, &self.runtime.memory_pool).await
+        let staged = batch.files.iter().map(|file| self.staged(file)).collect::<Result<Vec<_>>>()?;
+        let marker = self.upserts.deleted.as_deref().and_then(|deleted| find(&batch.schema, deleted));
+        let read = KeySet::read(&staged, batch.receipt().rows, fields, marker, &self.runtime.memory_pool).await?;
+        Ok(keys.insert(read))
     }
 
-    /// Copies the staged files, once, and says so in Delta's terms.
-    async fn additions(&self, columns: &SchemaRef, work: &mut Work) -> Result<Vec<Action>> {
+    fn staged(&self, file: &StagedFile) -> Result<DataFile> {
+        Ok(DataFile {
+            store: Arc::clone(&self.lake.store),
+            path: files::staged_path(file)?,
+            bytes: file.bytes,
+            partition: file.partition.iter().cloned().collect(),
+        })
+    }
+
+    /// Puts the staged files into the table and says so in Delta's terms. Of keys that are `there` no rows are added.
+    async fn additions(&self, batch: &Batch, columns: &SchemaRef, there: &[bool], work: &mut Work) -> Result<Vec<Action>> {
+        let sifts = self.upserts.deleted.is_some() || self.upserts.upsert == upserts::Upsert::Insert;
+        if batch.mode == WriteMode::Upsert && sifts {
+            return self.sifted(batch, columns, there, work).await;
+        }
         if let Some(adds) = &work.adds {
             return Ok(adds.clone());
         }
@@ -227,25 +263,58 @@ impl DeltaSink {
         files::copy(&self.lake, &self.location, &work.copied).await?;
         let mut adds = Vec::with_capacity(work.copied.len());
         for file in &work.copied {
-            adds.push(Action::Add(self.add(file, columns).await?));
+            adds.push(self.copied(file, columns).await?);
         }
         work.adds = Some(adds.clone());
         Ok(adds)
     }
 
-    async fn add(&self, file: &Copied, columns: &Schema) -> Result<Add> {
-        let path = files::staged_path(&file.staged)?;
-        let mut reader = ObjectReader::new(Arc::clone(&self.lake.store), path, file.staged.bytes);
+    /// Writes what the table keeps of the staged files. Another try may find other rows there.
+    async fn sifted(&self, batch: &Batch, columns: &SchemaRef, there: &[bool], work: &mut Work) -> Result<Vec<Action>> {
+        let keys = self.keys(batch, &mut work.keys).await?;
+        let marker = self.upserts.marker_index(&batch.schema, batch.mode);
+        let marker = marker.map(|marker| batch.schema.field(marker).name().as_str());
+        let (form, store) = (FileForm::lasting()?, self.log.object_store(None));
+        let (mut adds, mut first) = (Vec::with_capacity(work.copied.len()), 0);
+        for file in &work.copied {
+            let next = first + usize::try_from(file.staged.rows).map_err(|_| Error::internal("file of too many rows"))?;
+            let is_left_out = |key: &usize| keys.deletion(*key).is_some() || there.get(*key) == Some(&true);
+            let left_out: Vec<u64> = (first..next).filter(is_left_out).map(|key| (key - first) as u64).collect();
+            first = next;
+            if left_out.is_empty() && marker.is_none() {
+                work.written.insert(file.path.clone());
+                files::copy(&self.lake, &self.location, std::slice::from_ref(file)).await?;
+                adds.push(self.copied(file, columns).await?);
+                continue;
+            }
+            let staged = self.staged(&file.staged)?;
+            let sifted = Sifted { staged: &staged, path: &file.path, left_out: &left_out, marker };
+            work.written.insert(sifted.name());
+            if let Some(written) = sifted.write(&store, &form, &self.sizes).await? {
+                adds.push(Action::Add(self.add(file, sifted.name(), written.bytes, &written.footer, columns)));
+            }
+        }
+        Ok(adds)
+    }
+
+    /// A staged file that is in the table as it is.
+    async fn copied(&self, file: &Copied, columns: &Schema) -> Result<Action> {
+        let Copied { staged, path } = file;
+        let mut reader = ObjectReader::new(Arc::clone(&self.lake.store), files::staged_path(staged)?, staged.bytes);
         let footer = reader.get_metadata(None).await?;
-        Ok(Add {
-            path: file.path.clone(),
+        Ok(Action::Add(self.add(file, path.clone(), staged.bytes, &footer, columns)))
+    }
+
+    fn add(&self, file: &Copied, path: String, bytes: u64, footer: &ParquetMetaData, columns: &Schema) -> Add {
+        Add {
+            path,
             partition_values: file.staged.partition.iter().cloned().collect(),
-            size: i64::try_from(file.staged.bytes).unwrap_or(i64::MAX),
+            size: i64::try_from(bytes).unwrap_or(i64::MAX),
             modification_time: self.clock.now().timestamp_millis(),
             data_change: true,
-            stats: Some(stats::of(&footer, columns)),
+            stats: Some(stats::of(footer, columns)),
             ..Add::default()
-        })
+        }
     }
 
     async fn append_to_log(
@@ -297,7 +366,9 @@ impl Sink for DeltaSink {
             }
             (Some(snapshot), _) => {
                 self.check(snapshot, mode, &self.partition_by)?;
-                meet(&self.table, Some(schema::columns(snapshot)?.as_ref()), query)?
+                let columns = schema::columns(snapshot)?;
+                self.check_merge(&columns, query, mode)?;
+                meet(&self.table, Some(columns.as_ref()), query)?
             }
             (None, Some(declared)) => {
                 let (declared, created) = meet(&self.table, None, declared)?;
@@ -307,13 +378,17 @@ impl Sink for DeltaSink {
         };
         let key = if mode == WriteMode::Upsert { resolve(&self.table, "key", &schema, &self.key)? } else { Vec::new() };
         check_key(&self.table, &schema, &key)?;
+        let partition_by = resolve(&self.table, "partition", &schema, &self.partition_by)?;
+        if mode == WriteMode::Upsert {
+            self.upserts.check(&self.table, &schema, &[key.as_slice(), &partition_by].concat())?;
+        }
         Ok(SinkPlan {
-            partition_by: resolve(&self.table, "partition", &schema, &self.partition_by)?,
+            partition_by,
             key,
             order_by: resolve(&self.table, "order_by", &schema, &self.order_by)?,
             in_order: false,
             schema: canonical(&schema)?,
-            changes,
+            changes: self.upserts.made(changes, mode),
         })
     }
 
@@ -326,7 +401,8 @@ impl Sink for DeltaSink {
     }
 
     async fn audit(&self) -> Result<Option<Audit>> {
-        audit::audit(&self.location).await.map(Some)
+        let deletes = self.upserts.deleted.is_some();
+        Ok(Some(Audit { deletes, ..audit::audit(&self.location).await? }))
     }
 
     async fn commit(&self, batch: &Batch) -> Result<Receipt> {

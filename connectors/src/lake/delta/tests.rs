@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::prelude::SessionContext;
 use proptest::prelude::*;
 
-use crate::context::{Context, TableComments, TableSpec};
+use crate::context::{Context, TableSpec};
 use crate::error::Error;
 use crate::lake::testing::local_lake;
 use crate::lake::{Delta, Parts};
@@ -34,15 +34,9 @@ async fn delta_keeps_the_sink_contract() {
 
 fn spec(name: &str, partition_by: &[&str], key: &str) -> TableSpec {
     TableSpec {
-        name: name.into(),
-        connector: "DELTA".into(),
-        location: format!("lake://{name}"),
-        series: None,
         partition_by: partition_by.iter().map(|name| (*name).to_owned()).collect(),
-        columns: None,
-        primary_key: Vec::new(),
         options: if key.is_empty() { Vec::new() } else { vec![("key".into(), key.into())] },
-        comments: TableComments::default(),
+        ..TableSpec::new(name, "DELTA", format!("lake://{name}"))
     }
 }
 
@@ -50,6 +44,8 @@ async fn batch_of(context: &Context, table: &TableSpec, epoch: u64, mode: WriteM
     let sink = Delta.sink(table, context).await.unwrap();
     let plan = sink.plan(&rows.schema(), mode).await.unwrap();
     let folder = format!("{}/{epoch}", table.name);
+    let order: Vec<usize> = plan.schema.fields().iter().map(|field| rows.schema().index_of(field.name()).unwrap()).collect();
+    let rows = rows.project(&order).unwrap();
     // Small batches, so that files have several pages and positions do not start at zero.
     let pieces = (0..rows.num_rows()).step_by(7).map(|start| rows.slice(start, 7.min(rows.num_rows() - start))).collect();
     let files = stage(context, &folder, &plan.schema, &plan.partition_by, pieces).await.unwrap();
@@ -57,56 +53,96 @@ async fn batch_of(context: &Context, table: &TableSpec, epoch: u64, mode: WriteM
     Batch { id, mode, schema: plan.schema, partition_by: plan.partition_by, key: plan.key, files }
 }
 
-type Model = BTreeMap<(i64, String), (String, i64)>;
+/// By key, the row: its day, its value and whether it is deleted.
+type Model = BTreeMap<(i64, String), (String, i64, bool)>;
 
-fn model_rows(rows: &BTreeMap<(i64, String), (String, i64)>) -> RecordBatch {
-    let schema: SchemaRef = Arc::new(Schema::new(vec![
-        Field::new("a", DataType::Int64, true),
-        Field::new("b", DataType::Utf8, true),
-        Field::new("day", DataType::Utf8, true),
-        Field::new("v", DataType::Int64, true),
-    ]));
-    RecordBatch::try_new(
-        schema,
-        vec![
-            Arc::new(Int64Array::from_iter_values(rows.keys().map(|key| key.0))),
-            Arc::new(StringArray::from_iter_values(rows.keys().map(|key| &key.1))),
-            Arc::new(StringArray::from_iter_values(rows.values().map(|value| &value.0))),
-            Arc::new(Int64Array::from_iter_values(rows.values().map(|value| value.1))),
-        ],
-    )
-    .unwrap()
+fn model_rows(rows: &Model, marked: bool) -> RecordBatch {
+    let columns: [(&str, ArrayRef); 5] = [
+        ("a", Arc::new(Int64Array::from_iter_values(rows.keys().map(|key| key.0)))),
+        ("gone", Arc::new(rows.values().map(|value| value.2.then_some("d")).collect::<StringArray>())),
+        ("b", Arc::new(StringArray::from_iter_values(rows.keys().map(|key| &key.1)))),
+        ("day", Arc::new(StringArray::from_iter_values(rows.values().map(|value| &value.0)))),
+        ("v", Arc::new(Int64Array::from_iter_values(rows.values().map(|value| value.1)))),
+    ];
+    let kept = columns.into_iter().filter(|(name, _)| marked || *name != "gone");
+    RecordBatch::try_from_iter_with_nullable(kept.map(|(name, column)| (name, column, true))).unwrap()
 }
 
-async fn upserts_match(batches: &[Model], partition_by: &[&str]) {
+/// What the table of each way to upsert is after rows.
+fn after(model: &mut Model, rows: &Model, way: &[(&str, &str)]) {
+    let is = |option: (&str, &str)| way.contains(&option);
+    for (key, row) in rows {
+        if is(("upsert", "insert")) {
+            model.entry(key.clone()).or_insert_with(|| (row.0.clone(), row.1, false));
+        } else if row.2 && is(("deletes", "soft")) {
+            model.entry(key.clone()).and_modify(|old| old.2 = true);
+        } else if row.2 && is(("deleted", "gone")) {
+            model.remove(key);
+        } else {
+            model.insert(key.clone(), (row.0.clone(), row.1, false));
+        }
+    }
+}
+
+async fn upserts_match(batches: &[Model], partition_by: &[&str], way: &[(&str, &str)]) {
     let (_folder, mut context) = local_lake();
     context.sizes = StagingSizes { row_group_bytes: 600, file_bytes: 2_000, open_partitions: 3, ..StagingSizes::default() };
-    let table = spec("model", partition_by, "a, b");
+    let mut table = spec("model", partition_by, "a, b");
+    table.options.extend(way.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let marked = way.contains(&("deleted", "gone"));
+    let columns: &[&str] =
+        if way.contains(&("deletes", "soft")) { &["a", "b", "day", "v", "gone"] } else { &["a", "b", "day", "v"] };
     let sink = Delta.sink(&table, &context).await.unwrap();
     let mut model = Model::new();
     for (epoch, rows) in (1..).zip(batches) {
-        let batch = batch_of(&context, &table, epoch, WriteMode::Upsert, model_rows(rows)).await;
+        let batch = batch_of(&context, &table, epoch, WriteMode::Upsert, model_rows(rows, marked)).await;
         sink.commit(&batch).await.unwrap();
-        model.extend(rows.clone());
-        let mut expected: Vec<String> = model.iter().map(|((a, b), (day, v))| format!("{a}|{b}|{day}|{v}")).collect();
+        after(&mut model, rows, way);
+        let row = |((a, b), (day, v, gone)): (&(i64, String), &(String, i64, bool))| match columns.len() {
+            5 => format!("{a}|{b}|{day}|{v}|{}", if *gone { "d" } else { "-" }),
+            _ => format!("{a}|{b}|{day}|{v}"),
+        };
+        let mut expected: Vec<String> = model.iter().map(row).collect();
         expected.sort();
-        let found = read_rows(&Delta, &table, &context, &["a", "b", "day", "v"]).await.unwrap().unwrap();
+        let found = read_rows(&Delta, &table, &context, columns).await.unwrap().unwrap();
         assert_eq!(found, expected, "epoch {epoch}");
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
     fn upserts_are_what_a_map_would_do(
         batches in prop::collection::vec(
-            prop::collection::btree_map((0_i64..40, "[ab]"), ("[xyz]", 0_i64..1000), 0..60), 1..5),
+            prop::collection::btree_map((0_i64..40, "[ab]"), ("[xyz]", 0_i64..1000, prop::bool::weighted(0.3)), 0..60), 1..5),
         partitioning in 0..3,
+        way in 0..5,
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let partition_by: &[&str] = match partitioning { 0 => &[], 1 => &["day"], _ => &["b"] };
-        runtime.block_on(upserts_match(&batches, partition_by));
+        let way: &[(&str, &str)] = match way {
+            0 => &[],
+            1 => &[("deleted", "gone")],
+            2 => &[("deleted", "gone"), ("deletes", "soft")],
+            3 => &[("deleted", "gone"), ("upsert", "merge")],
+            _ => &[("upsert", "insert")],
+        };
+        runtime.block_on(upserts_match(&batches, partition_by, way));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merge_without_a_column_of_the_table_is_refused() {
+    let (_folder, context) = local_lake();
+    let mut table = spec("merged", &[], "a, b");
+    table.options.push(("upsert".into(), "merge".into()));
+    let rows = Model::from([((1, "a".to_owned()), ("x".to_owned(), 1, false))]);
+    let sink = Delta.sink(&table, &context).await.unwrap();
+    sink.commit(&batch_of(&context, &table, 1, WriteMode::Upsert, model_rows(&rows, true)).await).await.unwrap();
+    let error = sink.plan(&model_rows(&rows, false).schema(), WriteMode::Upsert).await.unwrap_err();
+    assert_eq!(error.subject(), Some("upsert"));
+    assert!(error.to_string().contains("keeps the values of columns that the query lacks, as 'gone'"), "{error}");
+    assert!(sink.plan(&model_rows(&rows, false).schema(), WriteMode::Append).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -195,7 +231,7 @@ async fn some_files_of_a_table_are_replaced_once_and_the_others_stay() {
     let (_folder, context) = local_lake();
     let table = spec("some of it", &[], "");
     let sink = Delta.sink(&table, &context).await.unwrap();
-    let row = |key: i64| model_rows(&BTreeMap::from([((key, "b".to_owned()), ("d".to_owned(), key))]));
+    let row = |key: i64| model_rows(&Model::from([((key, "b".to_owned()), ("d".to_owned(), key, false))]), false);
     for epoch in 1..4 {
         let batch = batch_of(&context, &table, epoch, WriteMode::Append, row(i64::try_from(epoch).unwrap())).await;
         sink.commit(&batch).await.unwrap();

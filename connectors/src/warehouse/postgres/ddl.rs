@@ -8,7 +8,8 @@ use super::target::{Target, TargetColumn};
 use super::types::{PgType, created, narrowed, taken, widened};
 use crate::context::COMMENT;
 use crate::error::{Error, Result};
-use crate::sink::Change;
+use crate::sink::{Change, WriteMode};
+use crate::upserts::Upserts;
 use crate::warehouse::TableName;
 
 /// PostgreSQL cuts a longer name, without an error: `NAMEDATALEN` less one.
@@ -48,16 +49,14 @@ pub(super) struct Meeting {
     pub(super) alterations: Vec<String>,
 }
 
-impl Meeting {
-    /// The columns and types to stage.
-    pub(super) fn schema(&self) -> SchemaRef {
-        let field = |column: &Column| {
-            let field = Field::new(&column.name, column.staged.clone(), true);
-            let is_required = column.required == Some(NOT_NULL);
-            if is_required { field.with_metadata([(REQUIRED.to_owned(), "true".to_owned())].into()) } else { field }
-        };
-        Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
-    }
+/// The columns and types to stage.
+pub(super) fn staged(columns: &[Column]) -> SchemaRef {
+    let field = |column: &Column| {
+        let field = Field::new(&column.name, column.staged.clone(), true);
+        let is_required = column.required == Some(NOT_NULL);
+        if is_required { field.with_metadata([(REQUIRED.to_owned(), "true".to_owned())].into()) } else { field }
+    };
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
 /// What a staged column carries that a new table has NOT NULL: a value that is missing is found when the row is encoded, where it can be
@@ -274,6 +273,30 @@ pub(super) fn resolve(name: &TableName, role: &str, columns: &[Column], wanted: 
         })
     };
     wanted.iter().map(one).collect()
+}
+
+/// The column of a batch that only says which rows are deleted: of the type that it would have if it were the table's.
+///
+/// # Errors
+/// [`Error::Config`] when it is of a type that there is no counterpart for.
+pub(super) fn marker(schema: &Schema, upserts: &Upserts, mode: WriteMode) -> Result<Option<(usize, Column)>> {
+    let Some(index) = upserts.marker_index(schema, mode) else { return Ok(None) };
+    let field = schema.field(index);
+    let (data_type, staged) = created(field.name(), field.data_type())?;
+    Ok(Some((index, Column::new(field.name(), data_type, staged))))
+}
+
+/// The columns that are copied: those that the table keeps and, in its place among them, the one that it does not. Where rows may be
+/// `deleted`, the others need no value in all of them.
+pub(super) fn copied(columns: &[Column], marker: Option<&(usize, Column)>, deleted: bool) -> Vec<Column> {
+    let mut copied = columns.to_vec();
+    if deleted {
+        copied.iter_mut().for_each(|column| column.required = column.required.filter(|required| *required == OF_THE_KEY));
+    }
+    if let Some((index, marker)) = marker {
+        copied.insert(*index, marker.clone());
+    }
+    copied
 }
 
 /// Whether the database has to say which rows have one key.

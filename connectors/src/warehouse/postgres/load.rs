@@ -17,13 +17,13 @@ use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 
-use super::ddl::{Column, Meeting, add_key, create, has_loose_key, list, meet, qualified, replacing, resolve};
+use super::ddl::{Column, Meeting, add_key, copied, create, has_loose_key, list, marker, meet, qualified, replacing, resolve};
 use super::encode::{Encoder, cast_to};
 use super::error::{error, replacing_error};
 use super::ledger::{Ledger, begin, lock};
 use super::target::Target;
 use super::texts::{self, Texts};
-use super::upsert::{STAGE, create_stage, merge};
+use super::upsert::{Merge, STAGE, create_stage};
 use super::views;
 use crate::context::COMMENT;
 use crate::error::{Error, Result};
@@ -32,6 +32,7 @@ use crate::parquet_object::ObjectReader;
 use crate::sink::{Batch, WriteMode};
 use crate::staging::StagedFile;
 use crate::stores::Location;
+use crate::upserts::Upserts;
 use crate::warehouse::TableName;
 
 /// Rows that are decoded at a time.
@@ -58,6 +59,8 @@ pub(super) struct Load<'a> {
     /// Which of several rows that the database holds equal by the key is taken: the last by these columns, then the last to come.
     pub(super) order_by: &'a [String],
     pub(super) mode: WriteMode,
+    /// How an upsert meets the rows that are there.
+    pub(super) upserts: &'a Upserts,
     /// The table gets the columns of the rows in place of its own.
     pub(super) is_replaced: bool,
 }
@@ -121,7 +124,7 @@ impl Load<'_> {
     }
 
     fn meeting(&self, target: Option<&Target>) -> Result<Meeting> {
-        meet(self.name, target, self.schema, self.key)
+        meet(self.name, target, &self.upserts.kept(self.schema, self.mode), self.key)
     }
 
     /// Adds and widens columns, in a transaction of its own: changing a table shuts its readers out, and a load is long.
@@ -179,20 +182,33 @@ impl Load<'_> {
         if target.is_none() {
             let create = create(self.name, columns, self.schema.metadata().get(COMMENT));
             transaction.batch_execute(&create).await.map_err(error)?;
-            if is_upsert && has_loose_key(columns, self.key) {
+            // Not all rows may get into it, and they are put beside it first.
+            if is_upsert && (has_loose_key(columns, self.key) || self.upserts.deleted.is_some()) {
                 transaction.batch_execute(&add_key(self.name, self.key)).await.map_err(error)?;
                 target = Target::find(transaction, self.name).await?;
             } else if is_upsert {
                 rest.push(add_key(self.name, self.key));
             }
         }
+        let marker = marker(self.schema, self.upserts, self.mode)?;
+        let deletes = self.upserts.deleted_index(self.schema, self.mode).is_some();
+        let copied = copied(columns, marker.as_ref(), deletes);
         let (into, rest) = match &target {
             None => (table, rest),
             Some(target) if is_upsert => {
-                transaction.batch_execute(&create_stage(self.name, columns)).await.map_err(error)?;
-                let is_unique = target.is_unique_by(transaction, self.key).await?;
-                let order_by = resolve(self.name, "order_by", columns, self.order_by)?;
-                (STAGE.to_owned(), merge(self.name, target, columns, self.key, &order_by, is_unique))
+                let marker = marker.as_ref().map(|(_, marker)| marker);
+                transaction.batch_execute(&create_stage(self.name, columns, marker)).await.map_err(error)?;
+                let merge = Merge {
+                    name: self.name,
+                    target,
+                    columns,
+                    marker,
+                    key: self.key,
+                    order_by: &resolve(self.name, "order_by", &copied, self.order_by)?,
+                    upserts: self.upserts,
+                    is_unique: target.is_unique_by(transaction, self.key).await?,
+                };
+                (STAGE.to_owned(), merge.statements())
             }
             Some(_) => {
                 if self.mode == WriteMode::Overwrite {
@@ -201,7 +217,7 @@ impl Load<'_> {
                 (table, Vec::new())
             }
         };
-        Ok(Taken { rows: self.copy(transaction, &into, columns, rows).await?, rest, key: self.key.to_vec() })
+        Ok(Taken { rows: self.copy(transaction, &into, &copied, rows).await?, rest, key: self.key.to_vec() })
     }
 
     /// Empties the table and gives it `columns`, which are then called as the table calls them; what is of the same name and type stays, and with

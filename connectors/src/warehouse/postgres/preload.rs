@@ -22,6 +22,7 @@ use super::load::{Load, Taken};
 use crate::error::{Error, Result};
 use crate::postgres::{Client, ConnectionConfig};
 use crate::sink::{Batch, Preload, Receipt, SinkPlan, WriteMode};
+use crate::upserts::Upserts;
 use crate::warehouse::TableName;
 
 /// A connection with a transaction is waited for so long: all that time nothing is staged either.
@@ -45,6 +46,7 @@ pub(super) struct Order {
     pub(super) config: ConnectionConfig,
     pub(super) plan: SinkPlan,
     pub(super) mode: WriteMode,
+    pub(super) upserts: Upserts,
     /// Set when there was not the time for it: the next epoch would fare no better.
     pub(super) is_late: Arc<AtomicBool>,
 }
@@ -167,6 +169,7 @@ impl Order {
             key: &self.plan.key,
             order_by: &self.plan.order_by,
             mode: self.mode,
+            upserts: &self.upserts,
             is_replaced: false,
         };
         let rows = stream::once(async { Ok(first) }).chain(received(rows));

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
 use super::audit::audit;
-use super::ddl::{self, check_name, has_loose_key, meet, resolve};
+use super::ddl::{self, check_name, copied, has_loose_key, marker, meet, resolve, staged};
 use super::examine::{TO_REDSHIFT, redshift_at};
 use super::gate::GateColumns;
 use super::ledger::Ledger;
@@ -24,6 +24,7 @@ use crate::postgres::{Client, ConnectionConfig};
 use crate::registry::Connector;
 use crate::sink::{Audit, Batch, BatchId, Change, Gate, Preload, Receipt, Sink, SinkPlan, WriteMode, check_key};
 use crate::stores::Location;
+use crate::upserts::Upserts;
 use crate::warehouse::gate::{ColumnGate, Handling};
 use crate::warehouse::{TableName, Warehouse};
 
@@ -45,6 +46,7 @@ pub(crate) struct PostgresSink {
     comments: TableComments,
     key: Vec<String>,
     order_by: Vec<String>,
+    upserts: Upserts,
     /// What becomes of rows that do not fit.
     handling: Handling,
     /// An overwrite gives the table the columns of its rows.
@@ -77,6 +79,7 @@ impl PostgresSink {
             comments: table.comments.clone(),
             key: if key.is_empty() { table.primary_key.clone() } else { key },
             order_by: options.list("order_by"),
+            upserts: Upserts::read(&options)?,
             handling: Handling::read(&options)?,
             replaces_columns: crate::lake::replaces_columns(&options)?,
             is_late: Arc::default(),
@@ -90,7 +93,7 @@ impl PostgresSink {
         let (name, ledger) = (&self.name, &self.ledger);
         let is_replaced = self.is_replaced(batch.mode);
         let (schema, key, order_by, mode) = (&batch.schema, &batch.key, &self.order_by, batch.mode);
-        let load = Load { name, ledger, schema, key, order_by, mode, is_replaced };
+        let load = Load { name, ledger, schema, key, order_by, mode, upserts: &self.upserts, is_replaced };
         let loaded = load.run(client.driver(), &self.lake, batch).await;
         loaded.map_err(|error| error.context(format!("table '{}' in {}", self.table, self.config.shown())))
     }
@@ -129,11 +132,17 @@ impl Sink for PostgresSink {
             (target, _) => target,
         };
         let wanted = if mode == WriteMode::Upsert { self.key.as_slice() } else { &[] };
-        let columns = meet(&self.name, target.as_ref(), query, &[])?.columns;
+        let marker = marker(query, &self.upserts, mode)?;
+        let kept = self.upserts.kept(query, mode);
+        let columns = meet(&self.name, target.as_ref(), &kept, &[])?.columns;
         let key = resolve(&self.name, "key", &columns, wanted)?;
-        let meeting = meet(&self.name, target.as_ref(), query, &key)?;
-        let schema = meeting.schema();
+        let meeting = meet(&self.name, target.as_ref(), &kept, &key)?;
+        let copied = copied(&meeting.columns, marker.as_ref(), false);
+        let schema = staged(&copied);
         check_key(&self.table, &schema, &key)?;
+        if mode == WriteMode::Upsert {
+            self.upserts.check(&self.table, &schema, &key)?;
+        }
         if let Some(target) = &target {
             views::check(client.driver(), &self.name, target, &meeting.changes).await?;
         }
@@ -141,7 +150,7 @@ impl Sink for PostgresSink {
             in_order: has_loose_key(&meeting.columns, &key),
             schema,
             partition_by: Vec::new(),
-            order_by: resolve(&self.name, "order_by", &columns, &self.order_by)?,
+            order_by: resolve(&self.name, "order_by", &copied, &self.order_by)?,
             key,
             changes: match (is_new, is_replaced) {
                 (true, _) => vec![Change::Create],
@@ -158,8 +167,15 @@ impl Sink for PostgresSink {
             (None, Some(declared)) => Some(ddl::declared(&self.name, declared)?),
             (target, _) => target,
         };
-        let columns = meet(&self.name, target.as_ref(), &plan.schema, &plan.key)?.columns;
-        Ok(Some(Arc::new(ColumnGate { columns: GateColumns(columns), handling: self.handling })))
+        // Only upserts have a key, and rows that say that they are deleted.
+        let mode = if plan.key.is_empty() { WriteMode::Append } else { WriteMode::Upsert };
+        let marker = marker(&plan.schema, &self.upserts, mode)?;
+        let kept = self.upserts.kept(&plan.schema, mode);
+        let columns = copied(&meet(&self.name, target.as_ref(), &kept, &plan.key)?.columns, marker.as_ref(), false);
+        Ok(Some(Arc::new(ColumnGate {
+            columns: GateColumns { columns, deletes: self.upserts.deleted_index(&plan.schema, mode) },
+            handling: self.handling,
+        })))
     }
 
     fn preload(&self, plan: &SinkPlan, mode: WriteMode) -> Option<Box<dyn Preload>> {
@@ -168,8 +184,8 @@ impl Sink for PostgresSink {
         }
         let (table, name, ledger) = (self.table.clone(), self.name.clone(), self.ledger.clone());
         let plan = SinkPlan { schema: self.comments.on(&plan.schema), ..plan.clone() };
-        let (config, is_late) = (self.config.clone(), Arc::clone(&self.is_late));
-        let order = Order { table, name, ledger, config, plan, mode, is_late };
+        let (config, upserts, is_late) = (self.config.clone(), self.upserts.clone(), Arc::clone(&self.is_late));
+        let order = Order { table, name, ledger, config, plan, mode, upserts, is_late };
         Some(Box::new(PostgresPreload::begin(order)))
     }
 
@@ -185,7 +201,8 @@ impl Sink for PostgresSink {
 
     async fn audit(&self) -> Result<Option<Audit>> {
         let mut client = Client::connect(&self.config).await?;
-        audit(client.driver(), &self.name, &self.ledger, &self.key).await.map(Some)
+        let deletes = self.upserts.deleted.is_some();
+        Ok(Some(Audit { deletes, ..audit(client.driver(), &self.name, &self.ledger, &self.key).await? }))
     }
 
     /// An outcome that is not known, because the connection was lost at COMMIT, is known to the next try: it waits for the end of that

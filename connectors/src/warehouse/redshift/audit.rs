@@ -22,7 +22,7 @@ pub(crate) async fn audit(config: &RedshiftConfig, declared: &Declared, ledger: 
 }
 
 async fn read(session: &Session, declared: &Declared, ledger: &Ledger, exists: bool, has_ledger: bool) -> Result<Audit, Problem> {
-    let mut audit = Audit { exists, is_complete: true, deletes: declared.options.deleted.is_some(), ..Audit::default() };
+    let mut audit = Audit { exists, is_complete: true, deletes: declared.options.upserts.deleted.is_some(), ..Audit::default() };
     if has_ledger {
         audit.entries = ledger.entries(session).await.when("reading the ledger of")?.unwrap_or_default();
     }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
+use crate::sink::WriteMode;
+use crate::upserts::Upserts;
 use crate::warehouse::redshift::catalog::TableColumn;
 use crate::warehouse::redshift::names::{Relation, columns as column_names, quoted};
 use crate::warehouse::redshift::types::{ColumnType, MAX_VARCHAR};
@@ -38,7 +40,9 @@ pub(crate) struct LoadColumn {
     pub(crate) form: Form,
     /// Whether the table has it already.
     pub(crate) exists: bool,
-    /// Whether it is only there to say which rows are deleted.
+    /// Whether it says which rows are deleted.
+    pub(crate) deletes: bool,
+    /// Whether it is there for that only.
     pub(crate) marker: bool,
     /// Whether the table takes no NULL for it.
     pub(crate) required: bool,
@@ -63,6 +67,7 @@ impl LoadColumn {
             file_type,
             form,
             exists: existing.is_some(),
+            deletes: false,
             marker: false,
             required: existing.is_some_and(|column| !column.nullable),
         }
@@ -104,10 +109,12 @@ pub(crate) fn load_columns(
     table: &Relation,
     batch: &Schema,
     existing: Option<&[TableColumn]>,
-    marker: Option<&str>,
+    upserts: &Upserts,
+    mode: WriteMode,
 ) -> Result<Vec<LoadColumn>> {
+    let (deletes, marker) = (upserts.deleted_index(batch, mode), upserts.marker_index(batch, mode));
     let mut columns = Vec::with_capacity(batch.fields().len());
-    for (name, field) in column_names(table, batch)?.into_iter().zip(batch.fields()) {
+    for (index, (name, field)) in column_names(table, batch)?.into_iter().zip(batch.fields()).enumerate() {
         let there = existing.unwrap_or_default().iter().find(|column| column.name.eq_ignore_ascii_case(&name));
         if let Some(there) = there
             && there.column_type.takes(field.data_type()).is_none()
@@ -124,7 +131,9 @@ pub(crate) fn load_columns(
         }
         let name = there.map_or(name, |there| there.name.clone());
         let mut column = LoadColumn::new(name, field.data_type(), there);
-        column.marker = marker.is_some_and(|marker| marker.eq_ignore_ascii_case(field.name()));
+        column.deletes = deletes == Some(index);
+        column.marker = marker == Some(index);
+        column.required &= !column.marker;
         columns.push(column);
     }
     Ok(columns)
@@ -155,7 +164,7 @@ mod tests {
             Field::new("Small", DataType::Int16, true),
         ]);
         let existing = [there("doc", ColumnType::Super), there("small", ColumnType::BigInt)];
-        let columns = load_columns(&table, &batch, Some(&existing), None).unwrap();
+        let columns = load_columns(&table, &batch, Some(&existing), &Upserts::default(), WriteMode::Append).unwrap();
         let values: Vec<String> = columns.iter().map(|column| column.value("st")).collect();
         assert_eq!(values, ["CAST(st.\"at__text\" AS TIME)", "JSON_PARSE(st.\"doc__text\")", "st.\"small\""]);
         let schema = file_schema(&columns);
@@ -168,7 +177,9 @@ mod tests {
     fn column_that_changed_after_staging_is_refused() {
         let table = Relation::parse("s.t").unwrap();
         let batch = Schema::new(vec![Field::new("n", DataType::Float64, true)]);
-        let error = load_columns(&table, &batch, Some(&[there("n", ColumnType::Integer)]), None).unwrap_err();
+        let error =
+            load_columns(&table, &batch, Some(&[there("n", ColumnType::Integer)]), &Upserts::default(), WriteMode::Append)
+                .unwrap_err();
         assert_eq!(error.subject(), Some("n"));
         assert!(error.to_string().contains("has column 'n' as INTEGER, rows were staged for it as Float64"), "{error}");
     }

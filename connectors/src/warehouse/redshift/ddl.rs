@@ -113,13 +113,16 @@ mod tests {
 
     use super::*;
     use crate::options::Options;
+    use crate::registry::Connector;
+    use crate::sink::WriteMode;
+    use crate::upserts::Upserts;
+    use crate::warehouse::Warehouse;
     use crate::warehouse::redshift::catalog::TableColumn;
     use crate::warehouse::redshift::columns::load_columns;
-    use crate::warehouse::redshift::options::OPTIONS;
 
     fn options(given: &[(&str, &str)]) -> TableOptions {
         let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        TableOptions::read(&Options::parse("WAREHOUSE", OPTIONS, &given).unwrap()).unwrap()
+        TableOptions::read(&Options::parse("WAREHOUSE", Warehouse.options(), &given).unwrap()).unwrap()
     }
 
     fn statements(existing: Option<&[TableColumn]>, longest: &[u64], given: &[(&str, &str)]) -> Vec<String> {
@@ -129,7 +132,8 @@ mod tests {
             Field::new("user", DataType::Utf8, true),
             Field::new("_deleted", DataType::Boolean, true),
         ]);
-        let columns = load_columns(&table, &batch, existing, Some("_deleted")).unwrap();
+        let upserts = Upserts { deleted: Some("_deleted".into()), ..Upserts::default() };
+        let columns = load_columns(&table, &batch, existing, &upserts, WriteMode::Upsert).unwrap();
         let changes = changes(&table, &columns, longest, existing.is_some(), &options(given));
         changes.into_iter().map(|change| change.statement).collect()
     }
@@ -166,7 +170,7 @@ mod tests {
         let comments = crate::context::TableComments { table: Some("posts".into()), columns };
         let options = TableOptions { comments, ..options(&[]) };
         let of = |existing: Option<&[TableColumn]>| {
-            let columns = load_columns(&table, &batch, existing, None).unwrap();
+            let columns = load_columns(&table, &batch, existing, &Upserts::default(), WriteMode::Append).unwrap();
             let changes = changes(&table, &columns, &[0, 3], existing.is_some(), &options);
             changes.into_iter().map(|change| change.statement).skip(1).collect::<Vec<_>>()
         };

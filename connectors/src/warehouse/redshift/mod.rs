@@ -48,7 +48,7 @@ mod views;
 mod waiting;
 
 pub(super) use examine::examine;
-pub(super) use options::{OPTIONS, explain, refuse_elsewhere};
+pub(super) use options::{OPTIONS, TableOptions, explain};
 pub(super) use reader::{facts, table};
 pub(super) use sink::RedshiftSink;
 pub(super) use transport::place;

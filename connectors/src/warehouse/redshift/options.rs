@@ -4,6 +4,7 @@ use crate::context::TableComments;
 use crate::error::{Error, Result};
 use crate::options::{OptionSpec, Options};
 use crate::sink::WriteMode;
+use crate::upserts::{Upsert, Upserts};
 use crate::warehouse::gate::Handling;
 use crate::warehouse::redshift::names::quoted;
 
@@ -31,22 +32,6 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
                new table and gives it the name, grants, comments and owner, and is refused where views are bound; 'fast' truncates and moves \
                blocks, in seconds, and readers can see an empty table in between",
     },
-    OptionSpec {
-        name: "upsert",
-        default: "delete+insert",
-        help: "Redshift, REPLACE INTO: 'delete+insert'; 'merge' updates the query's columns and keeps the others; 'insert' adds new keys \
-               and leaves those that are there as they are",
-    },
-    OptionSpec {
-        name: "deleted",
-        default: "none",
-        help: "Redshift, REPLACE INTO: a column that says which rows are deleted: true, or 'D' or 'DELETE' as text",
-    },
-    OptionSpec {
-        name: "deletes",
-        default: "hard",
-        help: "Redshift: what becomes of deleted rows: 'hard' removes them, 'soft' keeps them as they were, with the column 'deleted' set",
-    },
 ];
 
 /// Where the rows of a new table are kept.
@@ -69,26 +54,6 @@ pub(crate) enum Overwrite {
     Fast,
 }
 
-/// How an upsert is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Upsert {
-    /// Rows with a key of the batch go, all rows of the batch come.
-    DeleteInsert,
-    /// MERGE.
-    Merge,
-    /// Rows with a key that is there are passed over.
-    Insert,
-}
-
-/// What becomes of rows that are marked as deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deletes {
-    /// They are removed.
-    Hard,
-    /// They stay, marked.
-    Soft,
-}
-
 /// What becomes of text that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TooLong {
@@ -107,10 +72,7 @@ pub(crate) struct TableOptions {
     pub(crate) overwrite: Overwrite,
     /// An overwrite gives the table the columns of its rows: by another table that takes its name.
     pub(crate) replaces_columns: bool,
-    pub(crate) upsert: Upsert,
-    /// The column that says which rows are deleted.
-    pub(crate) deleted: Option<String>,
-    pub(crate) deletes: Deletes,
+    pub(crate) upserts: Upserts,
     pub(crate) too_long: TooLong,
     /// What becomes of rows that do not fit.
     pub(crate) handling: Handling,
@@ -127,7 +89,7 @@ impl TableOptions {
         let chosen = |name: &str, choices: &[&'static str]| Ok::<_, Error>(options.choice(name, choices)?.unwrap_or(choices[0]));
         let handling = Handling::read(options)?;
         let replaces_columns = crate::lake::replaces_columns(options)?;
-        let read = Self {
+        Ok(Self {
             distribution: match options.text("dist").map(str::trim) {
                 None => Distribution::Auto,
                 Some(word) if word.eq_ignore_ascii_case("auto") => Distribution::Auto,
@@ -147,57 +109,12 @@ impl TableOptions {
                 "fast" => Overwrite::Fast,
                 _ => Overwrite::Atomic,
             },
-            upsert: match chosen("upsert", &["delete+insert", "merge", "insert"])? {
-                "merge" => Upsert::Merge,
-                "insert" => Upsert::Insert,
-                _ => Upsert::DeleteInsert,
-            },
-            deleted: options.text("deleted").map(|column| column.trim().to_owned()),
-            deletes: match chosen("deletes", &["hard", "soft"])? {
-                "soft" => Deletes::Soft,
-                _ => Deletes::Hard,
-            },
+            upserts: Upserts::read(options)?,
             too_long: if handling.cuts { TooLong::Truncate } else { TooLong::Fail },
             handling,
             comments: TableComments::default(),
-        };
-        read.check(options)
+        })
     }
-
-    fn check(self, options: &Options) -> Result<Self> {
-        let refuse = |subject: &str, message: &str| Err(Error::config_at(subject, message));
-        if options.text("deletes").is_some() && self.deleted.is_none() {
-            return refuse(
-                "deletes",
-                "option 'deletes' needs the column that says which rows are deleted: add 'deleted' '_deleted'",
-            );
-        }
-        if self.deleted.is_some() && self.upsert == Upsert::Insert {
-            return refuse("deleted", "option 'deleted' has no meaning with 'upsert' 'insert', which leaves rows as they are");
-        }
-        if self.deletes == Deletes::Soft && self.upsert == Upsert::Merge {
-            return refuse("deletes", "'deletes' 'soft' goes with 'upsert' 'delete+insert'; leave 'upsert' out");
-        }
-        Ok(self)
-    }
-}
-
-/// For another warehouse than Redshift, in which what `options` ask for is not done.
-///
-/// # Errors
-/// [`Error::Config`] at an option that makes no sense, and at one without which the table would have other rows.
-pub(crate) fn refuse_elsewhere(options: &Options, warehouse: &str) -> Result<()> {
-    let read = TableOptions::read(options)?;
-    let option = match (&read.deleted, read.upsert) {
-        (Some(_), _) => "deleted",
-        (None, Upsert::Merge | Upsert::Insert) => "upsert",
-        (None, Upsert::DeleteInsert) => return Ok(()),
-    };
-    let message = format!(
-        "option '{option}' is Redshift's: in {warehouse} a row of the key is replaced whole and none is deleted, and the table would have \
-         other rows than in Redshift; leave the option out, or set [warehouse] url to a Redshift (or `engine redshift-sim`)"
-    );
-    Err(Error::config_at(option, message))
 }
 
 /// What the options make of `mode`, and what readers see of it.
@@ -219,7 +136,7 @@ pub(crate) fn explain(options: &Options, mode: WriteMode) -> Result<Option<Strin
                  table in between"
             }
         },
-        WriteMode::Upsert => match options.upsert {
+        WriteMode::Upsert => match options.upserts.upsert {
             Upsert::DeleteInsert => {
                 "'upsert' 'delete+insert': rows with a key of the batch are deleted, and all of the batch inserted"
             }
@@ -250,25 +167,27 @@ fn grantee(text: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Connector;
+    use crate::warehouse::Warehouse;
 
     fn read(given: &[(&str, &str)]) -> Result<TableOptions> {
         let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        TableOptions::read(&Options::parse("WAREHOUSE", OPTIONS, &given)?)
+        TableOptions::read(&Options::parse("WAREHOUSE", Warehouse.options(), &given)?)
     }
 
     #[test]
     fn defaults_are_those_that_lose_nothing() {
         let options = read(&[]).unwrap();
         assert_eq!(options.distribution, Distribution::Auto);
-        assert_eq!((options.overwrite, options.upsert), (Overwrite::Atomic, Upsert::DeleteInsert));
-        assert_eq!((options.deletes, options.too_long), (Deletes::Hard, TooLong::Fail));
+        assert_eq!((options.overwrite, options.upserts), (Overwrite::Atomic, Upserts::default()));
+        assert_eq!(options.too_long, TooLong::Fail);
     }
 
     #[test]
     fn an_overwrite_that_readers_notice_says_so() {
         let explained = |given: &[(&str, &str)], mode| {
             let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            explain(&Options::parse("WAREHOUSE", OPTIONS, &given).unwrap(), mode).unwrap()
+            explain(&Options::parse("WAREHOUSE", Warehouse.options(), &given).unwrap(), mode).unwrap()
         };
         assert!(explained(&[], WriteMode::Overwrite).unwrap().contains("readers see the old rows until the commit"));
         let fast = explained(&[("overwrite", "fast")], WriteMode::Overwrite).unwrap();
@@ -284,17 +203,5 @@ mod tests {
         let error = read(&[("grants", "analysts")]).unwrap_err();
         assert_eq!(error.subject(), Some("grants"));
         assert!(error.to_string().contains("expected role:NAME"), "{error}");
-    }
-
-    #[test]
-    fn options_that_contradict_each_other_are_refused() {
-        for (given, subject) in [
-            (&[("deletes", "soft")][..], "deletes"),
-            (&[("deleted", "_op"), ("upsert", "insert")], "deleted"),
-            (&[("deleted", "_op"), ("deletes", "soft"), ("upsert", "merge")], "deletes"),
-            (&[("overwrite", "atomicc")], "overwrite"),
-        ] {
-            assert_eq!(read(given).unwrap_err().subject(), Some(subject), "{given:?}");
-        }
     }
 }

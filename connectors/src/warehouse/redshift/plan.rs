@@ -4,11 +4,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::options::nearest;
-use crate::sink::{Change, SinkPlan, WriteMode, incomparable_key};
+use crate::sink::{SinkPlan, WriteMode, incomparable_key};
 use crate::warehouse::redshift::catalog::TableColumn;
 use crate::warehouse::redshift::drift::{Wider, meet};
 use crate::warehouse::redshift::names::{Relation, columns as column_names, folded};
-use crate::warehouse::redshift::options::{Deletes, Distribution, Overwrite, TableOptions};
+use crate::warehouse::redshift::options::{Distribution, Overwrite, TableOptions};
 use crate::warehouse::redshift::types::ColumnType;
 
 /// A table that is written, as the pipeline declares it.
@@ -24,12 +24,6 @@ pub(crate) struct Declared {
 }
 
 impl Declared {
-    /// The column whose rows are left out of the table where it says that they are deleted.
-    pub(crate) fn marker(&self, mode: WriteMode) -> Option<&str> {
-        let is_hard = mode == WriteMode::Upsert && self.options.deletes == Deletes::Hard;
-        self.options.deleted.as_deref().filter(|_| is_hard)
-    }
-
     /// Whether the table gets the columns of the rows in place of its own.
     pub(crate) fn is_replaced(&self, mode: WriteMode) -> bool {
         self.options.replaces_columns && mode == WriteMode::Overwrite
@@ -53,21 +47,18 @@ impl Declared {
         }
         self.check_layout(existing, &schema, mode)?;
         self.check_identity(existing, mode)?;
-        if let Some(marker) = self.marker(mode) {
-            let marker = folded(marker);
-            changes.retain(|change| !matches!(change, Change::AddColumn { name, .. } if *name == marker));
-        }
         let is_upsert = mode == WriteMode::Upsert;
+        let key = if is_upsert { self.key(&schema)? } else { Vec::new() };
         if is_upsert {
-            self.check_deleted(&schema)?;
+            self.options.upserts.check(&self.table, &schema, &key)?;
         }
         Ok(SinkPlan {
-            key: if is_upsert { self.key(&schema)? } else { Vec::new() },
+            key,
             order_by: self.order_by.iter().map(|name| self.column(&schema, "order_by", name)).collect::<Result<_>>()?,
             in_order: false,
             partition_by: Vec::new(),
             schema,
-            changes,
+            changes: self.options.upserts.made(changes, mode),
         })
     }
 
@@ -93,7 +84,7 @@ impl Declared {
 
     /// Refuses keys of distribution and sorting that are no columns of the table.
     fn check_layout(&self, existing: Option<&[TableColumn]>, schema: &Schema, mode: WriteMode) -> Result<()> {
-        let marker = self.marker(mode).map(folded);
+        let marker = self.options.upserts.marker(mode).map(folded);
         let given = schema.fields().iter().map(|field| folded(field.name())).filter(|name| Some(name) != marker.as_ref());
         let known: Vec<String> = given.chain(existing.unwrap_or_default().iter().map(|column| column.name.clone())).collect();
         let dist = match &self.options.distribution {
@@ -131,19 +122,6 @@ impl Declared {
             numbered.name, self.table
         );
         Err(Error::config_at("overwrite", message))
-    }
-
-    fn check_deleted(&self, schema: &Schema) -> Result<()> {
-        let Some(deleted) = &self.options.deleted else { return Ok(()) };
-        let name = self.column(schema, "deleted", deleted)?;
-        match schema.field_with_name(&name)?.data_type() {
-            DataType::Boolean | DataType::Utf8 => Ok(()),
-            other => {
-                let message =
-                    format!("column '{name}', which says what rows are deleted, is {other}; expected a boolean or a text");
-                Err(Error::config_at(name, message))
-            }
-        }
     }
 
     /// The column called `wanted`, as the query calls it.
@@ -185,7 +163,8 @@ mod tests {
 
     use super::*;
     use crate::options::Options;
-    use crate::warehouse::redshift::options::OPTIONS;
+    use crate::registry::Connector;
+    use crate::warehouse::Warehouse;
 
     fn declared(key: &[&str], given: &[(&str, &str)]) -> Declared {
         let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -195,7 +174,7 @@ mod tests {
             columns: None,
             key: key.iter().map(|name| (*name).to_owned()).collect(),
             order_by: Vec::new(),
-            options: TableOptions::read(&Options::parse("WAREHOUSE", OPTIONS, &given).unwrap()).unwrap(),
+            options: TableOptions::read(&Options::parse("WAREHOUSE", Warehouse.options(), &given).unwrap()).unwrap(),
         }
     }
 

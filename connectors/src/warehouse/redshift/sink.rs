@@ -124,7 +124,7 @@ impl RedshiftSink {
             return Err(Problem::Database(Fault::new("40001", "its columns changed meanwhile"), "loading"));
         }
         let kept = existing.as_deref().filter(|_| !self.declared.is_replaced(batch.mode));
-        let loaded = self.load(&session, batch, &columns, &upload, fills_required(kept, &columns)).await;
+        let loaded = self.load(&session, batch, &columns, &upload, lacks_required(kept, &columns, &batch.key)).await;
         if let Err(Problem::Database(fault, _)) = &loaded
             && fault.message.to_ascii_lowercase().contains("nosuchkey")
         {
@@ -139,7 +139,7 @@ impl RedshiftSink {
         batch: &Batch,
         columns: &[LoadColumn],
         upload: &Upload,
-        fills_required: bool,
+        lacks_required: bool,
     ) -> Result<(), Problem> {
         let last_epoch = self.ledger.prepare(session, &batch.id).await.when("making the ledger of")?;
         if holds(Some(last_epoch), &batch.id) {
@@ -162,7 +162,7 @@ impl RedshiftSink {
             iam_role: &self.config.iam_role,
             kept: &kept,
             counting: session.counting(),
-            fills_required,
+            lacks_required,
         };
         let entry = Entry { id: &batch.id, mode: batch.mode, rows: upload.rows, bytes: upload.bytes, manifest };
         let loading = Loading { session, waiting: self.waiting(), ledger: &self.ledger, entry: &entry, last_epoch };
@@ -179,7 +179,7 @@ impl RedshiftSink {
 
     fn load_columns(&self, batch: &Batch, existing: Option<&[TableColumn]>) -> Result<Vec<LoadColumn>> {
         let existing = existing.filter(|_| !self.declared.is_replaced(batch.mode));
-        load_columns(self.name(), &batch.schema, existing, self.declared.marker(batch.mode))
+        load_columns(self.name(), &batch.schema, existing, &self.declared.options.upserts, batch.mode)
     }
 
     fn area(&self, id: &BatchId) -> StagingArea {
@@ -258,7 +258,7 @@ impl Sink for RedshiftSink {
         let existing = existing.filter(|_| !self.declared.options.replaces_columns);
         // Only upserts have a key, and rows that say that they are deleted.
         let mode = if plan.key.is_empty() { WriteMode::Append } else { WriteMode::Upsert };
-        let columns = load_columns(self.name(), &plan.schema, existing.as_deref(), self.declared.marker(mode))?;
+        let columns = load_columns(self.name(), &plan.schema, existing.as_deref(), &self.declared.options.upserts, mode)?;
         let key = table_key(&plan.key, &columns);
         let table = self.name().to_string();
         let form = copied_form(&plan.schema, &columns, &key)?;
@@ -315,10 +315,13 @@ async fn slices(session: &Session) -> u64 {
     slices.and_then(|slices| u64::try_from(slices).ok()).filter(|slices| *slices > 0).unwrap_or(DEFAULT_SLICES)
 }
 
-/// Whether columns that the table takes no NULL for are left to it, as one that it numbers.
-fn fills_required(existing: Option<&[TableColumn]>, columns: &[LoadColumn]) -> bool {
+/// Whether columns that the table takes no NULL for are left to it, as one that it numbers, or need no value in a row that is deleted.
+fn lacks_required(existing: Option<&[TableColumn]>, columns: &[LoadColumn], key: &[String]) -> bool {
     let is_loaded = |there: &TableColumn| columns.iter().any(|column| column.name == there.name);
+    let key = table_key(key, columns);
     existing.unwrap_or_default().iter().any(|there| !there.nullable && !is_loaded(there))
+        || columns.iter().any(|column| column.deletes)
+            && columns.iter().any(|column| column.required && !key.contains(&column.name))
 }
 
 fn file_types(columns: &[LoadColumn]) -> Vec<DataType> {

@@ -12,6 +12,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::de::IgnoredAny;
 
 use crate::error::{Error, Result};
+use crate::upserts::deletions;
 use crate::warehouse::gate::{Cut, Misfit};
 use crate::warehouse::redshift::columns::{Form, LoadColumn, file_schema};
 use crate::warehouse::redshift::nested::misfit_rows;
@@ -77,6 +78,9 @@ impl<'a> Checker<'a> {
     /// When a column cannot be cast.
     pub(crate) fn examine(&mut self, given: &RecordBatch) -> Result<(Vec<ArrayRef>, Vec<Misfit>)> {
         let (mut columns, mut misfits) = (Vec::with_capacity(self.columns.len()), Vec::new());
+        let deletes = self.columns.iter().position(|column| column.deletes);
+        let deletions = deletes.map(|deletes| deletions(given.column(deletes))).transpose()?;
+        let is_deleted = |row: &usize| deletions.as_ref().is_some_and(|deletions| deletions.is_valid(*row));
         for index in 0..self.columns.len() {
             let (values, narrow) = self.cast(index, given)?;
             let mut note_with = |rows: Vec<usize>, what: &dyn Fn(usize) -> String, cut: &dyn Fn(usize) -> Option<Cut>| {
@@ -101,9 +105,9 @@ impl<'a> Checker<'a> {
             let mut note = |rows, what: &dyn Fn(usize) -> String| note_with(rows, what, &|_| None);
             let values = self.truncated(index, values);
             if column.required {
-                note(nulls(given.column(index)), &|_| {
-                    "is NULL, and the column is NOT NULL; give it a value, as in coalesce(..)".to_owned()
-                });
+                // What is deleted need not say what it was.
+                let nulls = nulls(given.column(index)).into_iter().filter(|row| !is_deleted(row)).collect();
+                note(nulls, &|_| "is NULL, and the column is NOT NULL; give it a value, as in coalesce(..)".to_owned());
             }
             if self.key.contains(&index) {
                 let name = &column.name;

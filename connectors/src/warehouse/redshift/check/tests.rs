@@ -2,6 +2,8 @@ use arrow::array::{BinaryArray, Date32Array, Int64Array, TimestampMicrosecondArr
 use arrow::datatypes::{Field, Schema};
 
 use super::*;
+use crate::sink::WriteMode;
+use crate::upserts::Upserts;
 use crate::warehouse::redshift::catalog::TableColumn;
 use crate::warehouse::redshift::columns::load_columns;
 use crate::warehouse::redshift::names::Relation;
@@ -19,7 +21,7 @@ fn check(values: ArrayRef, target: Option<ColumnType>, too_long: TooLong) -> Res
         is_identity: false,
     });
     let there: Vec<TableColumn> = there.into_iter().collect();
-    let columns = load_columns(&table, &schema, Some(&there), None)?;
+    let columns = load_columns(&table, &schema, Some(&there), &Upserts::default(), WriteMode::Append)?;
     let mut checker = Checker::new(table.to_string(), &columns, &["k".to_owned()], too_long);
     let rows = checker.check(&RecordBatch::try_new(Arc::new(schema), vec![keys, values])?)?;
     Ok((Arc::clone(rows.column(1)), checker.longest()[1]))
@@ -119,7 +121,7 @@ fn a_number_that_does_not_fit_is_one_misfit_also_where_there_may_be_no_null() {
         has_default: false,
         is_identity: false,
     }];
-    let columns = load_columns(&table, &schema, Some(&there), None).unwrap();
+    let columns = load_columns(&table, &schema, Some(&there), &Upserts::default(), WriteMode::Append).unwrap();
     let mut checker = Checker::new(table.to_string(), &columns, &["v".to_owned()], TooLong::Fail);
     let values: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(1 << 40), None]));
     let (_, misfits) = checker.examine(&RecordBatch::try_new(Arc::new(schema), vec![values]).unwrap()).unwrap();
@@ -146,7 +148,7 @@ fn binary_and_json_have_their_limits() {
 fn key_refusal(values: ArrayRef) -> String {
     let table = Relation::parse("s.t").unwrap();
     let schema = Schema::new(vec![Field::new("k", values.data_type().clone(), true)]);
-    let columns = load_columns(&table, &schema, None, None).unwrap();
+    let columns = load_columns(&table, &schema, None, &Upserts::default(), WriteMode::Append).unwrap();
     let mut checker = Checker::new(table.to_string(), &columns, &["k".to_owned()], TooLong::Fail);
     checker.check(&RecordBatch::try_new(Arc::new(schema), vec![values]).unwrap()).unwrap_err().to_string()
 }

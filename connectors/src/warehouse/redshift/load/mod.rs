@@ -5,9 +5,10 @@
 //! (`r_ALTER_TABLE_APPEND`).
 
 use crate::sink::WriteMode;
+use crate::upserts::{DELETE_TEXTS, Deletes, Upsert};
 use crate::warehouse::redshift::columns::{Form, LoadColumn};
 use crate::warehouse::redshift::names::{Relation, literal, quoted, quoted_list};
-use crate::warehouse::redshift::options::{Deletes, Overwrite, TableOptions, Upsert};
+use crate::warehouse::redshift::options::{Overwrite, TableOptions};
 use crate::warehouse::redshift::types::{ColumnType, MAX_VARCHAR};
 
 /// The temporary table of a session.
@@ -60,8 +61,8 @@ pub(crate) struct Load<'a> {
     /// The statements that give others the rights to the table that they have, for a table that takes its name.
     pub(crate) kept: &'a [String],
     pub(crate) counting: Counting,
-    /// The table fills columns by itself that are NOT NULL: a copy of it would want values for them.
-    pub(crate) fills_required: bool,
+    /// Rows need not have values for all columns that are NOT NULL, as a copy of the table would want them.
+    pub(crate) lacks_required: bool,
 }
 
 impl Load<'_> {
@@ -144,7 +145,7 @@ impl Load<'_> {
         let same_key = self.same_key();
         let delete = |more: &str| format!("DELETE FROM {table} USING {STAGE} WHERE {same_key}{more}");
         let Some(deleted) = self.deleted() else {
-            return self.staged(match self.options.upsert {
+            return self.staged(match self.options.upserts.upsert {
                 Upsert::DeleteInsert => vec![delete(""), self.insert("")],
                 Upsert::Merge => vec![self.merge()],
                 Upsert::Insert => {
@@ -152,9 +153,9 @@ impl Load<'_> {
                 }
             });
         };
-        match (self.options.deletes, self.options.upsert) {
+        match (self.options.upserts.deletes, self.options.upserts.upsert) {
             (Deletes::Soft, _) => {
-                let mark = self.columns.iter().find(|column| self.is_marker(column)).map(|column| quoted(&column.name));
+                let mark = self.columns.iter().find(|column| column.deletes).map(|column| quoted(&column.name));
                 let mark = mark.unwrap_or_default();
                 self.staged(vec![
                     delete(&format!(" AND NOT {deleted}")),
@@ -187,7 +188,7 @@ impl Load<'_> {
     }
 
     fn stage_like(&self, table: &str) -> Vec<Statement> {
-        let create = if self.fills_required {
+        let create = if self.lacks_required {
             let there = quoted_list(self.columns.iter().filter(|column| column.exists).map(|column| column.name.as_str()));
             format!("CREATE TEMP TABLE {STAGE} AS SELECT {there} FROM {table} WHERE FALSE")
         } else {
@@ -260,17 +261,12 @@ impl Load<'_> {
 
     /// The condition for a row of the temporary table to be a deletion.
     fn deleted(&self) -> Option<String> {
-        let column = self.columns.iter().find(|column| self.is_marker(column))?;
+        let column = self.columns.iter().find(|column| column.deletes)?;
         let value = column.value(STAGE);
         Some(match column.target {
             ColumnType::Boolean => format!("COALESCE({value}, FALSE)"),
-            _ => format!("UPPER(COALESCE({value}, '')) IN ('D', 'DELETE')"),
+            _ => format!("UPPER(COALESCE({value}, '')) IN ({})", DELETE_TEXTS.map(literal).join(", ")),
         })
-    }
-
-    fn is_marker(&self, column: &LoadColumn) -> bool {
-        let deleted = self.options.deleted.as_deref();
-        column.marker || deleted.is_some_and(|name| name.eq_ignore_ascii_case(&column.name))
     }
 }
 

@@ -5,8 +5,9 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use super::*;
 use crate::options::Options;
 use crate::registry::Connector;
+use crate::upserts::Upserts;
+use crate::warehouse::Warehouse;
 use crate::warehouse::redshift::columns::load_columns;
-use crate::warehouse::redshift::options::OPTIONS;
 
 /// The statements of a load, one a line, the transaction between BEGIN and COMMIT.
 fn script(mode: WriteMode, extra: &[(&str, DataType)], given: &[(&str, &str)]) -> String {
@@ -18,9 +19,8 @@ fn script_of(mode: WriteMode, extra: &[(&str, DataType)], given: &[(&str, &str)]
     let mut fields = vec![Field::new("k", DataType::Int64, true), Field::new("v", DataType::Utf8, true)];
     fields.extend(extra.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)));
     let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let options = TableOptions::read(&Options::parse("WAREHOUSE", OPTIONS, &given).unwrap()).unwrap();
-    let marker = options.deleted.as_deref().filter(|_| options.deletes == Deletes::Hard);
-    let columns = load_columns(&table, &Schema::new(fields), None, marker).unwrap();
+    let options = TableOptions::read(&Options::parse("WAREHOUSE", Warehouse.options(), &given).unwrap()).unwrap();
+    let columns = load_columns(&table, &Schema::new(fields), None, &options.upserts, mode).unwrap();
     let load = Load {
         table: &table,
         columns: &columns,
@@ -32,7 +32,7 @@ fn script_of(mode: WriteMode, extra: &[(&str, DataType)], given: &[(&str, &str)]
         iam_role: "arn:aws:iam::1:role/r",
         kept: &["GRANT SELECT ON \"s\".\"t\" TO ROLE r".to_owned()],
         counting,
-        fills_required: false,
+        lacks_required: false,
     };
     let Statements { prepare, transaction, after } = load.statements();
     let text = |statement| match statement {
@@ -183,7 +183,14 @@ fn a_table_with_other_columns_is_made_by_itself_and_takes_the_name() {
     let given = [("columns".to_owned(), "replace".to_owned())];
     let options =
         TableOptions::read(&Options::parse("WAREHOUSE", crate::warehouse::Warehouse.options(), &given).unwrap()).unwrap();
-    let columns = load_columns(&table, &Schema::new(vec![Field::new("k", DataType::Int64, true)]), None, None).unwrap();
+    let columns = load_columns(
+        &table,
+        &Schema::new(vec![Field::new("k", DataType::Int64, true)]),
+        None,
+        &Upserts::default(),
+        WriteMode::Append,
+    )
+    .unwrap();
     let load = |manifest| Load {
         table: &table,
         columns: &columns,
@@ -195,7 +202,7 @@ fn a_table_with_other_columns_is_made_by_itself_and_takes_the_name() {
         iam_role: "default",
         kept: &[],
         counting: Counting::LastCopy,
-        fills_required: false,
+        lacks_required: false,
     };
     let made = |manifest| {
         load(manifest).statements().prepare.into_iter().skip(2).map(|statement| match statement {
@@ -222,7 +229,7 @@ fn overwrite_by_nothing_empties_the_table() {
         iam_role: "default",
         kept: &[],
         counting: Counting::LastCopy,
-        fills_required: false,
+        lacks_required: false,
     };
     let Statements { prepare, transaction, after } = load.statements();
     assert_eq!((prepare.len(), after.len()), (0, 0));

@@ -1,0 +1,244 @@
+//! How the rows of a `REPLACE INTO` meet those that are there: the same options for every table that is upserted.
+
+use arrow::array::{ArrayRef, AsArray, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use crate::error::{Error, Result};
+use crate::options::{OptionSpec, Options};
+use crate::sink::{Change, WriteMode};
+
+/// What a table may say beside its key and order.
+pub(crate) const UPSERT: OptionSpec = OptionSpec {
+    name: "upsert",
+    default: "delete+insert",
+    help: "REPLACE INTO: 'delete+insert' replaces the row of a key whole; 'merge' updates the query's columns and keeps the others; 'insert' \
+           adds rows with new keys and leaves those that are there as they are",
+};
+/// See [`Upserts::deleted`].
+pub(crate) const DELETED: OptionSpec = OptionSpec {
+    name: "deleted",
+    default: "none",
+    help: "REPLACE INTO: a column that says which rows are deleted: true, or 'D' or 'DELETE' as text",
+};
+/// See [`Deletes`].
+pub(crate) const DELETES: OptionSpec = OptionSpec {
+    name: "deletes",
+    default: "hard",
+    help: "REPLACE INTO: what becomes of deleted rows: 'hard' removes them, 'soft' keeps them as they were, with the column 'deleted' set",
+};
+
+/// The texts that say that a row is deleted, in any case.
+pub(crate) const DELETE_TEXTS: [&str; 2] = ["D", "DELETE"];
+
+/// What says that a row is deleted in a column of this type, once it is cast to a text.
+fn deleting(data_type: &DataType) -> &'static [&'static str] {
+    if *data_type == DataType::Boolean { &["true"] } else { &DELETE_TEXTS }
+}
+
+/// Of each row the text by which a column says that it is deleted; `None` of one that is not.
+///
+/// # Errors
+/// When the column cannot be cast to a text.
+pub(crate) fn deletions(column: &ArrayRef) -> Result<StringArray> {
+    let deleting = deleting(column.data_type());
+    let texts = cast(column, &DataType::Utf8)?;
+    let says = |text: &&str| deleting.iter().any(|deleting| deleting.eq_ignore_ascii_case(text));
+    Ok(texts.as_string::<i32>().iter().map(|text| text.filter(says)).collect())
+}
+
+/// How an upsert is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Upsert {
+    /// Rows with a key of the batch go, all rows of the batch come.
+    #[default]
+    DeleteInsert,
+    /// The columns of the rows are updated, and others stay.
+    Merge,
+    /// Rows with a key that is there are passed over.
+    Insert,
+}
+
+/// What becomes of rows that are marked as deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Deletes {
+    /// They are removed.
+    #[default]
+    Hard,
+    /// They stay, marked.
+    Soft,
+}
+
+/// What a table says of its upserts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Upserts {
+    pub(crate) upsert: Upsert,
+    /// The column that says which rows are deleted.
+    pub(crate) deleted: Option<String>,
+    pub(crate) deletes: Deletes,
+}
+
+impl Upserts {
+    /// From `OPTIONS (...)`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] at the option that makes no sense.
+    pub(crate) fn read(options: &Options) -> Result<Self> {
+        let upsert = match options.choice(UPSERT.name, &["delete+insert", "merge", "insert"])? {
+            Some("merge") => Upsert::Merge,
+            Some("insert") => Upsert::Insert,
+            _ => Upsert::DeleteInsert,
+        };
+        let deletes = match options.choice(DELETES.name, &["hard", "soft"])? {
+            Some("soft") => Deletes::Soft,
+            _ => Deletes::Hard,
+        };
+        let deleted = options.text(DELETED.name).map(|column| column.trim().to_owned());
+        let refuse = |subject: &str, message: &str| Err(Error::config_at(subject, message));
+        if options.text(DELETES.name).is_some() && deleted.is_none() {
+            return refuse(
+                "deletes",
+                "option 'deletes' needs the column that says which rows are deleted: add 'deleted' '_deleted'",
+            );
+        }
+        if deleted.is_some() && upsert == Upsert::Insert {
+            return refuse("deleted", "option 'deleted' has no meaning with 'upsert' 'insert', which leaves rows as they are");
+        }
+        if deletes == Deletes::Soft && upsert == Upsert::Merge {
+            return refuse("deletes", "'deletes' 'soft' goes with 'upsert' 'delete+insert'; leave 'upsert' out");
+        }
+        Ok(Self { upsert, deleted, deletes })
+    }
+
+    /// The column that is there to say which rows are deleted, and is not kept: rows are removed by it.
+    pub(crate) fn marker(&self, mode: WriteMode) -> Option<&str> {
+        let is_hard = mode == WriteMode::Upsert && self.deletes == Deletes::Hard;
+        self.deleted.as_deref().filter(|_| is_hard)
+    }
+
+    /// Where the column that says which rows are deleted is among the columns of a batch, whether it is kept or not.
+    pub(crate) fn deleted_index(&self, schema: &Schema, mode: WriteMode) -> Option<usize> {
+        let deleted = self.deleted.as_deref().filter(|_| mode == WriteMode::Upsert);
+        position(schema, deleted?)
+    }
+
+    /// Where [`Self::marker`] is among the columns of a batch.
+    pub(crate) fn marker_index(&self, schema: &Schema, mode: WriteMode) -> Option<usize> {
+        position(schema, self.marker(mode)?)
+    }
+
+    /// The columns of a batch that the table keeps.
+    pub(crate) fn kept(&self, schema: &SchemaRef, mode: WriteMode) -> SchemaRef {
+        match self.marker_index(schema, mode) {
+            Some(marker) => without(schema, marker),
+            None => SchemaRef::clone(schema),
+        }
+    }
+
+    /// The changes that are made to the table: [`Self::marker`] is not added to it.
+    pub(crate) fn made(&self, changes: Vec<Change>, mode: WriteMode) -> Vec<Change> {
+        let is_marker = |change: &Change| match (change, self.marker(mode)) {
+            (Change::AddColumn { name, .. }, Some(marker)) => name.eq_ignore_ascii_case(marker),
+            _ => false,
+        };
+        changes.into_iter().filter(|change| !is_marker(change)).collect()
+    }
+
+    /// Refuses rows without a column that says which are deleted, or with one that cannot, or that has another purpose too.
+    ///
+    /// # Errors
+    /// [`Error::Config`] at the column.
+    pub(crate) fn check(&self, table: &str, schema: &Schema, taken: &[String]) -> Result<()> {
+        let Some(deleted) = &self.deleted else { return Ok(()) };
+        let Some(field) = position(schema, deleted).map(|index| schema.field(index)) else {
+            let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+            let message =
+                format!("deleted column '{deleted}' of table '{table}' is not in the query, which has: {}", columns.join(", "));
+            return Err(Error::config_at(deleted, message));
+        };
+        let name = field.name();
+        if taken.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+            let message = format!(
+                "column '{name}' of table '{table}' says what rows are deleted, and is one that tells or keeps rows apart as well; name \
+                 another in 'deleted'"
+            );
+            return Err(Error::config_at(name, message));
+        }
+        match field.data_type() {
+            DataType::Boolean | DataType::Utf8 => Ok(()),
+            other => {
+                let message =
+                    format!("column '{name}', which says what rows are deleted, is {other}; expected a boolean or a text");
+                Err(Error::config_at(name, message))
+            }
+        }
+    }
+}
+
+/// Where the column called `name` is, in any case; the exact one first.
+fn position(schema: &Schema, name: &str) -> Option<usize> {
+    let is_same = |field: &Field| field.name().eq_ignore_ascii_case(name);
+    schema.index_of(name).ok().or_else(|| schema.fields().iter().position(|field| is_same(field)))
+}
+
+/// The columns but for one.
+pub(crate) fn without(schema: &Schema, left_out: usize) -> SchemaRef {
+    let kept = schema.fields().iter().enumerate().filter(|(index, _)| *index != left_out);
+    let fields: Vec<_> = kept.map(|(_, field)| field.clone()).collect();
+    Schema::new_with_metadata(fields, schema.metadata().clone()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(given: &[(&str, &str)]) -> Result<Upserts> {
+        let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Upserts::read(&Options::parse("DELTA", &[UPSERT, DELETED, DELETES], &given)?)
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        assert_eq!(read(&[]).unwrap(), Upserts::default());
+        for (given, subject) in [
+            (&[("deletes", "soft")][..], "deletes"),
+            (&[("deleted", "_op"), ("upsert", "insert")], "deleted"),
+            (&[("deleted", "_op"), ("deletes", "soft"), ("upsert", "merge")], "deletes"),
+            (&[("upsert", "update")], "upsert"),
+        ] {
+            assert_eq!(read(given).unwrap_err().subject(), Some(subject), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn the_column_that_marks_rows_is_kept_only_where_they_are() {
+        let schema: SchemaRef = Schema::new(vec![
+            Field::new("id", DataType::Int64, true),
+            Field::new("_Op", DataType::Utf8, true),
+            Field::new("v", DataType::Float64, true),
+        ])
+        .into();
+        let (hard, soft) = (read(&[("deleted", "_op")]).unwrap(), read(&[("deleted", "_op"), ("deletes", "soft")]).unwrap());
+        assert_eq!(hard.marker_index(&schema, WriteMode::Upsert), Some(1));
+        assert_eq!(*hard.kept(&schema, WriteMode::Upsert), schema.project(&[0, 2]).unwrap());
+        for (upserts, mode) in [(&hard, WriteMode::Append), (&soft, WriteMode::Upsert)] {
+            assert_eq!(upserts.kept(&schema, mode), schema);
+        }
+        let added = |name: &str| Change::AddColumn { name: name.into(), data_type: DataType::Utf8 };
+        assert_eq!(hard.made(vec![added("_op"), added("v")], WriteMode::Upsert), [added("v")]);
+        assert_eq!(soft.made(vec![added("_op")], WriteMode::Upsert), [added("_op")]);
+    }
+
+    #[test]
+    fn a_column_that_cannot_say_what_is_deleted_is_refused() {
+        let schema = Schema::new(vec![Field::new("id", DataType::Utf8, true), Field::new("v", DataType::Float64, true)]);
+        for (deleted, part) in [
+            ("_op", "deleted column '_op' of table 't' is not in the query, which has: id, v"),
+            ("V", "column 'v', which says what rows are deleted, is Float64; expected a boolean or a text"),
+            ("id", "column 'id' of table 't' says what rows are deleted, and is one that tells or keeps rows apart as well"),
+        ] {
+            let error = read(&[("deleted", deleted)]).unwrap().check("t", &schema, &["id".to_owned()]).unwrap_err();
+            assert!(error.to_string().starts_with(part), "{error}");
+        }
+    }
+}
