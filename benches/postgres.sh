@@ -101,7 +101,8 @@ if [ -n "${PEERS:-}" ]; then
 fi
 peer() {
     local url="postgres://bench:bench@127.0.0.1:$port/postgres?sslmode=disable"
-    psql -c 'SET client_min_messages = error; DROP TABLE IF EXISTS by_'"$1" -c CHECKPOINT
+    # dlt remembers in the database which tables it has made.
+    psql -c 'SET client_min_messages = error; DROP TABLE IF EXISTS _dlt_version, _dlt_loads, _dlt_pipeline_state, by_'"$1" -c CHECKPOINT
     case $1 in
     sling) name=sling HOME=$work BENCH=$url measure "$sling" run --src-stream "file://$work/rows.csv" --tgt-conn BENCH --tgt-object public.by_sling --mode full-refresh ;;
     dlt) name=dlt DLT_DATA_DIR="$work/.dlt" RUNTIME__DLTHUB_TELEMETRY=false measure "$venv/bin/python" benches/load_dlt.py "$work/rows.csv" "$url" by_dlt ;;
@@ -128,7 +129,7 @@ for _ in $(seq "$rounds"); do
     by_hand
     for tool in "${peers[@]}"; do
         rm -rf "$work/.dlt" "$work/.sling"
-        peer "$tool"
+        peer "$tool" 2>"$work/said" || { cat "$work/said" >&2; exit 1; }
     done
 done
 printf '%s rows, %s MB of CSV, %s rounds; the median of each\n' "$rows" "$(($(stat -c %s "$work/rows.csv") / 1000000))" "$rounds"

@@ -7,6 +7,7 @@ pub(crate) mod world;
 
 use std::time::Duration;
 
+use serde_json::Value;
 use testkit::moto::Moto;
 use world::{Webhook, World};
 
@@ -192,6 +193,32 @@ fn each_of_several_failures_is_told_once_however_slow_who_is_told() {
     let told: Vec<i64> = webhook.told().iter().map(|notice| notice["run"].as_i64().unwrap()).collect();
     let runs: Vec<i64> = world.runs("a").iter().map(|run| run["number"].as_i64().unwrap()).collect();
     assert_eq!(told, runs);
+    drop(serving);
+}
+
+#[test]
+fn a_server_that_is_stopped_in_the_middle_of_a_run_alarms_nobody() {
+    // Who asks it waits for an answer.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let webhook = Webhook::start(0);
+    let world = World::with(&[("HOOK", &webhook.url), ("ENGINE_SERVE_GRACE", "1s")]);
+    let pipeline = |settings: &str| {
+        let settings = format!("{settings} SET pipeline.retries = 0; SET pipeline.on_failure = '${{HOOK}}';");
+        appending("a", &settings).replace("in/*.json", &format!("http://{}/x.json", silent.local_addr().unwrap()))
+    };
+    world.put("queries/a.sql", &pipeline("SET pipeline.schedule = '* * * * * *';"));
+    let serving = world.serve();
+    world.wait("it runs", || world.log().contains("run begins"));
+    serving.signal("-TERM");
+    assert_eq!(serving.end(), Some(0));
+    let run = world.runs("a").pop().unwrap();
+    assert!(run["error"].as_str().unwrap().starts_with("the server was stopped") && !run["again_at"].is_null(), "{run}");
+    // Nor does the next one, which would tell what is left to be told.
+    world.put("queries/a.sql", &pipeline("SET pipeline.paused = true;"));
+    let serving = world.serve();
+    world.wait("the next one is there", || world.log().matches("pipeline is here").count() == 2);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(webhook.told(), [Value::Null; 0]);
     drop(serving);
 }
 
