@@ -110,6 +110,30 @@ impl Upserts {
         Ok(Self { upsert, deleted, deletes })
     }
 
+    /// What they make of the rows of an upsert, where they ask for anything.
+    pub(crate) fn explain(&self, mode: WriteMode) -> Option<String> {
+        if mode != WriteMode::Upsert {
+            return None;
+        }
+        let how = match self.upsert {
+            Upsert::DeleteInsert => None,
+            Upsert::Merge => Some("'upsert' 'merge': columns that the query lacks keep their values".to_owned()),
+            Upsert::Insert => {
+                Some("'upsert' 'insert': rows with a new key are inserted, and the others stay as they are".to_owned())
+            }
+        };
+        how.into_iter().chain(self.explain_deletes()).reduce(|how, deletes| format!("{how}; {deletes}"))
+    }
+
+    /// What becomes of rows that are deleted, if a column says which are.
+    pub(crate) fn explain_deletes(&self) -> Option<String> {
+        let deleted = self.deleted.as_deref()?;
+        Some(match self.deletes {
+            Deletes::Hard => format!("rows that '{deleted}' says are deleted are removed, and the column is not kept"),
+            Deletes::Soft => format!("rows that '{deleted}' says are deleted stay as they were, with the column set"),
+        })
+    }
+
     /// The column that is there to say which rows are deleted, and is not kept: rows are removed by it.
     pub(crate) fn marker(&self, mode: WriteMode) -> Option<&str> {
         let is_hard = mode == WriteMode::Upsert && self.deletes == Deletes::Hard;
@@ -227,6 +251,19 @@ mod tests {
         let added = |name: &str| Change::AddColumn { name: name.into(), data_type: DataType::Utf8 };
         assert_eq!(hard.made(vec![added("_op"), added("v")], WriteMode::Upsert), [added("v")]);
         assert_eq!(soft.made(vec![added("_op")], WriteMode::Upsert), [added("_op")]);
+    }
+
+    #[test]
+    fn a_plan_says_what_becomes_of_rows() {
+        let said = |given: &[(&str, &str)]| read(given).unwrap().explain(WriteMode::Upsert);
+        assert_eq!(said(&[]), None);
+        assert_eq!(
+            said(&[("deleted", "op"), ("upsert", "merge")]).unwrap(),
+            "'upsert' 'merge': columns that the query lacks keep their values; rows that 'op' says are deleted are removed, and the column \
+             is not kept"
+        );
+        assert!(said(&[("deleted", "op"), ("deletes", "soft")]).unwrap().ends_with("stay as they were, with the column set"));
+        assert_eq!(read(&[("deleted", "op")]).unwrap().explain(WriteMode::Append), None);
     }
 
     #[test]

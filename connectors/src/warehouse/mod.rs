@@ -29,6 +29,7 @@ use crate::lake::Delta;
 use crate::options::{OptionSpec, Options};
 use crate::registry::{BoundedTable, Connector, Moment, TableFacts};
 use crate::sink::{Sink, WriteMode};
+use crate::upserts::Upserts;
 use config::Target;
 
 /// The folder of the lake that stands for the warehouse where there is no other.
@@ -69,10 +70,11 @@ impl Connector for Warehouse {
     }
 
     fn explain(&self, table: &TableSpec, mode: WriteMode, context: &Context) -> Result<Option<String>> {
-        Ok(match context.warehouse.target()? {
-            Target::Redshift(_) => redshift::explain(&Options::parse("WAREHOUSE", Self.options(), &table.options)?, mode)?,
-            Target::Lake | Target::Postgres(_) => None,
-        })
+        let options = Options::parse("WAREHOUSE", Self.options(), &table.options)?;
+        match context.warehouse.target()? {
+            Target::Redshift(_) => redshift::explain(&options, mode),
+            Target::Lake | Target::Postgres(_) => Ok(Upserts::read(&options)?.explain(mode)),
+        }
     }
 
     fn place(&self, _table: &TableSpec, context: &Context) -> Result<Option<String>> {

@@ -11,8 +11,8 @@ use crate::context::{Context, TableSpec};
 use crate::error::Result;
 use crate::options::{OptionSpec, Options};
 use crate::registry::{BoundedTable, Connector, Moment, TableFacts};
-use crate::sink::{MOVED_FROM, Sink};
-use crate::upserts::{DELETED, DELETES, UPSERT};
+use crate::sink::{MOVED_FROM, Sink, WriteMode};
+use crate::upserts::{DELETED, DELETES, UPSERT, Upserts};
 
 mod audit;
 mod keys;
@@ -76,6 +76,10 @@ impl Connector for Delta {
 
     fn options(&self) -> &'static [OptionSpec] {
         OPTIONS
+    }
+
+    fn explain(&self, table: &TableSpec, mode: WriteMode, _context: &Context) -> Result<Option<String>> {
+        Ok(Upserts::read(&Options::parse("DELTA", OPTIONS, &table.options)?)?.explain(mode))
     }
 
     async fn sink(&self, table: &TableSpec, context: &Context) -> Result<Arc<dyn Sink>> {

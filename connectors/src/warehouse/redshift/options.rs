@@ -144,7 +144,8 @@ pub(crate) fn explain(options: &Options, mode: WriteMode) -> Result<Option<Strin
             Upsert::Insert => "'upsert' 'insert': rows with a new key are inserted, and the others stay as they are",
         },
     };
-    Ok(Some(how.to_owned()))
+    let deletes = options.upserts.explain_deletes().filter(|_| mode == WriteMode::Upsert);
+    Ok(std::iter::once(how.to_owned()).chain(deletes).reduce(|how, deletes| format!("{how}; {deletes}")))
 }
 
 /// `role:analysts` as it stands behind `TO`.
