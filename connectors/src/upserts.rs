@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::options::{OptionSpec, Options};
-use crate::sink::{Change, WriteMode};
+use crate::sink::WriteMode;
 
 /// What a table may say beside its key and order.
 pub(crate) const UPSERT: OptionSpec = OptionSpec {
@@ -43,7 +43,8 @@ fn deleting(data_type: &DataType) -> &'static [&'static str] {
 pub(crate) fn deletions(column: &ArrayRef) -> Result<StringArray> {
     let deleting = deleting(column.data_type());
     let texts = cast(column, &DataType::Utf8)?;
-    let says = |text: &&str| deleting.iter().any(|deleting| deleting.eq_ignore_ascii_case(text));
+    // Where text has a fixed width, blanks are behind it.
+    let says = |text: &&str| deleting.iter().any(|deleting| deleting.eq_ignore_ascii_case(text.trim_end_matches(' ')));
     Ok(texts.as_string::<i32>().iter().map(|text| text.filter(says)).collect())
 }
 
@@ -159,43 +160,69 @@ impl Upserts {
         }
     }
 
-    /// The changes that are made to the table: [`Self::marker`] is not added to it.
-    pub(crate) fn made(&self, changes: Vec<Change>, mode: WriteMode) -> Vec<Change> {
-        let is_marker = |change: &Change| match (change, self.marker(mode)) {
-            (Change::AddColumn { name, .. }, Some(marker)) => name.eq_ignore_ascii_case(marker),
-            _ => false,
-        };
-        changes.into_iter().filter(|change| !is_marker(change)).collect()
+    /// The columns of a batch, of which `kept` are those that the table keeps: with the one that it does not, of the type that it is staged in.
+    pub(crate) fn with_marker(&self, kept: SchemaRef, marker: Option<Field>) -> SchemaRef {
+        let Some(marker) = marker else { return kept };
+        let fields = kept.fields().iter().cloned().chain([marker.into()]).collect::<Vec<_>>();
+        Schema::new_with_metadata(fields, kept.metadata().clone()).into()
     }
 
-    /// Refuses rows without a column that says which are deleted, or with one that cannot, or that has another purpose too.
+    /// Why a table does not take the columns that are kept of a query. Of [`Self::marker`] it is told that it has one of the same name, which
+    /// takes no NULL.
+    pub(crate) fn told(&self, table: &str, mode: WriteMode, error: Error) -> Error {
+        match (error.subject(), self.marker(mode)) {
+            (Some(subject), Some(marker)) if subject.eq_ignore_ascii_case(marker) => {
+                let message = format!(
+                    "column '{subject}' of the query says what rows are deleted and is not kept, and table '{table}' has one of that name \
+                     which is NOT NULL; call it otherwise in the query and in 'deleted', or keep it by 'deletes' 'soft'"
+                );
+                Error::config_at(subject, message)
+            }
+            _ => error,
+        }
+    }
+
+    /// Refuses rows without a column that says which are deleted, or with one that cannot, or that has another purpose too: it is `taken`.
     ///
     /// # Errors
     /// [`Error::Config`] at the column.
-    pub(crate) fn check(&self, table: &str, schema: &Schema, taken: &[String]) -> Result<()> {
-        let Some(deleted) = &self.deleted else { return Ok(()) };
-        let Some(field) = position(schema, deleted).map(|index| schema.field(index)) else {
-            let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    pub(crate) fn check(&self, table: &str, query: &Schema, mode: WriteMode, taken: &[String]) -> Result<()> {
+        let Some(deleted) = self.deleted.as_deref().filter(|_| mode == WriteMode::Upsert) else { return Ok(()) };
+        let is_it = |name: &String| name.eq_ignore_ascii_case(deleted);
+        let mut found = query.fields().iter().filter(|field| is_it(field.name()));
+        let Some(field) = found.next() else {
+            let columns: Vec<&str> = query.fields().iter().map(|field| field.name().as_str()).collect();
             let message =
                 format!("deleted column '{deleted}' of table '{table}' is not in the query, which has: {}", columns.join(", "));
             return Err(Error::config_at(deleted, message));
         };
         let name = field.name();
-        if taken.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+        if found.next().is_some() {
+            let message = format!("column '{name}' is in the query twice (names are told apart in any case); rename one with AS");
+            return Err(Error::config_at(name, message));
+        }
+        if taken.iter().any(is_it) {
             let message = format!(
                 "column '{name}' of table '{table}' says what rows are deleted, and is one that tells or keeps rows apart as well; name \
                  another in 'deleted'"
             );
             return Err(Error::config_at(name, message));
         }
-        match field.data_type() {
-            DataType::Boolean | DataType::Utf8 => Ok(()),
-            other => {
-                let message =
-                    format!("column '{name}', which says what rows are deleted, is {other}; expected a boolean or a text");
-                Err(Error::config_at(name, message))
-            }
+        if can_say(field.data_type()) {
+            return Ok(());
         }
+        let message =
+            format!("column '{name}', which says what rows are deleted, is {}; expected a boolean or a text", field.data_type());
+        Err(Error::config_at(name, message))
+    }
+}
+
+/// Whether a column of this type can say which rows are deleted.
+fn can_say(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Boolean | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => can_say(values),
+        _ => false,
     }
 }
 
@@ -248,9 +275,6 @@ mod tests {
         for (upserts, mode) in [(&hard, WriteMode::Append), (&soft, WriteMode::Upsert)] {
             assert_eq!(upserts.kept(&schema, mode), schema);
         }
-        let added = |name: &str| Change::AddColumn { name: name.into(), data_type: DataType::Utf8 };
-        assert_eq!(hard.made(vec![added("_op"), added("v")], WriteMode::Upsert), [added("v")]);
-        assert_eq!(soft.made(vec![added("_op")], WriteMode::Upsert), [added("_op")]);
     }
 
     #[test]
@@ -268,13 +292,19 @@ mod tests {
 
     #[test]
     fn a_column_that_cannot_say_what_is_deleted_is_refused() {
-        let schema = Schema::new(vec![Field::new("id", DataType::Utf8, true), Field::new("v", DataType::Float64, true)]);
+        let schema = Schema::new(
+            [("id", DataType::Utf8), ("v", DataType::Float64), ("op", DataType::Utf8), ("OP", DataType::Utf8)]
+                .map(|(name, data_type)| Field::new(name, data_type, true))
+                .to_vec(),
+        );
         for (deleted, part) in [
-            ("_op", "deleted column '_op' of table 't' is not in the query, which has: id, v"),
+            ("_op", "deleted column '_op' of table 't' is not in the query, which has: id, v, op, OP"),
+            ("op", "column 'op' is in the query twice"),
             ("V", "column 'v', which says what rows are deleted, is Float64; expected a boolean or a text"),
             ("id", "column 'id' of table 't' says what rows are deleted, and is one that tells or keeps rows apart as well"),
         ] {
-            let error = read(&[("deleted", deleted)]).unwrap().check("t", &schema, &["id".to_owned()]).unwrap_err();
+            let error =
+                read(&[("deleted", deleted)]).unwrap().check("t", &schema, WriteMode::Upsert, &["ID".to_owned()]).unwrap_err();
             assert!(error.to_string().starts_with(part), "{error}");
         }
     }

@@ -140,11 +140,14 @@ type Span = (u64, Option<u64>);
 
 /// What holds after each batch, and now.
 fn spans(facts: &Facts<'_>, audit: &Audit) -> (Vec<Span>, Span) {
+    let mine = format!("engine:{}:", facts.pipeline);
     let mut span: Span = (0, audit.is_complete.then_some(0));
     let mut spans = Vec::with_capacity(audit.entries.len());
     for entry in &audit.entries {
         let fewest = span.0;
-        span = after(span, entry, audit.deletes);
+        // What others do with their rows is not known.
+        let deletes = audit.deletes || !entry.writer.starts_with(&mine);
+        span = after(span, entry, deletes);
         if is_earlier(facts, entry) {
             span.0 = if entry.mode == WriteMode::Overwrite { 0 } else { fewest };
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use deltalake_core::errors::DeltaTableError;
@@ -25,7 +25,7 @@ use crate::lake::delta::reader::DataFile;
 use crate::lake::delta::upsert::{Sifted, Upsert, Upserted};
 use crate::lake::delta::{self, Delta, audit, log, schema, stats};
 use crate::lake::files::{self, Copied};
-use crate::lake::schema::{canonical, find, meet, resolve};
+use crate::lake::schema::{canonical, find, meet, resolve, storable};
 use crate::options::Options;
 use crate::parquet_object::ObjectReader;
 use crate::registry::Connector;
@@ -74,7 +74,10 @@ enum Replaced<'a> {
 
 /// How a try ended that was not an error.
 enum Attempt {
-    Committed,
+    /// By this try, which named these files.
+    Committed(BTreeSet<String>),
+    /// By another try, or another process.
+    There,
     LostRace,
 }
 
@@ -111,7 +114,7 @@ impl DeltaSink {
     async fn attempt(&self, batch: &Batch, replaced: Replaced<'_>, work: &mut Work) -> Result<Attempt> {
         let snapshot = log::snapshot(&self.log).await?;
         if self.holds(snapshot.as_ref(), &batch.id).await? {
-            return Ok(Attempt::Committed);
+            return Ok(Attempt::There);
         }
         let kept = self.upserts.kept(&batch.schema, batch.mode);
         let mut actions = self.table_actions(snapshot.as_ref(), batch, &kept)?;
@@ -139,14 +142,19 @@ impl DeltaSink {
         actions.extend(self.additions(batch, &columns, &there, work).await?);
         point(FILES_COPIED);
         point(BEFORE_TABLE_COMMIT);
+        let name = |action: &Action| match action {
+            Action::Add(add) => Some(add.path.clone()),
+            _ => None,
+        };
+        let named = actions.iter().filter_map(name).collect();
         let committed = self.append_to_log(snapshot.as_ref(), batch, actions).await;
         point(AFTER_TABLE_COMMIT);
         match committed {
-            Ok(()) => Ok(Attempt::Committed),
+            Ok(()) => Ok(Attempt::Committed(named)),
             Err(error) if log::lost_race(&error) => Ok(Attempt::LostRace),
             // The log may have the commit and only the answer, or work after it, have failed.
             Err(error) => match log::snapshot(&self.log).await {
-                Ok(now) if self.holds(now.as_ref(), &batch.id).await? => Ok(Attempt::Committed),
+                Ok(now) if self.holds(now.as_ref(), &batch.id).await? => Ok(Attempt::There),
                 _ => Err(log::error(error)),
             },
         }
@@ -163,6 +171,13 @@ impl DeltaSink {
         self.check_merge(&columns, kept, batch.mode)?;
         meet(&self.table, Some(columns.as_ref()), kept)?;
         Ok(schema::grow(snapshot, &self.comments.on(kept))?.into_iter().collect())
+    }
+
+    /// The column that only says which rows are deleted, as it is staged: whatever the table has of that name.
+    fn marker(&self, query: &Schema, mode: WriteMode) -> Result<Option<Field>> {
+        let Some(index) = self.upserts.marker_index(query, mode) else { return Ok(None) };
+        let marker = query.field(index);
+        Ok(Some(Field::new(marker.name(), storable(marker.name(), marker.data_type())?, true)))
     }
 
     /// Whether the table gets the columns of the rows.
@@ -195,8 +210,8 @@ impl DeltaSink {
         }
         let Some(lacked) = columns.fields().iter().find(|column| find(query, column.name()).is_none()) else { return Ok(()) };
         let message = format!(
-            "'upsert' 'merge' keeps the values of columns that the query lacks, as '{}', which a table of the lake does not; select all columns of \
-             table '{}', or leave 'upsert' out: they are then NULL in the rows that are replaced",
+            "'upsert' 'merge' keeps the values of columns that are not written, as '{}', which a table of the lake does not; select all columns of \
+             table '{}' (the one that 'deleted' names is not written), or leave 'upsert' out: they are then NULL in the rows that are replaced",
             lacked.name(),
             self.table
         );
@@ -289,10 +304,12 @@ impl DeltaSink {
             }
             let staged = self.staged(&file.staged)?;
             let sifted = Sifted { staged: &staged, path: &file.path, left_out: &left_out, marker };
-            work.written.insert(sifted.name());
-            if let Some(written) = sifted.write(&store, &form, &self.sizes).await? {
-                adds.push(Action::Add(self.add(file, sifted.name(), written.bytes, &written.footer, columns)));
+            if left_out.len() as u64 == file.staged.rows {
+                continue;
             }
+            work.written.insert(sifted.name());
+            let written = sifted.write(&store, &form, &self.sizes).await?;
+            adds.push(Action::Add(self.add(file, sifted.name(), written.bytes, &written.footer, columns)));
         }
         Ok(adds)
     }
@@ -342,14 +359,6 @@ impl DeltaSink {
         schema::check_writable(&self.table, snapshot, mode)?;
         schema::check_partitions(&self.table, snapshot, partition_by)
     }
-
-    /// Removes what this commit wrote and the log does not name. Nobody else will name it either: the batch is in.
-    async fn tidy(&self, written: &BTreeSet<String>) -> Result<()> {
-        let Some(snapshot) = log::snapshot(&self.log).await? else { return Ok(()) };
-        let live: BTreeSet<String> = snapshot.log_data().iter().map(|file| file.path().into_owned()).collect();
-        let stray: Vec<String> = written.difference(&live).cloned().collect();
-        files::remove(&self.location, &stray).await
-    }
 }
 
 #[async_trait]
@@ -359,36 +368,39 @@ impl Sink for DeltaSink {
             return Err(no_key(&self.table));
         }
         let snapshot = log::snapshot(&self.log).await?;
+        self.upserts.check(&self.table, query, mode, &[self.key.as_slice(), &self.partition_by].concat())?;
+        let kept = self.upserts.kept(query, mode);
+        let met = |existing: Option<&Schema>, columns: &Schema| {
+            meet(&self.table, existing, columns).map_err(|error| self.upserts.told(&self.table, mode, error))
+        };
         let (schema, changes) = match (&snapshot, &self.declared) {
             (Some(snapshot), _) if self.is_replaced(mode) => {
                 self.check(snapshot, mode, &self.partition_by)?;
-                (meet(&self.table, None, query)?.0, Vec::new())
+                (met(None, &kept)?.0, Vec::new())
             }
             (Some(snapshot), _) => {
                 self.check(snapshot, mode, &self.partition_by)?;
                 let columns = schema::columns(snapshot)?;
-                self.check_merge(&columns, query, mode)?;
-                meet(&self.table, Some(columns.as_ref()), query)?
+                self.check_merge(&columns, &kept, mode)?;
+                met(Some(columns.as_ref()), &kept)?
             }
             (None, Some(declared)) => {
-                let (declared, created) = meet(&self.table, None, declared)?;
-                (meet(&self.table, Some(declared.as_ref()), query)?.0, created)
+                let (declared, created) = met(None, declared)?;
+                (met(Some(declared.as_ref()), &kept)?.0, created)
             }
-            (None, None) => meet(&self.table, None, query)?,
+            (None, None) => met(None, &kept)?,
         };
         let key = if mode == WriteMode::Upsert { resolve(&self.table, "key", &schema, &self.key)? } else { Vec::new() };
         check_key(&self.table, &schema, &key)?;
         let partition_by = resolve(&self.table, "partition", &schema, &self.partition_by)?;
-        if mode == WriteMode::Upsert {
-            self.upserts.check(&self.table, &schema, &[key.as_slice(), &partition_by].concat())?;
-        }
+        let staged = canonical(&self.upserts.with_marker(schema, self.marker(query, mode)?))?;
         Ok(SinkPlan {
             partition_by,
             key,
-            order_by: resolve(&self.table, "order_by", &schema, &self.order_by)?,
+            order_by: resolve(&self.table, "order_by", &staged, &self.order_by)?,
             in_order: false,
-            schema: canonical(&schema)?,
-            changes: self.upserts.made(changes, mode),
+            schema: staged,
+            changes,
         })
     }
 
@@ -422,12 +434,13 @@ impl DeltaSink {
                 .await
                 .map_err(|error| error.context(format!("table '{}'", self.table)))?
             {
-                Attempt::Committed => {
-                    if attempt > 0 || work.adds.is_none() {
-                        self.tidy(&work.written).await?;
-                    }
+                // Files of tries that lost are in no version. Who was told nothing of its commit does not know which those are.
+                Attempt::Committed(named) => {
+                    let stray: Vec<String> = work.written.difference(&named).cloned().collect();
+                    files::remove(&self.location, &stray).await?;
                     return Ok(batch.receipt());
                 }
+                Attempt::There => return Ok(batch.receipt()),
                 Attempt::LostRace => {
                     let wait = rand::random_range(5..=20) * u64::from(attempt + 1);
                     self.clock.sleep(Duration::from_millis(wait)).await;

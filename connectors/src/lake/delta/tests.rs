@@ -141,7 +141,7 @@ async fn a_merge_without_a_column_of_the_table_is_refused() {
     sink.commit(&batch_of(&context, &table, 1, WriteMode::Upsert, model_rows(&rows, true)).await).await.unwrap();
     let error = sink.plan(&model_rows(&rows, false).schema(), WriteMode::Upsert).await.unwrap_err();
     assert_eq!(error.subject(), Some("upsert"));
-    assert!(error.to_string().contains("keeps the values of columns that the query lacks, as 'gone'"), "{error}");
+    assert!(error.to_string().contains("keeps the values of columns that are not written, as 'gone'"), "{error}");
     assert!(sink.plan(&model_rows(&rows, false).schema(), WriteMode::Append).await.is_ok());
 }
 

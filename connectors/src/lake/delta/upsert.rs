@@ -276,23 +276,15 @@ impl Sifted<'_> {
         format!("{stem}-sifted-{}.parquet", digest.get(..16).unwrap_or(&digest))
     }
 
-    /// Writes it into `table`; `None` when no row is left.
-    pub(crate) async fn write(
-        &self,
-        table: &Arc<dyn ObjectStore>,
-        form: &FileForm,
-        sizes: &StagingSizes,
-    ) -> Result<Option<WrittenFile>> {
+    /// Writes it into `table`.
+    pub(crate) async fn write(&self, table: &Arc<dyn ObjectStore>, form: &FileForm, sizes: &StagingSizes) -> Result<WrittenFile> {
         let reader = KeyReader::open(self.staged, &[]).await?;
         let rows: u64 = (0..reader.row_groups()).map(|group| reader.rows(group)).sum();
-        if self.left_out.len() as u64 == rows {
-            return Ok(None);
-        }
         let schema = reader.file_schema();
         let marker = self.marker.and_then(|marker| schema.index_of(marker).ok());
         let kept = marker.map_or_else(|| Arc::clone(schema), |marker| without(schema, marker));
         let batches = reader.remaining(selection(self.left_out, rows)?, marker)?.map_err(Error::from);
-        write(table, &self.name(), &kept, form, sizes, batches).await.map(Some)
+        write(table, &self.name(), &kept, form, sizes, batches).await
     }
 }
 

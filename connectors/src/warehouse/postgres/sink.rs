@@ -132,17 +132,16 @@ impl Sink for PostgresSink {
             (target, _) => target,
         };
         let wanted = if mode == WriteMode::Upsert { self.key.as_slice() } else { &[] };
+        self.upserts.check(&self.table, query, mode, &self.key)?;
         let marker = marker(query, &self.upserts, mode)?;
         let kept = self.upserts.kept(query, mode);
-        let columns = meet(&self.name, target.as_ref(), &kept, &[])?.columns;
+        let met = meet(&self.name, target.as_ref(), &kept, &[]);
+        let columns = met.map_err(|error| self.upserts.told(&self.table, mode, error))?.columns;
         let key = resolve(&self.name, "key", &columns, wanted)?;
         let meeting = meet(&self.name, target.as_ref(), &kept, &key)?;
         let copied = copied(&meeting.columns, marker.as_ref(), false);
         let schema = staged(&copied);
         check_key(&self.table, &schema, &key)?;
-        if mode == WriteMode::Upsert {
-            self.upserts.check(&self.table, &schema, &key)?;
-        }
         if let Some(target) = &target {
             views::check(client.driver(), &self.name, target, &meeting.changes).await?;
         }

@@ -182,7 +182,7 @@ impl Merge<'_> {
     /// The column of [`STAGE`] that says which rows are deleted.
     fn mark(&self) -> Option<&Column> {
         let deleted = self.upserts.deleted.as_deref()?;
-        self.columns.iter().chain(self.marker).find(|column| column.name.eq_ignore_ascii_case(deleted))
+        self.marker.or_else(|| self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(deleted)))
     }
 
     /// The condition for a row of [`STAGE`] to be a deletion.
@@ -193,7 +193,7 @@ impl Merge<'_> {
             Kind::Boolean => format!("coalesce({value}, false)"),
             _ => {
                 let texts = DELETE_TEXTS.map(|text| format!("'{text}'")).join(", ");
-                format!("(upper(coalesce({value}::text, '')) IN ({texts}))")
+                format!("(upper(rtrim(coalesce({value}::text, ''))) IN ({texts}))")
             }
         })
     }
@@ -291,7 +291,8 @@ mod tests {
             let upserts = Upserts { deleted: Some("Op".into()), deletes, upsert: Upsert::DeleteInsert };
             merged_so(&["id", "v", "op"], written, "id", is_unique, &upserts)
         };
-        let (is, hit) = ("(upper(coalesce(stage.op::text, '')) IN ('D', 'DELETE'))", "STAGE AS stage WHERE target.id = stage.id");
+        let (is, hit) =
+            ("(upper(rtrim(coalesce(stage.op::text, ''))) IN ('D', 'DELETE'))", "STAGE AS stage WHERE target.id = stage.id");
         let hard = so(Deletes::Hard, &["id", "v"], true);
         let insert = format!("INSERT INTO T AS target (id, v) SELECT id, v FROM STAGE AS stage WHERE NOT {is}");
         assert_eq!(

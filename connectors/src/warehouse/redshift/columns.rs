@@ -31,9 +31,9 @@ pub(crate) enum Form {
 /// One column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LoadColumn {
-    /// Its name in the table.
+    /// Its name in the table; that of the marker of deleted rows is one that the table does not have.
     pub(crate) name: String,
-    /// Its type in the table; that of the marker of deleted rows, which need not be in the table, if it were.
+    /// Its type in the table; that of the marker, if it were there.
     pub(crate) target: ColumnType,
     /// Its type in the files.
     pub(crate) file_type: DataType,
@@ -116,6 +116,12 @@ pub(crate) fn load_columns(
     let mut columns = Vec::with_capacity(batch.fields().len());
     for (index, (name, field)) in column_names(table, batch)?.into_iter().zip(batch.fields()).enumerate() {
         let there = existing.unwrap_or_default().iter().find(|column| column.name.eq_ignore_ascii_case(&name));
+        if marker == Some(index) {
+            let beside = there.map(|_| Relation { schema: String::new(), table: name.clone() }.beside("", "__deletes").table);
+            let new = LoadColumn::new(beside.unwrap_or(name), field.data_type(), None);
+            columns.push(LoadColumn { deletes: true, marker: true, ..new });
+            continue;
+        }
         if let Some(there) = there
             && there.column_type.takes(field.data_type()).is_none()
         {
@@ -132,8 +138,6 @@ pub(crate) fn load_columns(
         let name = there.map_or(name, |there| there.name.clone());
         let mut column = LoadColumn::new(name, field.data_type(), there);
         column.deletes = deletes == Some(index);
-        column.marker = marker == Some(index);
-        column.required &= !column.marker;
         columns.push(column);
     }
     Ok(columns)

@@ -4,7 +4,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::options::nearest;
-use crate::sink::{SinkPlan, WriteMode, incomparable_key};
+use crate::sink::{Change, SinkPlan, WriteMode, incomparable_key};
 use crate::warehouse::redshift::catalog::TableColumn;
 use crate::warehouse::redshift::drift::{Wider, meet};
 use crate::warehouse::redshift::names::{Relation, columns as column_names, folded};
@@ -34,6 +34,37 @@ impl Declared {
     /// # Errors
     /// [`Error::Config`] at the option or column that is wrong.
     pub(crate) fn plan(&self, existing: Option<&[TableColumn]>, query: &SchemaRef, mode: WriteMode) -> Result<SinkPlan> {
+        let upserts = &self.options.upserts;
+        upserts.check(&self.table, query, mode, &self.key)?;
+        let (kept, marker) = (upserts.kept(query, mode), self.marker(query, mode)?);
+        let planned = self.plan_kept(existing, &kept, mode).map_err(|error| upserts.told(&self.table, mode, error))?;
+        let (schema, changes) = (upserts.with_marker(planned.0, marker), planned.1);
+        self.check_layout(existing, &schema, mode)?;
+        self.check_identity(existing, mode)?;
+        let is_upsert = mode == WriteMode::Upsert;
+        Ok(SinkPlan {
+            key: if is_upsert { self.key(&schema)? } else { Vec::new() },
+            order_by: self.order_by.iter().map(|name| self.column(&schema, "order_by", name)).collect::<Result<_>>()?,
+            in_order: false,
+            partition_by: Vec::new(),
+            schema,
+            changes,
+        })
+    }
+
+    /// The column that only says which rows are deleted, as it is staged: whatever the table has of that name.
+    fn marker(&self, query: &Schema, mode: WriteMode) -> Result<Option<Field>> {
+        let Some(index) = self.options.upserts.marker_index(query, mode) else { return Ok(None) };
+        let marker = Schema::new(vec![query.field(index).clone()]);
+        Ok(meet(&self.name, None, &marker, Wider::Refused)?.0.fields().first().map(|field| field.as_ref().clone()))
+    }
+
+    fn plan_kept(
+        &self,
+        existing: Option<&[TableColumn]>,
+        query: &SchemaRef,
+        mode: WriteMode,
+    ) -> Result<(SchemaRef, Vec<Change>)> {
         let is_replaced = self.is_replaced(mode) && existing.is_some();
         let (schema, mut changes) = match (existing.filter(|_| !is_replaced), &self.columns) {
             (None, Some(declared)) => {
@@ -45,21 +76,7 @@ impl Declared {
         if is_replaced {
             changes.clear();
         }
-        self.check_layout(existing, &schema, mode)?;
-        self.check_identity(existing, mode)?;
-        let is_upsert = mode == WriteMode::Upsert;
-        let key = if is_upsert { self.key(&schema)? } else { Vec::new() };
-        if is_upsert {
-            self.options.upserts.check(&self.table, &schema, &key)?;
-        }
-        Ok(SinkPlan {
-            key,
-            order_by: self.order_by.iter().map(|name| self.column(&schema, "order_by", name)).collect::<Result<_>>()?,
-            in_order: false,
-            partition_by: Vec::new(),
-            schema,
-            changes: self.options.upserts.made(changes, mode),
-        })
+        Ok((schema, changes))
     }
 
     fn key(&self, schema: &Schema) -> Result<Vec<String>> {

@@ -265,7 +265,7 @@ impl Load<'_> {
         let value = column.value(STAGE);
         Some(match column.target {
             ColumnType::Boolean => format!("COALESCE({value}, FALSE)"),
-            _ => format!("UPPER(COALESCE({value}, '')) IN ({})", DELETE_TEXTS.map(literal).join(", ")),
+            _ => format!("UPPER(RTRIM(COALESCE({value}, ''))) IN ({})", DELETE_TEXTS.map(literal).join(", ")),
         })
     }
 }

@@ -159,14 +159,14 @@ fn hard_deletes_are_not_inserted_again_and_their_mark_is_not_stored() {
         )
     );
     let script = script(WriteMode::Upsert, &[("_op", DataType::Utf8)], &[("deleted", "_op"), ("upsert", "merge")]);
-    let deleted = "UPPER(COALESCE(STAGE._op, '')) IN ('D', 'DELETE')";
+    let deleted = "UPPER(RTRIM(COALESCE(STAGE._op, ''))) IN ('D', 'DELETE')";
     assert!(script.contains(&format!("T.k = STAGE.k AND {deleted}\nDELETE FROM STAGE WHERE {deleted}\nMERGE")), "{script}");
 }
 
 #[test]
 fn soft_deletes_mark_the_row_that_is_there() {
     let script = script(WriteMode::Upsert, &[("_op", DataType::Utf8)], &[("deleted", "_op"), ("deletes", "soft")]);
-    let deleted = "UPPER(COALESCE(STAGE._op, '')) IN ('D', 'DELETE')";
+    let deleted = "UPPER(RTRIM(COALESCE(STAGE._op, ''))) IN ('D', 'DELETE')";
     assert!(
         script.contains(&format!(
             "BEGIN\nDELETE FROM T USING STAGE WHERE T.k = STAGE.k AND NOT {deleted}\n\
