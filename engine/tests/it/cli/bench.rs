@@ -120,8 +120,9 @@ fn walk(folder: &Path, found: &mut Vec<String>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             walk(&path, found);
-        } else {
-            found.push(format!("{} {}", path.display(), path.metadata().unwrap().len()));
+        } else if let Ok(metadata) = path.metadata() {
+            // One that is gone is the draft of somebody who is still writing.
+            found.push(format!("{} {}", path.display(), metadata.len()));
         }
     }
 }
