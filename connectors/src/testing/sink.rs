@@ -107,6 +107,7 @@ pub async fn sink_contract(case: &SinkCase<'_>) -> Result<()> {
         let fixture = Fixture::new(case, &name("upserted"), partitioned);
         if case.modes.contains(&WriteMode::Upsert) {
             upsert_replaces_by_key(&fixture).await?;
+            a_column_of_the_table_is_no_mark(&Fixture::new(case, &name("owned"), partitioned)).await?;
             for appended in [false, true] {
                 let name = |test: &str| name(&format!("{test}_{}", if appended { "appended" } else { "upserted" }));
                 deleted_rows_go(&Fixture::new(case, &name("hard"), partitioned), appended).await?;
@@ -263,6 +264,16 @@ async fn deleted_rows_go(fixture: &Fixture<'_>, appended: bool) -> Result<()> {
     fixture.holds(&["1|b|back", "3|a|Z", "4|a|changed"]).await
 }
 
+/// The table has a column that is called as the one that says what is deleted, and is of another type.
+async fn a_column_of_the_table_is_no_mark(fixture: &Fixture<'_>) -> Result<()> {
+    let rows = [(1, Some("a"), "x", Some("mine")), (2, Some("a"), "y", Some("mine")), (3, Some("b"), "z", Some("mine"))];
+    fixture.with(&[], Some(("gone", DataType::Utf8))).write(1, WriteMode::Append, &rows).await?;
+    let fixture = &fixture.with(&[("deleted", "gone")], Some(("gone", DataType::Boolean)));
+    fixture.upsert(2, &[(1, None, "", Some("true")), (2, Some("b"), "Y", Some("false")), (4, None, "new", None)]).await?;
+    let expected = ["2|Y|-", "3|z|mine", "4|new|-"].map(str::to_owned).to_vec();
+    same("rows of a table with a column of that name", &fixture.rows(&["id", "v", "gone"]).await?, &Some(expected))
+}
+
 async fn deleted_rows_are_marked(fixture: &Fixture<'_>, appended: bool) -> Result<()> {
     let fixture = &fixture.with(&[("deleted", "Op"), ("deletes", "soft")], Some(("op", DataType::Utf8)));
     first_three(fixture, appended).await?;
@@ -320,15 +331,20 @@ impl<'a> Fixture<'a> {
 
     /// Commits an upsert, twice.
     async fn upsert(&self, epoch: u64, rows: &[MarkedRow]) -> Result<()> {
+        self.write(epoch, WriteMode::Upsert, rows).await
+    }
+
+    /// Commits rows, twice.
+    async fn write(&self, epoch: u64, mode: WriteMode, rows: &[MarkedRow]) -> Result<()> {
         let sink = self.sink().await?;
-        let plan = sink.plan(&self.columns(), WriteMode::Upsert).await?;
+        let plan = sink.plan(&self.columns(), mode).await?;
         let mut columns = columns_of(&rows.iter().map(|(id, day, v, _)| (*id, *day, *v)).collect::<Vec<_>>());
         if let Some((_, data_type)) = &self.marker {
             let marks: ArrayRef = Arc::new(rows.iter().map(|row| row.3).collect::<StringArray>());
             columns.push(arrow::compute::cast(&marks, data_type)?);
         }
         let rows = RecordBatch::try_new(self.columns(), columns)?;
-        let batch = self.batch_of(epoch, WriteMode::Upsert, &plan, rows).await?;
+        let batch = self.batch_of(epoch, mode, &plan, rows).await?;
         sink.commit(&batch).await?;
         sink.commit(&batch).await.map(drop)
     }

@@ -305,6 +305,10 @@ mod tests {
         }
         let deleting = Audit { deletes: true, ..audit(&entries, 0) };
         assert_eq!(differences(&epochs, deleting), [""; 0]);
+        // Another pipeline may delete what this one brought.
+        let [first, second] = entries.clone();
+        let other = LedgerEntry { writer: "engine:q:i:f".to_owned(), ..entry(1, Upsert, 2) };
+        assert_eq!(differences(&epochs, audit(&[first, second, other], 1)), [""; 0]);
         let repeated = Audit { repeated_keys: Some(2), ..audit(&entries, 5) };
         assert_eq!(differences(&epochs, repeated), ["2 keys are in several rows each, and the table is upserted by them"]);
     }
