@@ -81,9 +81,12 @@ WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND n.nspname = AN
 CREATE VIEW pg_catalog.svv_table_info AS
 SELECT current_database()::varchar AS database, n.nspname::varchar AS schema, c.oid AS table_id, redshift_sim.logical(c.relname) AS "table",
     'Y'::varchar AS encoded, coalesce(t.style, CASE WHEN t.distribution IS NOT NULL THEN 'KEY(' || t.distribution || ')' ELSE 'AUTO(ALL)' END)::varchar AS diststyle,
-    coalesce(t.sort_columns[1], 'AUTO(SORTKEY)')::varchar AS sortkey1, 256 AS max_varchar, coalesce(cardinality(t.sort_columns), 0) AS sortkey_num,
+    coalesce(t.sort_columns[1], 'AUTO(SORTKEY)')::varchar AS sortkey1, 256 AS max_varchar, 'none'::char(32) AS sortkey1_enc,
+    coalesce(cardinality(t.sort_columns), 0) AS sortkey_num,
     (pg_relation_size(c.oid) / 1048576 + 1) AS size, 0::numeric AS pct_used, 0::bigint AS empty, 0::numeric AS unsorted,
-    0::numeric AS stats_off, greatest(c.reltuples, 0)::numeric(38, 0) AS tbl_rows, greatest(c.reltuples, 0)::numeric(38, 0) AS estimated_visible_rows
+    0::numeric AS stats_off, greatest(c.reltuples, 0)::numeric(38, 0) AS tbl_rows, 1::numeric(19, 2) AS skew_sortkey1, 1::numeric(19, 2) AS skew_rows,
+    greatest(c.reltuples, 0)::numeric(38, 0) AS estimated_visible_rows, NULL::text AS risk_event, 0::numeric(12, 2) AS vacuum_sort_benefit,
+    NULL::timestamp AS create_time
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN redshift_sim.tables t ON t.relation = c.oid
 WHERE c.relkind = 'r' AND n.nspname NOT IN ('redshift_sim', 'pg_catalog', 'information_schema', 'pg_toast') AND c.relpersistence <> 't';
 

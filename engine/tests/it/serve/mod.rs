@@ -208,7 +208,7 @@ fn a_server_that_is_stopped_in_the_middle_of_a_run_alarms_nobody() {
     };
     world.put("queries/a.sql", &pipeline("SET pipeline.schedule = '* * * * * *';"));
     let serving = world.serve();
-    world.wait("it runs", || world.log().contains("run begins"));
+    let asked = silent.accept().unwrap();
     serving.signal("-TERM");
     assert_eq!(serving.end(), Some(0));
     let run = world.runs("a").pop().unwrap();
@@ -216,6 +216,7 @@ fn a_server_that_is_stopped_in_the_middle_of_a_run_alarms_nobody() {
     // Nor does the next one, which would tell what is left to be told.
     world.put("queries/a.sql", &pipeline("SET pipeline.paused = true;"));
     let serving = world.serve();
+    drop(asked);
     world.wait("the next one is there", || world.log().matches("pipeline is here").count() == 2);
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(webhook.told(), [Value::Null; 0]);
